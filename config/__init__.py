@@ -1,0 +1,1 @@
+"""How Stepline is wired: environment, settings, ASGI, Celery, root URLs and the supervisor."""

@@ -1,0 +1,160 @@
+"""The only place that reads environment variables; docs/operations.md lists them.
+
+Without any variable Stepline is *embedded*: SQLite and a private Valkey in one data folder. With DATABASE_URL,
+REDIS_URL and so on it is *scaled out*. The code that runs is the same.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from config.data_folder import read_or_create_secret, socket_path
+from config.problems import EnvironmentProblem
+from config.variables import Variables
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+_BROKER_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys", "amqp", "amqps")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Everything the surroundings decide, checked and typed."""
+
+    data_dir: Path
+    debug: bool
+    secret_key: str = field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    csrf_trusted_origins: tuple[str, ...]
+    https: bool
+    hsts_seconds: int
+    #: The request header in which a TLS proxy tells the original scheme, or None; for example `X-Forwarded-Proto`.
+    proxy_scheme_header: str | None
+    #: Django's own form of a database's settings, without our options for its engine.
+    database: Mapping[str, object] = field(repr=False)
+    #: The socket of the Valkey that the supervisor is to run; None when a broker is given.
+    embedded_broker_socket: Path | None
+    broker_url: str = field(repr=False)
+    channel_layer_url: str = field(repr=False)
+    queues: tuple[str, ...]
+    worker_processes: int
+    time_zone: str
+    log_level: str
+    static_root: Path
+    media_root: Path
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """Tell whether the database is a file on this host."""
+        return self.database["ENGINE"] == "django.db.backends.sqlite3"
+
+
+def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read the variables (those of this process, unless given) and create what the embedded default needs.
+
+    Raises EnvironmentProblem, whose message names the variable and the cure.
+    """
+    read = Variables(os.environ if variables is None else variables)
+    data_dir = read.path("STEPLINE_DATA_DIR", BASE_DIR / "var")
+    debug = read.flag("DEBUG", False)
+    embedded_socket, broker_url, channel_layer_url = _read_broker(read, data_dir)
+    return Environment(
+        data_dir=data_dir,
+        debug=debug,
+        secret_key=_read_secret_key(read, data_dir),
+        allowed_hosts=read.words("ALLOWED_HOSTS", LOCAL_HOSTS),
+        csrf_trusted_origins=_read_origins(read),
+        https=read.flag("STEPLINE_HTTPS", not debug),
+        hsts_seconds=read.number("STEPLINE_HSTS_SECONDS", 3600, minimum=0),
+        proxy_scheme_header=read.text("STEPLINE_PROXY_SCHEME_HEADER", "") or None,
+        database=read.database("DATABASE_URL", data_dir / "db.sqlite3"),
+        embedded_broker_socket=embedded_socket,
+        broker_url=broker_url,
+        channel_layer_url=channel_layer_url,
+        queues=_read_queues(read),
+        worker_processes=read.number("STEPLINE_WORKERS", default_worker_processes(), minimum=1),
+        time_zone=read.time_zone("TIME_ZONE", "UTC"),
+        log_level=read.choice("LOG_LEVEL", "INFO", _LOG_LEVELS),
+        static_root=read.path("STATIC_ROOT", data_dir / "static"),
+        media_root=read.path("MEDIA_ROOT", data_dir / "media"),
+    )
+
+
+def default_worker_processes() -> int:
+    """Return one worker process per usable processor, and two at least: one long job must not hold up the rest."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(2, usable)
+
+
+def _read_secret_key(read: Variables, data_dir: Path) -> str:
+    given = read.text("SECRET_KEY", "")
+    if not given:
+        return read_or_create_secret(data_dir / "secret-key")
+    if len(given) < 50:
+        raise EnvironmentProblem(
+            "SECRET_KEY is too short: give 50 random characters or more, or leave it out and one is generated"
+        )
+    return given
+
+
+def _read_origins(read: Variables) -> tuple[str, ...]:
+    origins = read.words("CSRF_TRUSTED_ORIGINS", ())
+    for origin in origins:
+        if "://" not in origin:
+            raise EnvironmentProblem(
+                f"CSRF_TRUSTED_ORIGINS: {origin!r} has no scheme: write it like https://{origin.lstrip('/')}"
+            )
+    return origins
+
+
+def _read_queues(read: Variables) -> tuple[str, ...]:
+    queues = read.words("STEPLINE_QUEUES", ("default",))
+    if not queues:
+        raise EnvironmentProblem("STEPLINE_QUEUES names no queue: leave it out or write, for example, default,slow")
+    return queues
+
+
+def _read_broker(read: Variables, data_dir: Path) -> tuple[Path | None, str, str]:
+    """Return (socket of the embedded broker or None, broker URL for Celery, channel layer URL for redis-py)."""
+    shared = read.url("REDIS_URL", _REDIS_SCHEMES)
+    broker = read.url("BROKER_URL", _BROKER_SCHEMES) or shared
+    layer = read.url("CHANNEL_LAYER_URL", _REDIS_SCHEMES) or shared
+    if not broker and not layer:
+        path = socket_path(data_dir)
+        return path, _for_celery(f"unix://{path}"), f"unix://{path}"
+    if not broker:
+        raise EnvironmentProblem("CHANNEL_LAYER_URL is set but no broker is: set BROKER_URL too, or only REDIS_URL")
+    if not layer and broker.startswith("amqp"):
+        raise EnvironmentProblem(
+            "BROKER_URL is a RabbitMQ, which can't carry live updates: set CHANNEL_LAYER_URL to a redis:// URL too"
+        )
+    return None, _for_celery(broker), _for_redis(layer or broker)
+
+
+def _for_redis(url: str) -> str:
+    return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+
+
+def _for_celery(url: str) -> str:
+    """Write a redis-py URL the way Celery's transport wants it: sockets have a scheme of their own there."""
+    if not url.startswith("unix:"):
+        return _for_redis(url)
+    parts = urlsplit(url)
+    query = parts.query.replace("db=", "virtual_host=")
+    return f"redis+socket://{parts.path}" + (f"?{query}" if query else "")
+
+
+__all__ = [
+    "BASE_DIR",
+    "LOCAL_HOSTS",
+    "Environment",
+    "EnvironmentProblem",
+    "default_worker_processes",
+    "load_environment",
+]

@@ -1,0 +1,102 @@
+"""What every response bears, and how static files are served."""
+
+import asyncio
+
+import pytest
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import AsyncRequestFactory, RequestFactory, override_settings
+
+from config.csp import HEADER, content_security_policy, policy
+from config.static_files import CollectedOrFound, static_files
+
+ADMIN_STYLE = "/static/admin/css/base.css"
+
+
+def answer(status: int = 200, **headers: str):
+    return lambda request: HttpResponse("text", status=status, headers=headers)
+
+
+def test_a_page_runs_no_script_but_our_own():
+    response = content_security_policy(answer())(RequestFactory().get("/"))
+    directives = dict(part.split(" ", 1) for part in response.headers[HEADER].split("; "))
+    assert directives["script-src"] == "'self'"
+    assert directives["style-src"] == "'self'"
+    assert directives["object-src"] == "'none'"
+    assert directives["base-uri"] == "'none'"
+    assert directives["frame-ancestors"] == "'none'"
+
+
+def test_a_view_may_bring_a_policy_of_its_own():
+    response = content_security_policy(answer(**{HEADER: "sandbox"}))(RequestFactory().get("/"))
+    assert response.headers[HEADER] == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("debug", "status", "relaxed"), [(False, 500, False), (True, 500, True), (True, 200, False), (True, 404, False)]
+)
+def test_only_djangos_own_error_page_is_let_through_under_debug(settings, debug, status, relaxed):
+    settings.DEBUG = debug
+    response = content_security_policy(answer(status))(RequestFactory().get("/"))
+    assert response.headers[HEADER] == policy(for_error_page=relaxed)
+
+
+async def test_async_views_stay_in_the_event_loop():
+    loops = []
+
+    async def view(request):
+        loops.append(asyncio.get_running_loop())
+        return HttpResponse("text")
+
+    middleware = content_security_policy(static_files(view))
+    response = await middleware(AsyncRequestFactory().get("/"))
+    assert response.headers[HEADER] == policy()
+    assert loops == [asyncio.get_running_loop()]
+
+
+async def test_static_files_are_served_without_collecting_them():
+    async def view(request):
+        return HttpResponse("from the view", status=404)
+
+    response = await static_files(view)(AsyncRequestFactory().get(ADMIN_STYLE))
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == 'text/css; charset="utf-8"'
+    assert b"body" in response.content
+    missing = await static_files(view)(AsyncRequestFactory().get("/static/admin/none.css"))
+    assert missing.content == b"from the view"
+
+
+def test_static_files_answer_conditional_and_head_requests():
+    serve = static_files(answer(404))
+    first = serve(RequestFactory().get(ADMIN_STYLE))
+    again = serve(RequestFactory().get(ADMIN_STYLE, headers={"if-modified-since": first.headers["Last-Modified"]}))
+    assert again.status_code == 304
+    assert again.content == b""
+    head = serve(RequestFactory().head(ADMIN_STYLE))
+    assert head.status_code == 200
+    assert head.content == b""
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../settings.py", "/static/%2e%2e/manage.py", "/static//etc/passwd", "/static/"]
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_nothing_else_is_served(settings, path, debug):
+    settings.DEBUG = debug
+    assert static_files(answer(404))(RequestFactory().get(path)).status_code == 404
+
+
+def test_uncollected_files_keep_their_names():
+    assert staticfiles_storage.url("admin/css/base.css") == ADMIN_STYLE
+
+
+def test_collected_files_are_named_by_content(tmp_path):
+    with override_settings(STATIC_ROOT=tmp_path, DEBUG=False):
+        call_command("collectstatic", interactive=False, verbosity=0)
+        url = CollectedOrFound(location=tmp_path).url("admin/css/base.css")
+        assert url != ADMIN_STYLE
+        assert url.startswith("/static/admin/css/base.")
+        response = static_files(answer(404))(RequestFactory().get(url))
+        assert response.status_code == 200
+        assert "immutable" in response.headers["Cache-Control"]

@@ -1,0 +1,70 @@
+"""Fixtures for all tests: the database, the embedded broker, the browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from config.supervisor.broker import EmbeddedBroker
+from tests.environment import DATA_FOLDER
+
+_DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_reset_sequences", "live_server"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database, so that exactly this runs a second time on PostgreSQL."""
+    for item in items:
+        needs = _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if needs or item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.database)
+
+
+def pytest_report_header() -> str:
+    """Say which database the run uses."""
+    return f"database: {settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Give this process a test database of its own.
+
+    SQLite's is a file in WAL mode: one in memory would be private to each thread. On PostgreSQL its name holds the
+    run's, so that two runs on one server don't meet.
+    """
+    database = settings.DATABASES["default"]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    if database["ENGINE"].endswith("sqlite3"):
+        name = str(DATA_FOLDER / "test.sqlite3")
+    else:
+        run = DATA_FOLDER.parent.name.rpartition("-")[2].lower()
+        name = f"test_{database['NAME']}_{run}_{worker}"
+    database.setdefault("TEST", {})["NAME"] = name
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[EmbeddedBroker]:
+    """Run an embedded Valkey where the settings expect it; broker URL and channel layer then simply work."""
+    embedded = EmbeddedBroker(data_folder=DATA_FOLDER)
+    embedded.start()
+    try:
+        yield embedded
+    finally:
+        embedded.stop()
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Path:
+    """Return an empty data folder for a test that starts processes of its own."""
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    """Use the system's Chromium where there is one: Playwright's own would have to be downloaded."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return {**browser_type_launch_args, **({"executable_path": chromium} if chromium else {})}

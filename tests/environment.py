@@ -1,0 +1,66 @@
+"""Prepare the environment before pytest loads the settings (pytest imports this module first: see pyproject.toml).
+
+Each run has its own folder, and each worker process of a run its own data folder in it: nothing is shared with another
+run on this machine, nor with the data of `make run`.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_RUN_FOLDER = "STEPLINE_TEST_RUN_FOLDER"
+
+#: What a test may set on purpose; whatever the developer's shell holds must not change a test's outcome.
+_VARIABLES = (
+    "ALLOWED_HOSTS",
+    "BROKER_URL",
+    "CHANNEL_LAYER_URL",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_URL",
+    "DEBUG",
+    "LOG_LEVEL",
+    "MEDIA_ROOT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "STEPLINE_HSTS_SECONDS",
+    "STEPLINE_PROXY_SCHEME_HEADER",
+    "STEPLINE_QUEUES",
+    "STEPLINE_WORKERS",
+    "TIME_ZONE",
+)
+
+
+def _run_folder() -> Path:
+    """Return the run's folder; the first process creates it, hands it on, and removes it at the end."""
+    if _RUN_FOLDER not in os.environ:
+        folder = tempfile.mkdtemp(prefix="stepline-test-")
+        os.environ[_RUN_FOLDER] = folder
+        owner = os.getpid()
+        atexit.register(_remove_if_owner, folder, owner)
+    return Path(os.environ[_RUN_FOLDER])
+
+
+def _remove_if_owner(folder: str, owner: int) -> None:
+    # A process forked by a test runs this too when it ends.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare() -> Path:
+    data_folder = _run_folder() / os.environ.get("PYTEST_XDIST_WORKER", "main")
+    data_folder.mkdir(mode=0o700, exist_ok=True)
+    for name in _VARIABLES:
+        os.environ.pop(name, None)
+    os.environ["STEPLINE_DATA_DIR"] = str(data_folder)
+    os.environ["STEPLINE_HTTPS"] = "0"
+    # The URL of a PostgreSQL on which to run; without it, the tests run on SQLite.
+    url = os.environ.get("TEST_DATABASE_URL", "")
+    if url:
+        os.environ["DATABASE_URL"] = url
+    return data_folder
+
+
+DATA_FOLDER = _prepare()
