@@ -1,0 +1,53 @@
+"""One task over HTTP: its state, its updates, its cancellation."""
+
+import uuid
+
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from tasks.api.errors import error_response
+from tasks.errors import TasksError
+from tasks.live import Visitor, current_hub
+from tasks.live.sse import requested_position, stream_response, wants_snapshot
+from tasks.services.access import find_root, owns, viewer_of
+from tasks.services.jobs import request_cancel
+from tasks.services.reading import read_snapshot
+
+
+@require_GET
+@never_cache
+def task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
+    """Return the snapshot of a task."""
+    viewer = viewer_of(user=request.user, session=request.session)
+    try:
+        root = find_root(viewer, task_id)
+        snapshot = read_snapshot(root.pk)
+    except TasksError as error:
+        return error_response(error)
+    return JsonResponse(snapshot.to_json(is_owner=owns(viewer, root)))
+
+
+@require_GET
+async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
+    """Stream the updates of a task as server-sent events, until its end."""
+    visitor = Visitor(user=request.user, session=request.session)
+    try:
+        follower = await current_hub().follow(
+            task_id, visitor=visitor, since=requested_position(request), snapshot=wants_snapshot(request)
+        )
+        return await stream_response(follower)
+    except TasksError as error:
+        return error_response(error)
+
+
+@require_POST
+def cancel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
+    """Ask for a task's cancellation: 202 with the status, 404, or 409 where it has ended or isn't theirs to cancel."""
+    viewer = viewer_of(user=request.user, session=request.session)
+    try:
+        status = request_cancel(root_id=task_id, viewer=viewer)
+    except TasksError as error:
+        return error_response(error)
+    return JsonResponse({"taskId": str(task_id), "status": status.value}, status=202)

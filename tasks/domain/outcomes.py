@@ -1,0 +1,60 @@
+"""How a claim of a job can end, as its function says it.
+
+An exception means: try again if the retry policy allows. Everything else is one of these. `write`, where given, writes
+what the function must store together with the new status: it runs inside that transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tasks.domain.jsonvalue import JSON
+
+Write = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """End the job: its work is done."""
+
+    result: JSON = None
+    write: Write | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """End the job: trying again can't mend it. `reason` is for people, `error` is a JSON object for programs."""
+
+    reason: str
+    error: JSON = None
+    write: Write | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """End the job: its cancellation was asked for, and it has stopped."""
+
+    reason: str = ""
+    write: Write | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """Give the worker back until somebody wakes the job; `waiting_for` says what it waits for.
+
+    `is_woken` is asked once the job's row is locked: whoever wakes it locks the row first, so that a message which came
+    while the function was about to park isn't missed. If it says yes, the job goes on with the next claim.
+    """
+
+    waiting_for: JSON = None
+    write: Write | None = None
+    is_woken: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yielded:
+    """Give the worker back at a checkpoint, to go on with the next claim; no attempt is consumed."""
+
+    write: Write | None = None
+
+
+Outcome = Completed | Failed | Cancelled | Parked | Yielded

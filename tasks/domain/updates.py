@@ -1,0 +1,100 @@
+"""The updates of the feed: wire format v1.
+
+One update is one JSON object of a root's log, numbered from 1 without gaps:
+
+    {"v":1,"seq":7,"type":"nodeProgress","taskId":"…","timestamp":"2026-11-20T12:00:00.000Z","node":{…},"current":3}
+
+Keys are camelCase, absent values are omitted, never null. Everything but the number and the time is encoded when an
+update is drafted, outside the transaction that numbers it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from tasks.domain.jsonvalue import JSON, dumps
+
+WIRE_VERSION = 1
+
+
+class UpdateType(StrEnum):
+    """Name what an update tells."""
+
+    TASK_START = "taskStart"
+    TASK_STATUS = "taskStatus"
+    NODE_START = "nodeStart"
+    NODE_UPDATE = "nodeUpdate"
+    NODE_META = "nodeMeta"
+    NODE_PROGRESS = "nodeProgress"
+    NODE_OUTPUT = "nodeOutput"
+    NODE_ERROR = "nodeError"
+    NODE_DEFER = "nodeDefer"
+    NODE_END = "nodeEnd"
+    TASK_END = "taskEnd"
+    TASK_ERROR = "taskError"
+    TASK_ABORTED = "taskAborted"
+
+
+#: Exactly one of these closes a log.
+TERMINAL_TYPES = frozenset({UpdateType.TASK_END, UpdateType.TASK_ERROR, UpdateType.TASK_ABORTED})
+
+#: What a flush between two checkpoints may write: it tells how things go, never that something is done. A worker that
+#: dies after such a flush has promised nothing that its successor must keep.
+OUT_OF_BAND_TYPES = frozenset({UpdateType.NODE_START, UpdateType.NODE_PROGRESS, UpdateType.NODE_OUTPUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Hold an update that has no number yet; `node` and `fields` are encoded JSON, the latter without its braces."""
+
+    type: UpdateType
+    node: str = ""
+    fields: str = ""
+
+
+def draft(kind: UpdateType, *, node: str = "", **fields: object) -> Draft:
+    """Return a draft of `kind`; fields that are None are omitted, and names are turned into camelCase."""
+    given = {_camel(name): value for name, value in fields.items() if value is not None}
+    return Draft(type=kind, node=node, fields=dumps(given)[1:-1] if given else "")
+
+
+def encode_node(
+    *, node_id: str, type: str, title: str, parent_id: str | None = None, alias: str | None = None, attempt: int = 1
+) -> str:
+    """Return the encoded `node` object that the updates of one node share."""
+    value: dict[str, JSON] = {"id": node_id}
+    if parent_id is not None:
+        value["parentId"] = parent_id
+    value["type"] = type
+    value["title"] = title
+    if alias:
+        value["alias"] = alias
+    if attempt > 1:
+        value["attempt"] = attempt
+    return dumps(value)
+
+
+def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:
+    """Return the JSON text of `update` as number `seq` of the log of `task_id`."""
+    node = f',"node":{update.node}' if update.node else ""
+    fields = f",{update.fields}" if update.fields else ""
+    return (
+        f'{{"v":{WIRE_VERSION},"seq":{seq},"type":"{update.type.value}","taskId":"{task_id}",'
+        f'"timestamp":"{timestamp}"{node}{fields}}}'
+    )
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return an aware `moment` in UTC as RFC 3339 with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_terminal(update: Mapping[str, JSON]) -> bool:
+    """Tell whether a decoded update closes its log."""
+    return update.get("type") in TERMINAL_TYPES
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,67 @@
+"""The errors of the `tasks` app: one root, stable codes, safe to pickle."""
+
+from typing import Any, ClassVar
+
+
+class TasksError(Exception):
+    """Be the root of every error that `tasks` raises.
+
+    `code` is stable and meant for programs; `message` is meant for people and names the cure; `fields` are JSON values
+    that a client may show. Instances survive pickling, because Celery and process pools move them between processes.
+    """
+
+    code: ClassVar[str] = "tasks_error"
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().partition("\n")[0]
+        self.fields = fields
+        super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.fields))
+
+
+def _rebuild(kind: type[TasksError], message: str, fields: dict[str, Any]) -> TasksError:
+    return kind(message, **fields)
+
+
+class TaskNotFound(TasksError):
+    """There is no such task, or you may not see it."""
+
+    code = "not_found"
+
+
+class UnknownJob(TasksError):
+    """No function of this name is registered as a job."""
+
+    code = "unknown_job"
+
+
+class StaleFence(TasksError):
+    """Another worker has taken this work over; nothing was written."""
+
+    code = "stale_fence"
+
+
+class IllegalTransition(TasksError):
+    """The status can't change this way."""
+
+    code = "illegal_transition"
+
+
+class TaskCancelled(TasksError):
+    """The work was cancelled."""
+
+    code = "cancelled"
+
+
+class PermanentError(TasksError):
+    """The job failed in a way that trying again can't mend."""
+
+    code = "permanent"
+
+
+class InvalidUpdate(TasksError):
+    """An update of the feed is malformed or out of order."""
+
+    code = "invalid_update"

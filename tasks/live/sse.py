@@ -1,0 +1,79 @@
+"""Server-sent events: the updates of one task on one HTTP response."""
+
+from collections.abc import AsyncIterator
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from tasks.domain.sequencer import Item
+from tasks.errors import TasksError
+from tasks.live.follower import Follower
+from tasks.live.protocol import BadRequest, parse_since
+
+#: Proxies and browsers take a silent connection for a dead one.
+HEARTBEAT_SECONDS = 15.0
+_HEARTBEAT = b": still here\n\n"
+#: How long a browser waits before it connects again.
+_PREAMBLE = b"retry: 2000\n\n"
+
+
+def requested_position(request: HttpRequest) -> int | None:
+    """Return the number after which the client wants updates, or None where it names none; raises BadRequest.
+
+    A browser that reconnects sends the id of the last event it had in `Last-Event-ID`, which is then more recent than
+    the query string it began with.
+    """
+    text = request.headers.get("Last-Event-ID") or request.GET.get("since")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise BadRequest('"since" and Last-Event-ID are the number of the last update you have, from 0.')
+    return parse_since(int(text))
+
+
+def wants_snapshot(request: HttpRequest) -> bool:
+    """Tell whether the stream begins with a snapshot: asked for, and not a reconnection that can go on."""
+    asked = request.GET.get("snapshot", "").lower() in {"1", "true"}
+    return asked and "Last-Event-ID" not in request.headers
+
+
+async def stream_response(follower: Follower) -> HttpResponseBase:
+    """Return the response that carries everything `follower` gets, until the task's end or the client's going.
+
+    Where the client has everything and nothing will follow, that is 204: at this answer browsers stop to reconnect.
+    """
+    # The first messages are at hand or are not; a moment is enough to tell an ended log from a quiet one.
+    try:
+        first = await follower.next(timeout_seconds=0)
+    except BaseException:
+        follower.close()
+        raise
+    if not first and follower.ended:
+        follower.close()
+        return HttpResponse(status=204)
+    response = StreamingHttpResponse(_events(follower, first), content_type="text/event-stream; charset=utf-8")
+    response.headers["Cache-Control"] = "no-cache, no-transform"
+    # Asks nginx not to collect the stream before passing it on.
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _events(follower: Follower, first: list[Item]) -> AsyncIterator[bytes]:
+    try:
+        yield _PREAMBLE + _encode(first)
+        while not follower.ended:
+            items = await follower.next(timeout_seconds=HEARTBEAT_SECONDS)
+            if items:
+                yield _encode(items)
+            elif not follower.ended:
+                yield _HEARTBEAT
+    except TasksError:
+        # The task is gone, or theirs no more: the stream ends, and whoever connects again is told so.
+        return
+    finally:
+        follower.close()
+
+
+def _encode(items: list[Item]) -> bytes:
+    # Encoded JSON has no line breaks, so one data line holds it.
+    return "".join(f"id: {item.seq}\ndata: {item.text}\n\n" for item in items).encode()

@@ -1,0 +1,73 @@
+"""The root of a task tree, which is also the head of its log."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from uuid_utils.compat import uuid7
+
+from tasks.domain.bounds import TITLE_CHARS
+from tasks.domain.statuses import NodeStatus
+
+
+def new_id() -> uuid.UUID:
+    """Return a UUID whose order is that of creation (RFC 9562, version 7)."""
+    return uuid7()
+
+
+class TaskRoot(models.Model):
+    """Hold a root's own state, who may see it, and the head of its log.
+
+    `last_seq` is the number of the newest update. It is only ever changed by `UPDATE … SET last_seq = last_seq + n`
+    inside the transaction that writes the n updates, as that transaction's last lock: so numbers follow the order of
+    commits, and a rollback leaves no gap. `fence` rises with every claim, and the same statement compares it: a writer
+    whose work was taken over changes nothing. `closed` is set by the terminal update, after which none may follow.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    title = models.CharField(max_length=TITLE_CHARS)
+    status = models.CharField(
+        max_length=16, choices=[(s.value, s.value) for s in NodeStatus], default=NodeStatus.CREATED.value
+    )
+    error = models.TextField(blank=True, default="")
+    current = models.FloatField(null=True, blank=True)
+    total = models.FloatField(null=True, blank=True)
+    message = models.TextField(blank=True, default="")
+    output = models.TextField(blank=True, default="")
+    meta = models.JSONField(null=True, blank=True)
+    steps = models.JSONField(null=True, blank=True)
+    result = models.JSONField(null=True, blank=True)
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    #: The session of an owner who is not signed in; empty for a user's.
+    session_key = models.CharField(max_length=40, blank=True, default="")
+    shared = models.BooleanField(default=False)
+
+    last_seq = models.BigIntegerField(default=0)
+    fence = models.BigIntegerField(default=0)
+    closed = models.BooleanField(default=False)
+    #: Until when the writer of a root without a job is taken to be alive.
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    purge_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "task"
+        ordering = ("-created_at",)
+        indexes = (
+            models.Index(
+                fields=["lease_until"],
+                name="tasks_root_lease",
+                condition=models.Q(closed=False, lease_until__isnull=False),
+            ),
+            models.Index(fields=["purge_at"], name="tasks_root_purge", condition=models.Q(purge_at__isnull=False)),
+            models.Index(fields=["owner", "-created_at"], name="tasks_root_owner"),
+        )
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,67 @@
+"""Who may see a task, and who may cancel it. Missing and forbidden look the same."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from tasks.errors import TaskNotFound
+from tasks.models import TaskRoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Say who asks: a user, or the session of someone who is not signed in."""
+
+    user_id: int | str | None = None
+    session_key: str = ""
+    #: Staff with the permission to view tasks.
+    sees_all: bool = False
+    #: Staff with the permission to change tasks.
+    changes_all: bool = False
+
+
+class _Session(Protocol):
+    @property
+    def session_key(self) -> str | None: ...
+
+
+def viewer_of(*, user: AbstractBaseUser | AnonymousUser, session: _Session | None) -> Viewer:
+    """Return the viewer behind a request or a socket; reads the user's permissions from the database."""
+    session_key = (session.session_key or "") if session is not None else ""
+    if not user.is_authenticated:
+        return Viewer(session_key=session_key)
+    is_staff = bool(getattr(user, "is_staff", False)) and bool(getattr(user, "is_active", False))
+    may = getattr(user, "has_perm", None)
+    return Viewer(
+        user_id=user.pk,
+        session_key=session_key,
+        sees_all=is_staff and may is not None and bool(may("tasks.view_taskroot")),
+        changes_all=is_staff and may is not None and bool(may("tasks.change_taskroot")),
+    )
+
+
+def owns(viewer: Viewer, root: TaskRoot) -> bool:
+    """Tell whether `root` belongs to `viewer`: to the user, or to the session of someone not signed in."""
+    if root.owner_id is not None:
+        return viewer.user_id == root.owner_id
+    return bool(root.session_key) and viewer.session_key == root.session_key
+
+
+def may_see(viewer: Viewer, root: TaskRoot) -> bool:
+    """Tell whether `viewer` may follow `root`."""
+    return root.shared or viewer.sees_all or owns(viewer, root)
+
+
+def may_cancel(viewer: Viewer, root: TaskRoot) -> bool:
+    """Tell whether `viewer` may cancel `root`."""
+    return viewer.changes_all or owns(viewer, root)
+
+
+def find_root(viewer: Viewer, root_id: uuid.UUID) -> TaskRoot:
+    """Return the root that `viewer` may follow; raises TaskNotFound where there is none, or none for them."""
+    root = TaskRoot.objects.select_related("job").filter(pk=root_id).first()
+    if root is None or not may_see(viewer, root):
+        raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
+    return root

@@ -1,0 +1,134 @@
+"""Enqueuing, waking and cancelling jobs: what anybody but the worker does to one."""
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from tasks.domain.jsonvalue import JSON, JSONObject
+from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
+from tasks.domain.updates import UpdateType, draft
+from tasks.errors import IllegalTransition, TaskNotFound
+from tasks.models import Job
+from tasks.registry import jobs
+from tasks.services.access import Viewer, find_root, may_cancel
+from tasks.services.hints import hint_after_commit
+from tasks.services.log import append_updates
+from tasks.services.roots import Owner, create_root, end_open_nodes, ending
+
+
+def enqueue(
+    function: str,
+    *,
+    arguments: JSONObject | None = None,
+    owner: Owner,
+    title: str = "",
+    root_id: uuid.UUID | None = None,
+    input: JSON = None,
+    steps: JSON = None,
+    queue: str | None = None,
+    priority: int | None = None,
+    due_at: datetime | None = None,
+    shared: bool = False,
+) -> Job:
+    """Insert a job, with its root unless `root_id` names one that exists and has none, in the caller's transaction.
+
+    Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that is
+    down changes nothing: the dispatcher hints again. Raises UnknownJob.
+    """
+    spec = jobs.get(function)
+    with transaction.atomic():
+        if root_id is None:
+            root = create_root(title=title or function, owner=owner, input=input, steps=steps, shared=shared)
+            root_id = root.pk
+        job = Job.objects.create(
+            root_id=root_id,
+            function=spec.name,
+            arguments=dict(arguments or {}),
+            queue=queue or spec.queue,
+            priority=spec.priority if priority is None else priority,
+            retry=spec.retry.to_json(),
+            due_at=due_at or Now(),
+            hinted_at=Now(),
+        )
+        # The job has the lease from now on, not whoever made the root.
+        append_updates(
+            root_id=root_id,
+            drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)],
+            columns={"lease_until": None},
+        )
+        if due_at is None or due_at <= timezone.now():
+            hint_after_commit(job.queue)
+    return job
+
+
+def wake(root_id: uuid.UUID) -> bool:
+    """Make a waiting job claimable, in the caller's transaction, and return whether it was waiting.
+
+    The caller has locked nothing behind the job (lock order: job, run, head).
+    """
+    with transaction.atomic():
+        job = Job.objects.select_for_update().filter(root_id=root_id).first()
+        if job is None or job.status != JobStatus.WAITING:
+            return False
+        _set_pending(job)
+    return True
+
+
+def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "cancelled by its owner") -> JobStatus:
+    """Cancel a job that nobody holds, or ask its holder to stop; returns the status that clients see.
+
+    Raises TaskNotFound where there is no such job or the viewer may not see it, IllegalTransition where it has ended
+    or the viewer may see it but not cancel it. Asking twice is the same as asking once.
+    """
+    root = find_root(viewer, root_id)
+    if not may_cancel(viewer, root):
+        raise IllegalTransition("Only the owner of a task may cancel it.", task_id=str(root_id))
+    return cancel(root_id=root_id, reason=reason)
+
+
+def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
+    """Cancel a job on the system's own authority; see `request_cancel`."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update().filter(root_id=root_id).first()
+        if job is None:
+            raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
+        status = JobStatus(job.status)
+        if status in JOB_TERMINAL:
+            raise IllegalTransition(f"This task has ended already ({status.value}).", status=status.value)
+        if job.cancel_requested_at is not None:
+            return JobStatus.CANCEL_REQUESTED
+        if status in JOB_HELD:
+            job.cancel_requested_at = timezone.now()
+            job.save(update_fields=["cancel_requested_at"])
+            append_updates(
+                root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
+            )
+            return JobStatus.CANCEL_REQUESTED
+        _cancel_idle(job, reason=reason)
+        return JobStatus.CANCELLED
+
+
+def _cancel_idle(job: Job, *, reason: str) -> None:
+    check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.CANCELLED)
+    job.cancel_requested_at = job.finished_at = timezone.now()
+    job.status = JobStatus.CANCELLED.value
+    job.save(update_fields=["cancel_requested_at", "finished_at", "status"])
+    hook = jobs.get(job.function).settle_idle
+    if hook is not None:
+        hook(job.root_id, NodeStatus.CANCELLED, reason)
+    drafts = end_open_nodes(root_id=job.root_id, status=NodeStatus.CANCELLED, reason=reason)
+    closing, columns = ending(NodeStatus.CANCELLED, reason=reason)
+    status = draft(UpdateType.TASK_STATUS, status=JobStatus.CANCELLED.value)
+    append_updates(root_id=job.root_id, drafts=[*drafts, status, closing], columns=columns)
+
+
+def _set_pending(job: Job) -> None:
+    check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.PENDING)
+    Job.objects.filter(pk=job.pk).update(
+        status=JobStatus.PENDING.value, due_at=Now(), hinted_at=Now(), lease_until=None, worker=""
+    )
+    append_updates(root_id=job.root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)])
+    hint_after_commit(job.queue)

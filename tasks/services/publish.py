@@ -1,0 +1,176 @@
+"""Tell the followers of a root that its log has grown.
+
+A message is only a hint: whoever misses one finds the updates in the log, so messages may be dropped, and nothing here
+ever holds up or fails the caller. One publisher serves a process. It is a thread with an event loop of its own, because
+a channel layer keeps its connections per loop: from a passing loop every message would open a new one.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from channels.layers import get_channel_layer
+
+__all__ = ["close_publisher", "flush_publisher", "group_name", "publish"]
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_TYPE = "task.updates"
+#: Bodies longer than this together stay out of the message; followers then read the log.
+MAX_BODIES_CHARS = 65_536
+#: Messages kept while the layer is slow; beyond it the oldest go, since the newest tells how far the log reaches.
+MAX_QUEUED = 2_000
+#: Longest time for one message. A layer that is down must not hold the thread for as long as its driver would retry.
+SEND_TIMEOUT_SECONDS = 5.0
+#: Pause after a failed message.
+FAILURE_PAUSE_SECONDS = 0.5
+
+
+class ChannelLayer(Protocol):
+    """Send to groups, as every channel layer does."""
+
+    async def group_send(self, group: str, message: dict[str, object]) -> None:
+        """Send `message` to every channel in `group`."""
+
+
+def group_name(root_id: uuid.UUID) -> str:
+    """Return the channel-layer group of a root."""
+    return f"task.{root_id.hex}"
+
+
+def publish(root_id: uuid.UUID, *, first: int, last: int, bodies: Sequence[str]) -> None:
+    """Tell the followers of `root_id` that updates `first` to `last`, encoded in `bodies`, are committed.
+
+    Returns at once and never raises; call it after the commit, from any thread.
+    """
+    message: dict[str, object] = {"type": MESSAGE_TYPE, "root": root_id.hex, "first": first, "last": last}
+    if sum(map(len, bodies)) <= MAX_BODIES_CHARS:
+        message["bodies"] = list(bodies)
+    try:
+        _publisher.put(group_name(root_id), message)
+    except Exception:
+        logger.exception("Updates %d to %d of task %s could not be announced.", first, last, root_id)
+
+
+def flush_publisher(*, timeout_seconds: float = 5.0) -> bool:
+    """Wait until every message put so far was sent or dropped; return whether that happened in time."""
+    return _publisher.flush(timeout_seconds=timeout_seconds)
+
+
+def close_publisher(*, timeout_seconds: float = 1.0) -> None:
+    """Send what is queued, within `timeout_seconds`, and end the thread; the next message starts a new one."""
+    _publisher.close(timeout_seconds=timeout_seconds)
+
+
+class _Publisher:
+    """Run one thread with one event loop that sends queued messages in order."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._queue: deque[tuple[str, dict[str, object]]] = deque(maxlen=MAX_QUEUED)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._failing = False
+
+    def put(self, group: str, message: dict[str, object]) -> None:
+        self._queue.append((group, message))
+        with self._guard:
+            loop = self._loop or self._start()
+            loop.call_soon_threadsafe(self._wake)
+
+    def flush(self, *, timeout_seconds: float) -> bool:
+        with self._guard:
+            loop = self._loop
+            if loop is None:
+                return True
+            drained = asyncio.run_coroutine_threadsafe(self._drained(), loop)
+        try:
+            drained.result(timeout_seconds)
+        except TimeoutError:
+            drained.cancel()
+            return False
+        return True
+
+    def close(self, *, timeout_seconds: float) -> None:
+        self.flush(timeout_seconds=timeout_seconds)
+        with self._guard:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+            if loop is not None:
+                loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join(timeout_seconds)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="task-publisher", daemon=True)
+        self._thread.start()
+        self._loop = loop
+        return loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        sending = loop.create_task(self._send_all(self._filled, self._idle))
+        try:
+            loop.run_forever()
+            sending.cancel()
+            loop.run_until_complete(asyncio.gather(sending, return_exceptions=True))
+        finally:
+            # Closing the loop closes the connections that the layer keeps for it.
+            loop.close()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._filled.set()
+
+    async def _drained(self) -> None:
+        self._wake()
+        await self._idle.wait()
+
+    async def _send_all(self, filled: asyncio.Event, idle: asyncio.Event) -> None:
+        while True:
+            await filled.wait()
+            filled.clear()
+            while self._queue:
+                await self._send(*self._queue.popleft())
+            idle.set()
+
+    async def _send(self, group: str, message: dict[str, object]) -> None:
+        try:
+            layer = cast("ChannelLayer | None", get_channel_layer())
+            if layer is not None:
+                async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                    await layer.group_send(group, message)
+        except Exception as error:  # noqa: BLE001 - each layer has errors of its own
+            # One line an outage: clients are served from the log meanwhile, only later.
+            if not self._failing:
+                logger.warning("The channel layer doesn't take messages: %s: %s", type(error).__name__, error)
+            self._failing = True
+            await asyncio.sleep(FAILURE_PAUSE_SECONDS)
+        else:
+            if self._failing:
+                logger.warning("The channel layer takes messages again.")
+            self._failing = False
+
+
+_publisher = _Publisher()
+
+
+def _renew_after_fork() -> None:
+    # The parent's thread doesn't exist in a forked child, and its lock may have been held at the time of the fork.
+    global _publisher  # noqa: PLW0603 - the one publisher of this process
+    _publisher = _Publisher()
+
+
+os.register_at_fork(after_in_child=_renew_after_fork)
+atexit.register(close_publisher)

@@ -1,0 +1,131 @@
+"""Creating roots, and ending those that have no job."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, shorten
+from tasks.domain.jsonvalue import JSON
+from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
+from tasks.domain.updates import Draft, UpdateType, draft, encode_node
+from tasks.models import Node, TaskRoot
+from tasks.models.root import new_id
+from tasks.services import sql
+from tasks.services.log import append_updates
+
+_ENDINGS = {
+    NodeStatus.COMPLETED: UpdateType.TASK_END,
+    NodeStatus.FAILED: UpdateType.TASK_ERROR,
+    NodeStatus.CANCELLED: UpdateType.TASK_ABORTED,
+}
+#: How long a finished tree is kept.
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Say to whom a tree belongs: a user, or the session of someone who is not signed in."""
+
+    user_id: int | str | None = None
+    session_key: str = ""
+
+
+def create_root(
+    *,
+    title: str,
+    owner: Owner,
+    root_id: uuid.UUID | None = None,
+    input: JSON = None,
+    steps: JSON = None,
+    meta: JSON = None,
+    shared: bool = False,
+    lease: timedelta | None = None,
+) -> TaskRoot:
+    """Create a root, whose log begins with taskStart, inside the caller's transaction or one of its own.
+
+    `lease` is how long its writer may be silent before the dispatcher ends a root that gets no job.
+    """
+    with transaction.atomic():
+        root = TaskRoot.objects.create(
+            id=root_id or new_id(),
+            title=shorten(title, TITLE_CHARS),
+            owner_id=owner.user_id,
+            session_key="" if owner.user_id is not None else owner.session_key,
+            steps=steps,
+            meta=meta,
+            shared=shared,
+            lease_until=timezone.now() + lease if lease is not None else None,
+        )
+        drafts = [draft(UpdateType.TASK_START, title=root.title, input=input, steps=steps)]
+        if meta is not None:
+            reference = encode_node(node_id=str(root.pk), type="task", title=root.title)
+            drafts.append(draft(UpdateType.NODE_META, node=reference, meta=meta))
+        append_updates(root_id=root.pk, drafts=drafts)
+    return root
+
+
+def report_message(*, root_id: uuid.UUID, title: str, message: str) -> None:
+    """Write a message to a root that has no recorder; raises StaleFence where it has ended."""
+    text = shorten(message, MESSAGE_CHARS)
+    reference = encode_node(node_id=str(root_id), type="task", title=title)
+    with transaction.atomic():
+        append_updates(
+            root_id=root_id,
+            drafts=[draft(UpdateType.NODE_PROGRESS, node=reference, message=text)],
+            columns={"message": text},
+        )
+
+
+def ending(status: NodeStatus, *, result: JSON = None, reason: str = "") -> tuple[Draft, dict[str, sql.Value]]:
+    """Return the terminal update of a root that ends with `status`, and the columns that go with it."""
+    now = timezone.now()
+    reason = shorten(reason, ERROR_CHARS)
+    kind = _ENDINGS[status]
+    closing = draft(kind, result=result) if kind is UpdateType.TASK_END else draft(kind, reason=reason or status.value)
+    columns: dict[str, sql.Value] = {
+        "status": status.value,
+        "error": "" if kind is UpdateType.TASK_END else reason or status.value,
+        "result": sql.json_value(result),
+        "closed": True,
+        "finished_at": sql.time_value(now),
+        "purge_at": sql.time_value(now + KEPT),
+        "lease_until": None,
+    }
+    return closing, columns
+
+
+def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> list[Draft]:
+    """End the nodes that nobody will end any more, in the caller's transaction; return their updates, leaves first."""
+    from_open = [s.value for s in NodeStatus if s not in NODE_TERMINAL]
+    nodes = list(Node.objects.select_for_update().filter(root_id=root_id, status__in=from_open).order_by("ordinal"))
+    drafts: list[Draft] = []
+    for node in reversed(nodes):
+        reference = _reference(node)
+        if reason:
+            drafts.append(draft(UpdateType.NODE_ERROR, node=reference, error=reason))
+        drafts.append(draft(UpdateType.NODE_END, node=reference, status=status.value))
+    if nodes:
+        Node.objects.filter(pk__in=[node.pk for node in nodes]).update(status=status.value, error=reason)
+    return drafts
+
+
+def end_root(*, root_id: uuid.UUID, status: NodeStatus, reason: str = "", result: JSON = None) -> None:
+    """End a root that has no job, with what is still open below it; raises StaleFence where it has ended already."""
+    with transaction.atomic():
+        drafts = end_open_nodes(root_id=root_id, status=status, reason=reason)
+        closing, columns = ending(status, result=result, reason=reason)
+        append_updates(root_id=root_id, drafts=[*drafts, closing], columns=columns)
+
+
+def _reference(node: Node) -> str:
+    return encode_node(
+        node_id=str(node.pk),
+        type=node.type,
+        title=node.title,
+        parent_id=str(node.parent_id or node.root_id),
+        alias=node.alias or None,
+        attempt=node.attempt,
+    )

@@ -1,0 +1,52 @@
+"""Jobs for the tests of the services."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tasks.domain.jsonvalue import JSON
+from tasks.domain.outcomes import Outcome
+from tasks.domain.retry import RetryPolicy
+from tasks.models import Job, TaskRoot
+from tasks.registry import JobContext, JobSpec, jobs
+from tasks.services.flusher import stop_flusher
+from tasks.services.heartbeat import stop_heart
+from tasks.services.jobs import enqueue
+from tasks.services.roots import Owner
+
+Body = Callable[[JobContext], Outcome | JSON]
+
+
+class JobKit:
+    """Register functions as jobs for one test, and enqueue them."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def register(self, body: Body, *, retry: RetryPolicy | None = None, checkpointed: bool = False) -> str:
+        name = f"test.{uuid.uuid4().hex}"
+        jobs.add(JobSpec(name=name, function=body, retry=retry or RetryPolicy(), checkpointed=checkpointed))
+        self.names.append(name)
+        return name
+
+    def enqueue(
+        self, body: Body, *, retry: RetryPolicy | None = None, checkpointed: bool = False, **options: object
+    ) -> Job:
+        name = self.register(body, retry=retry, checkpointed=checkpointed)
+        return enqueue(name, owner=Owner(), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def kit() -> Iterator[JobKit]:
+    kit = JobKit()
+    yield kit
+    for name in kit.names:
+        jobs.remove(name)
+    # Their threads have connections to the test's database.
+    stop_flusher()
+    stop_heart()
+
+
+def root_of(job: Job) -> TaskRoot:
+    return TaskRoot.objects.get(pk=job.root_id)

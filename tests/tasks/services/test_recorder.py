@@ -1,0 +1,331 @@
+"""The recorder keeps its four rules, and the rows it writes are the fold of its updates."""
+
+import json
+import threading
+import uuid
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+
+from tasks.domain.statuses import NodeStatus
+from tasks.domain.tree import Tree
+from tasks.errors import StaleFence
+from tasks.models import Node, TaskRoot
+from tasks.services.flusher import Flusher
+from tasks.services.reading import read_snapshot, read_updates
+from tasks.services.recorder import Recorder
+from tasks.services.roots import Owner, create_root
+from tasks.tracking import output, progress, step, subtask, tracking
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def root() -> TaskRoot:
+    root = create_root(title="Import", owner=Owner())
+    TaskRoot.objects.filter(pk=root.pk).update(fence=1, status="running")
+    return root
+
+
+@pytest.fixture
+def recorder(root: TaskRoot) -> Recorder:
+    """Return a recorder without a flusher: tests flush inline."""
+    return Recorder(root_id=root.pk, title=root.title, fence=1)
+
+
+def updates(root_id: uuid.UUID) -> list[dict[str, object]]:
+    return [json.loads(body) for _, body in read_updates(root_id, after=0, limit=10_000)]
+
+
+def types(root_id: uuid.UUID) -> list[str]:
+    return [str(update["type"]) for update in updates(root_id)]
+
+
+def save(recorder: Recorder) -> None:
+    with recorder.checkpoint() as checkpoint, transaction.atomic():
+        checkpoint.write()
+
+
+def assert_rows_are_the_fold(root_id: uuid.UUID) -> None:
+    tree = Tree()
+    for update in updates(root_id):
+        tree.apply(update)
+    assert tree.root is not None
+    shown = read_snapshot(root_id).tree
+    assert [child.to_json() for child in shown.children] == [child.to_json() for child in tree.root.children]
+
+
+def test_a_flush_writes_only_starts_progress_and_output(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read", alias="read")
+    node.step(3)
+    node.output("three\n")
+    node.set_meta({"file": "a"})
+    node.update({"rows": 3})
+    node.complete()
+    failed = recorder.start("Check")
+    failed.fail("no")
+
+    recorder.flush()
+
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress", "nodeOutput", "nodeStart"]
+    assert list(Node.objects.order_by("ordinal").values_list("status", "error", "meta")) == [
+        ("running", "", None),
+        ("running", "", None),
+    ]
+    assert_rows_are_the_fold(root.pk)
+
+    save(recorder)
+
+    assert types(root.pk)[5:] == ["nodeMeta", "nodeUpdate", "nodeEnd", "nodeError", "nodeEnd"]
+    assert list(Node.objects.order_by("ordinal").values_list("status", "error")) == [
+        ("completed", ""),
+        ("failed", "no"),
+    ]
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_steps_between_two_writes_become_one_update(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Count", total=1000)
+    for _ in range(1000):
+        node.step()
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress"]
+    assert updates(root.pk)[-1]["current"] == 1000
+
+
+def test_trailing_progress_comes_before_the_end(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Count", total=10)
+    recorder.flush()
+    node.step(10)
+    node.output("done\n")
+    node.complete()
+    save(recorder)
+    assert types(root.pk)[2:] == ["nodeProgress", "nodeOutput", "nodeEnd"]
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_the_first_terminal_status_wins(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Once")
+    node.complete()
+    node.fail("too late")
+    node.complete()
+    node.step()
+    node.output("too late")
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeEnd"]
+    assert Node.objects.get().status == "completed"
+
+
+def test_a_failed_node_fails_its_unfinished_descendants_with_its_reason(recorder: Recorder, root: TaskRoot) -> None:
+    parent = recorder.start("Parent")
+    done = parent.child("Done")
+    done.complete()
+    child = parent.child("Child")
+    grandchild = child.child("Grandchild")
+    bystander = recorder.start("Bystander")
+    parent.fail("broken")
+    save(recorder)
+    found = {node.title: (node.status, node.error) for node in Node.objects.all()}
+    assert found == {
+        "Parent": ("failed", "broken"),
+        "Done": ("completed", ""),
+        "Child": ("failed", "broken"),
+        "Grandchild": ("failed", "broken"),
+        "Bystander": ("running", ""),
+    }
+    ends = [update["node"]["title"] for update in updates(root.pk) if update["type"] == "nodeEnd"]  # type: ignore[index]
+    assert ends == ["Done", "Grandchild", "Child", "Parent"]
+    assert grandchild.is_open is False
+    assert bystander.is_open
+
+
+def test_a_write_that_fails_loses_nothing_and_is_made_up_for(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    node.step(2)
+
+    def refuse(execute: object, sql: str, *arguments: object) -> None:
+        raise DatabaseError("the disk is full")
+
+    with connection.execute_wrapper(refuse):
+        recorder.flush()
+    assert types(root.pk) == ["taskStart"]
+
+    node.step(1)
+    node.output("more\n")
+    recorder.flush()
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress", "nodeProgress", "nodeOutput"]
+    assert Node.objects.get().current == 3
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_checkpoint_that_is_rolled_back_is_written_whole_by_the_next(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    node.complete()
+
+    def checkpoint_that_fails() -> None:
+        with recorder.checkpoint() as checkpoint, transaction.atomic():
+            checkpoint.write()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        checkpoint_that_fails()
+    assert types(root.pk) == ["taskStart"]
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeEnd"]
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_recorder_that_was_overtaken_writes_nothing(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    TaskRoot.objects.filter(pk=root.pk).update(fence=2)
+    recorder.flush()
+    assert recorder.lost
+    node.complete()
+    with pytest.raises(StaleFence):
+        save(recorder)
+    assert types(root.pk) == ["taskStart"]
+    assert not Node.objects.exists()
+
+
+def test_an_action_that_runs_again_keeps_its_node(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Import", alias="import")
+    node.step(40)
+    inner = node.child("Batch 1")
+    inner.step(40)
+    recorder.flush()  # … and the worker dies.
+
+    TaskRoot.objects.filter(pk=root.pk).update(fence=2)
+    successor = Recorder(root_id=root.pk, title="Import", fence=2, attempt=2)
+    left = successor.adopt()
+    assert [found.title for found in left.values()] == ["Import", "Batch 1"]
+    left[inner.id].cancel("interrupted")
+    successor.restart(left[node.id])
+    fresh = left[node.id].child("Batch 1")
+    fresh.complete()
+    left[node.id].complete()
+    save(successor)
+
+    shown = read_snapshot(root.pk).tree.children
+    assert [(child.title, child.status, child.current) for child in shown] == [("Import", "completed", None)]
+    assert [(child.title, child.status) for child in shown[0].children] == [
+        ("Batch 1", "cancelled"),
+        ("Batch 1", "completed"),
+    ]
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_long_output_is_split_and_its_tail_kept(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Build")
+    text = "".join(f"line {number}\n" for number in range(10_000))
+    node.output(text)
+    save(recorder)
+    parts = [str(update["text"]) for update in updates(root.pk) if update["type"] == "nodeOutput"]
+    assert len(parts) > 1
+    assert "".join(parts) == text
+    kept = Node.objects.get().output
+    assert text.endswith(kept)
+    assert kept.startswith("line ")
+
+
+def test_reports_go_to_the_current_node(recorder: Recorder, root: TaskRoot) -> None:
+    with tracking(recorder.root):
+        progress(1, 2, "half")
+        with subtask("Part", total=2):
+            step()
+            output("line")
+            with subtask("Inner"):
+                step(5)
+            step()
+    save(recorder)
+    part = read_snapshot(root.pk).tree.children[0]
+    assert (part.current, part.total, part.output, part.status) == (2, 2, "line\n", "completed")
+    assert (part.children[0].title, part.children[0].current) == ("Inner", 5)
+    top = read_snapshot(root.pk).tree
+    assert (top.current, top.total, top.message) == (1, 2, "half")
+
+
+def test_a_subtask_that_raises_fails_and_passes_the_error_on(recorder: Recorder, root: TaskRoot) -> None:
+    with pytest.raises(ValueError, match="bad row"), tracking(recorder.root), subtask("Part"):
+        raise ValueError("bad row")
+    save(recorder)
+    assert list(Node.objects.values_list("status", "error")) == [("failed", "bad row")]
+
+
+def test_without_a_tracker_the_work_still_runs() -> None:
+    ran = []
+    with subtask("Nowhere", total=3) as node:
+        node.step()
+        step()
+        progress(1)
+        output("x")
+        ran.append(True)
+    assert ran == [True]
+
+
+def test_steps_from_many_threads_add_up(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Count")
+
+    def count() -> None:
+        for _ in range(2_000):
+            node.step()
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    save(recorder)
+    assert Node.objects.get().current == 16_000
+
+
+def test_no_report_waits_for_a_write(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Slow disk")
+    writing, go_on = threading.Event(), threading.Event()
+
+    def hold(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        writing.set()
+        assert go_on.wait(10)
+        return execute(sql, params, many, context)
+
+    def flush() -> None:
+        try:
+            with connection.execute_wrapper(hold):
+                recorder.flush()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=flush)
+    thread.start()
+    assert writing.wait(10)
+    node.step(5)  # returns although the flush is in the middle of its transaction
+    node.output("still here\n")
+    go_on.set()
+    thread.join()
+    save(recorder)
+    assert Node.objects.get().current == 5
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_the_flusher_writes_what_no_checkpoint_writes(root: TaskRoot) -> None:
+    flusher = Flusher()
+    recorder = Recorder(root_id=root.pk, title=root.title, fence=1, schedule=flusher)
+    written = threading.Event()
+    flush = recorder.flush
+
+    def flush_and_tell() -> None:
+        flush()
+        written.set()
+
+    recorder.flush = flush_and_tell  # type: ignore[method-assign]
+    recorder.start("Read").step(7)
+    assert written.wait(10)
+    flusher.stop()
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress"]
+
+
+def test_a_node_that_ends_may_not_be_reopened_by_a_cancel(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Done")
+    node.complete()
+    recorder.end_all(NodeStatus.CANCELLED, error="stop")
+    save(recorder)
+    assert Node.objects.get().status == "completed"
