@@ -1,0 +1,1 @@
+"""Define what should happen: definitions, plans, runs and the scripts that fulfil their actions."""

@@ -1,0 +1,340 @@
+"""Give scripts their context: the application, and the outside world as a protocol."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from processes.domain.bindings import REF, Binding
+from processes.domain.config_check import typed_config
+from processes.domain.directives import CallProcess, Directive
+from processes.domain.json_values import JSON, copy_json, json_problems
+from processes.domain.plan import Plan, PlanAction
+from processes.domain.request import Request
+from processes.domain.response import Response
+from processes.domain.scripts import ScriptSpec
+from processes.domain.targets import ProcessTarget
+from processes.errors import DurableInCallError, NotFoundError, NotJsonError, ProcessError
+
+__all__ = ["CORE_ATTRIBUTES", "Application", "Executed", "Host", "Nested"]
+
+#: Attributes that the interpreter and every script share; all others are named attributes.
+CORE_ATTRIBUTES = frozenset(
+    {"data", "config", "process", "action", "state", "request", "response", "user", "error"}
+)  # fmt: skip
+
+UNSET: Final[Any] = object()
+
+
+class Host(Protocol):
+    """Stand between a run and the outside world."""
+
+    @property
+    def durable(self) -> bool:
+        """Tell whether the run is stored, so that it may wait."""
+        ...
+
+    def now(self) -> datetime:
+        """Give the present time, aware of its zone."""
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raise RunCancelled if the run has been cancelled."""
+        ...
+
+    def script(self, name: str) -> ScriptSpec:
+        """Give a script by canonical name; raises UnknownScriptError."""
+        ...
+
+    def plan(self, target: ProcessTarget) -> Plan:
+        """Give the plan of a process: by its hash, or else by its reference or name; raises NotFoundError."""
+        ...
+
+    def plan_by_hash(self, plan_hash: str) -> Plan:
+        """Give a stored plan; raises NotFoundError."""
+        ...
+
+    def fresh(self, target: object, *, app: "Application") -> "tuple[Plan, Application]":
+        """Give the plan of what is to be executed and a fresh context for it; raises NotFoundError."""
+        ...
+
+
+class Nested(Protocol):
+    """Run a plan to its end below a script that is running; the interpreter provides it."""
+
+    def __call__(self, plan: Plan, *, app: "Application", host: Host, entry: JSON = None, bare: bool = False) -> object:
+        """Give the value of the last ordinary action, its state being left in `app`; raises the run's error.
+
+        `bare` runs no lifecycle actions.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Hold what an execution in a fresh context gave."""
+
+    value: object
+    state: str | None
+    app: "Application"
+
+
+class Application:
+    """Hold what a run shares among its scripts.
+
+    `data` and the named attributes are JSON wherever a run is stored; `execution` names the execution of a stored run,
+    and makes idempotency keys unique.
+    """
+
+    __slots__ = (
+        "_action", "_attributes", "_config", "_host", "_nested", "_typed", "action_limit", "data", "depth", "error",
+        "execution", "ordinal", "process", "request", "response", "state", "user",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        data: dict[str, Any] | None = None,
+        request: Request | None = None,
+        response: Response | None = None,
+        user: object = None,
+        attributes: Mapping[str, JSON] | None = None,
+        execution: str = "",
+    ) -> None:
+        self.data: dict[str, Any] = {} if data is None else data
+        self.request = Request() if request is None else request
+        self.response = Response() if response is None else response
+        self.user: Any = user
+        self.error: ProcessError | None = None
+        #: What the running action has come to; looked up in its next clause.
+        self.state: str | None = None
+        self.process: Plan | None = None
+        self.execution = execution
+        #: How many actions the run has begun, those of nested runs included: numbers the one that is running.
+        self.ordinal = 0
+        #: How many runs are nested in each other by Python calls.
+        self.depth = 0
+        #: The ordinal that mustn't be passed.
+        self.action_limit: float = float("inf")
+        self._action: PlanAction | None = None
+        self._attributes: dict[str, JSON] = dict(attributes or {})
+        self._config: JSON = None
+        self._typed: Any = UNSET
+        self._host: Host | None = None
+        self._nested: Nested | None = None
+
+    def attach(self, host: Host, nested: Nested) -> None:
+        """Connect the context to a run (the interpreter does)."""
+        self._host, self._nested = host, nested
+
+    @property
+    def host(self) -> Host | None:
+        """Give what stands between the run and the outside world, None outside a run."""
+        return self._host
+
+    # -- attributes --------------------------------------------------------------------------------------------------
+
+    @property
+    def action(self) -> PlanAction | None:
+        """Give the definition of the running action; `app.action.name` is its name."""
+        return self._action
+
+    @property
+    def config(self) -> Any:
+        """Give the config: the model's instance where the script declares a model, else the raw JSON (or None).
+
+        Raises ConfigError for a config that the model refuses.
+        """
+        if self._typed is UNSET:
+            self.load_config()
+        return self._typed
+
+    @property
+    def attributes(self) -> Mapping[str, JSON]:
+        """Give the named attributes that are set."""
+        return self._attributes
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give an attribute, the default where it isn't set; `get("config")` is the raw JSON."""
+        try:
+            return self.lookup(name)
+        except KeyError:
+            return default
+
+    def lookup(self, name: str) -> Any:
+        """Give an attribute; raises KeyError where it isn't set."""
+        if name not in CORE_ATTRIBUTES:
+            return self._attributes[name]
+        value = self._raw_config() if name == "config" else getattr(self, name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def set(self, name: str, value: Any) -> None:
+        """Set an attribute."""
+        if name == "config":
+            self._config, self._typed = value, UNSET
+        elif name == "action":
+            self._action = value
+        elif name in CORE_ATTRIBUTES:
+            setattr(self, name, value)
+        else:
+            self._attributes[name] = value
+
+    def remove(self, name: str) -> None:
+        """Remove an attribute; one that isn't set stays so. Data, request and response become empty ones."""
+        empty: dict[str, Callable[[], object]] = {"data": dict, "request": Request, "response": Response}
+        if name in CORE_ATTRIBUTES:
+            self.set(name, empty[name]() if name in empty else None)
+        else:
+            self._attributes.pop(name, None)
+
+    def context_json(self) -> dict[str, JSON]:
+        """Give attributes, request and response as JSON, for a checkpoint; `data` and `user` are the driver's matter.
+
+        Raises NotJsonError, naming the key, for what isn't JSON.
+        """
+        result = {
+            "attributes": self._attributes,
+            "request": self.request.to_json(),
+            "response": self.response.to_json(),
+        }
+        for part, value in result.items():
+            if problems := json_problems(value, limit=1):
+                place = part + problems[0].path
+                raise NotJsonError(f"{place} can't be stored: {problems[0].message}", path=f"/{place}")
+        return {part: copy_json(value) for part, value in result.items()}
+
+    # -- services ----------------------------------------------------------------------------------------------------
+
+    @property
+    def idempotency_key(self) -> str:
+        """Give a key for this step that is the same in every attempt, for outside systems that accept one."""
+        return f"{self.execution}:{self.ordinal}"
+
+    def check_cancelled(self) -> None:
+        """Leave the run here if it has been cancelled (raises RunCancelled); call it in long loops."""
+        if self._host is not None:
+            self._host.check_cancelled()
+
+    def invoke(self, name: str) -> object:
+        """Run an action of this process, and what follows it there, now; gives the last value.
+
+        The last state is in `app.state` afterwards; no lifecycle actions run. `"name?"` may be undeclared.
+        """
+        return self._keeping(lambda: self._run_plan(self._current_plan(), entry=name, bare=True))
+
+    def call(self, target: JSON, *, config: JSON = None) -> object:
+        """Run a script or a process in this context, then put config, action and process back; gives its value.
+
+        `target` is a binding's reference, a script's name or what `${reference}` gives; its state stays in
+        `app.state`. A script that needs to wait raises DurableInCallError: return `CallProcess` instead.
+        """
+        return self._keeping(lambda: self._run_target(target, config))
+
+    def include(self, target: JSON, *, config: JSON = UNSET) -> object:
+        """Run a script or a process in this context, leaving config, action and process as it leaves them.
+
+        Without `config` it sees the present one.
+        """
+        return self._run_target(target, self._raw_config() if config is UNSET else config)
+
+    def execute(self, target: object, *, action: str | None = None) -> Executed:
+        """Execute a node (a process, an instance …) in a fresh context, entering at an action."""
+        host, nested = self._running()
+        plan, fresh = host.fresh(target, app=self)
+        fresh.execution, fresh.depth = self.execution, self.depth
+        fresh.ordinal, fresh.action_limit = self.ordinal, self.action_limit
+        try:
+            value = nested(plan, app=fresh, host=host, entry=action)
+        finally:
+            self.ordinal = fresh.ordinal
+        return Executed(value, fresh.state, fresh)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def load_config(self) -> None:
+        """Bring the config into its typed form (it is done on first use otherwise); raises ConfigError."""
+        raw, model = self._raw_config(), self._config_model()
+        self._typed = raw if model is None else typed_config(model, raw)
+
+    def _raw_config(self) -> JSON:
+        # Plans are shared by all runs, so a script gets a copy of its config; most never ask.
+        if self._config is UNSET:
+            self._config = None if self._action is None else copy_json(self._action.config)
+        return self._config
+
+    def _config_model(self) -> Any:
+        action = self._action
+        if action is None or self._host is None or action.target is None or isinstance(action.target, ProcessTarget):
+            return None
+        return self._host.script(action.target.name).config
+
+    def _running(self) -> tuple[Host, Nested]:
+        if self._host is None or self._nested is None:
+            raise ProcessError("Nothing can be called outside a run", code="not_running")
+        return self._host, self._nested
+
+    def _current_plan(self) -> Plan:
+        if self.process is None:
+            raise ProcessError("Actions can be invoked only while a process runs", code="not_running")
+        return self.process
+
+    def _keeping(self, run: Callable[[], object]) -> object:
+        kept = (self.process, self._action, self._config, self._typed)
+        try:
+            return run()
+        finally:
+            self.process, self._action, self._config, self._typed = kept
+
+    def _run_plan(self, plan: Plan, *, entry: JSON, bare: bool = False) -> object:
+        host, nested = self._running()
+        return nested(plan, app=self, host=host, entry=entry, bare=bare)
+
+    def _run_target(self, target: JSON, config: JSON) -> object:
+        found = self.resolve(target)
+        if isinstance(found, Plan):
+            return self._run_plan(found, entry=entry_of(config))
+        if found.durable:
+            raise DurableInCallError(
+                f'"{found.name}" may wait, and can\'t be called from Python code: make it an action',
+                fields={"script": found.name},
+            )
+        self.state = None
+        self._config, self._typed = config, config if found.config is None else typed_config(found.config, config)
+        value = found.function(self)
+        if isinstance(value, ProcessError):
+            raise value
+        if isinstance(value, CallProcess):
+            return self._run_target(value.target, value.config)
+        if isinstance(value, Directive):
+            raise DurableInCallError(
+                f'"{found.name}" wants to stop the run, which can\'t be done from Python code',
+                fields={"script": found.name},
+            )
+        return value
+
+    def resolve(self, target: JSON) -> Plan | ScriptSpec:
+        """Find what a target names: a binding of the running process, a script, or a typed reference to either."""
+        host, _ = self._running()
+        if isinstance(target, Plan | ScriptSpec):
+            return target
+        if isinstance(target, ProcessTarget):
+            return host.plan(target)
+        if isinstance(target, Mapping) and target.get(REF) == "process" and "name" in target:
+            return host.plan(ProcessTarget.from_fields(target))
+        if isinstance(target, Mapping) and target.get(REF) == "script" and "name" in target:
+            return host.script(str(target["name"]))
+        if not isinstance(target, str) or not target:
+            raise NotFoundError("Only a script or a process can be called", fields={"target": target})
+        bound = None if self.process is None else self.process.bindings.get(target)
+        if isinstance(bound, Binding):
+            raise NotFoundError(f'"{target}" is bound to a {bound.kind}, which can\'t be called')
+        if isinstance(bound, ProcessTarget):
+            return host.plan(bound)
+        return host.script(target if bound is None else bound.name)
+
+
+def entry_of(config: JSON) -> JSON:
+    """Give the action at which a config enters a sub process, None where it names none."""
+    return config.get("action") if isinstance(config, Mapping) else None

@@ -1,0 +1,40 @@
+"""Carry what a caller asked of a process: the small, storable part of a web request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from processes.domain.json_values import JSON
+
+__all__ = ["Request"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """Hold a request's parameters and files as JSON.
+
+    `parameters` maps names to texts (or any JSON, from the REST API); `files` maps field names to file infos;
+    `data_reference` and `revision` name the stored data that the caller goes on with.
+    """
+
+    method: str = "GET"
+    path: str = ""
+    parameters: dict[str, JSON] = field(default_factory=dict)
+    files: dict[str, JSON] = field(default_factory=dict)
+    data_reference: str | None = None
+    revision: int | None = None
+    language: str | None = None
+
+    @property
+    def action(self) -> JSON:
+        """Give the action parameter, which enters a process (None where there is none)."""
+        return self.parameters.get("action")
+
+    def to_json(self) -> dict[str, JSON]:
+        """Give the JSON form; what is unset is left out."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) not in (None, {}, "")}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Request":
+        """Rebuild a request; keys of a newer release are ignored, so that two releases work side by side."""
+        return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})

@@ -1,0 +1,60 @@
+"""Describe a task script: what is called, with which config, to what effect."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from pydantic import BaseModel
+
+from processes.domain.json_values import content_hash
+
+__all__ = ["EFFECTS", "Catalogue", "Effect", "ScriptFunction", "ScriptSpec"]
+
+#: `pure`, `idempotent` (may run again after a crash), `transactional` (its database writes commit with the
+#: checkpoint) or `once` (an intent is committed first).
+Effect: TypeAlias = Literal["pure", "idempotent", "transactional", "once"]
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
+
+#: Takes the application. (Its class isn't named: it stands on specs, and an import goes one way.)
+ScriptFunction: TypeAlias = Callable[[Any], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptSpec:
+    """Hold a script and what it declares about itself.
+
+    `durable` scripts need a stored run around them; `requires` maps the names of actions that a process with this
+    script must declare to the script that is offered for them.
+    """
+
+    name: str
+    function: ScriptFunction
+    config: type[BaseModel] | None = None
+    effect: Effect = "idempotent"
+    aliases: tuple[str, ...] = ()
+    durable: bool = False
+    version: int = 1
+    requires: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def documentation(self) -> str:
+        """Give the function's docstring."""
+        return (self.function.__doc__ or "").strip()
+
+    @cached_property
+    def schema_hash(self) -> str | None:
+        """Give the hash of the config model's JSON schema, None without a model."""
+        return None if self.config is None else content_hash(self.config.model_json_schema())
+
+
+class Catalogue(Protocol):
+    """Know scripts by name and alias."""
+
+    def find(self, name: str) -> ScriptSpec | None:
+        """Give the script of that name or alias, or None."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Give the canonical names and aliases, for suggestions."""
+        ...

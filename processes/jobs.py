@@ -1,0 +1,30 @@
+"""The jobs of the `processes` app."""
+
+from processes.services.advance import advance_run
+from processes.services.background import RUN_JOB, settle_idle_run
+from processes.services.purging import purge_expired
+from tasks import job
+from tasks.domain.jsonvalue import JSON
+from tasks.domain.outcomes import Outcome
+from tasks.domain.retry import RetryPolicy
+from tasks.registry import JobContext
+from tasks.services.work import Context
+
+#: A run that can't be carried on (the database is away, a plan can't be read) is tried again for some minutes; what its
+#: scripts raise is the matter of its process.
+RETRY = RetryPolicy(attempts=6, backoff="exponential", delay_seconds=1, cap_seconds=60)
+
+
+@job(RUN_JOB, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run)
+def run_process(context: JobContext) -> Outcome:
+    """Carry a background run on."""
+    if not isinstance(context, Context):
+        raise TypeError("A run needs a worker's own context: it writes its checkpoints through the recorder.")
+    return advance_run(context)
+
+
+@job("processes.purge")
+def purge(context: JobContext) -> JSON:
+    """Delete expired data nodes and files; Celery beat enqueues it (config.settings)."""
+    purged = purge_expired()
+    return {"data_nodes": purged.data_nodes, "files": purged.files}

@@ -1,0 +1,47 @@
+"""Persisted process data with an unguessable reference."""
+
+import secrets
+
+from django.conf import settings
+from django.db import models
+
+from processes.models.template import ProcessTemplate
+
+
+def new_reference() -> str:
+    """Return 128 random bits as 22 URL-safe characters."""
+    return secrets.token_urlsafe(16)
+
+
+class DataNodeKind(models.TextChoices):
+    """Say what a data node's life depends on."""
+
+    TEMPORARY = "temporary", "temporary: expires"
+    CONTEXT = "context", "context: belongs to an instance"
+
+
+class DataNode(models.Model):
+    """Hold the data of a process between two requests, bound to its owner.
+
+    `revision` rises with every submitted step: of two tabs that submit the same one, the second finds a newer revision
+    and changes nothing.
+    """
+
+    reference = models.CharField(max_length=22, unique=True, default=new_reference, editable=False)
+    kind = models.CharField(max_length=16, choices=DataNodeKind.choices, default=DataNodeKind.TEMPORARY)
+    template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.CASCADE, related_name="data_nodes")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE)
+    #: The session of an owner who is not signed in; empty for a user's.
+    session_key = models.CharField(max_length=40, blank=True, default="")
+    data = models.JSONField(default=dict)
+    revision = models.IntegerField(default=1)
+    #: The action that showed the last form: where its owner goes on after a conflict.
+    step = models.CharField(max_length=200, blank=True, default="")
+    #: The background run that took the data over, once one has.
+    continued_in = models.UUIDField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"data node {self.pk}"

@@ -1,0 +1,15 @@
+"""Compiled plans, one row per content."""
+
+from django.db import models
+
+
+class Plan(models.Model):
+    """Hold an immutable plan under the SHA-256 of its canonical JSON. Rows are written once and never changed."""
+
+    hash = models.CharField(max_length=64, primary_key=True, editable=False)
+    #: Canonical JSON (processes.domain.plan).
+    content = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.hash[:12]

@@ -1,0 +1,81 @@
+"""Durable runs: the checkpointed state, its data, and the inbox."""
+
+from django.conf import settings
+from django.db import models
+
+from processes.domain.run_status import RunStatus
+from processes.models.plan import Plan
+from processes.models.template import ProcessTemplate
+from tasks.models import TaskRoot
+
+
+class Run(models.Model):
+    """Hold the checkpoint of a background run, which shares its id with its task root and its job.
+
+    Only the holder of the job's lease writes it; everyone else appends to its inbox.
+    """
+
+    root = models.OneToOneField(TaskRoot, primary_key=True, on_delete=models.CASCADE, related_name="run")
+    template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.SET_NULL, related_name="runs")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="runs")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    session_key = models.CharField(max_length=40, blank=True, default="")
+    status = models.CharField(
+        max_length=16, choices=[(s.value, s.value) for s in RunStatus], default=RunStatus.CREATED.value
+    )
+    #: The interpreter's stack of frames (processes.domain.cursor).
+    cursor = models.JSONField()
+    #: Actions that have a checkpoint. The identity of a step is (run, ordinal).
+    ordinal = models.IntegerField(default=0)
+    #: The ordinal of the last `once` action that was about to run: a second start of the same one must not happen.
+    intent = models.IntegerField(null=True)
+    attributes = models.JSONField(default=dict)
+    request = models.JSONField(null=True)
+    response = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return str(self.root_id)
+
+
+class RunValue(models.Model):
+    """Hold one version of one top-level key of a run's data: a checkpoint appends only what it changed."""
+
+    pk = models.CompositePrimaryKey("run", "key", "ordinal")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="values", db_index=False)
+    key = models.CharField(max_length=200)
+    #: The ordinal of the checkpoint that wrote it.
+    ordinal = models.IntegerField()
+    #: JSON text; null where the checkpoint removed the key.
+    value = models.TextField(null=True)  # noqa: DJ001 - empty text is no JSON, null is the removal
+
+    def __str__(self) -> str:
+        return f"{self.key}@{self.ordinal}"
+
+
+class InboxItem(models.Model):
+    """Hold a message to the holder of a run: it takes them in order, one at a time, at action boundaries."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="inbox", db_index=False)
+    kind = models.CharField(max_length=32)
+    payload = models.JSONField(default=dict)
+    #: A second message with the same key is dropped.
+    dedupe_key = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["run", "dedupe_key"], name="processes_inbox_dedupe"),)
+        indexes = (
+            models.Index(fields=["run", "id"], name="processes_inbox_open", condition=models.Q(taken_at__isnull=True)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.run_id}"

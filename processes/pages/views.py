@@ -1,0 +1,55 @@
+"""The small pages: home, and downloads."""
+
+import uuid
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from processes.models import StoredFile
+from processes.pages.callers import caller_of_request
+from processes.pages.downloads import file_response
+from processes.pages.process import errors_as_pages
+from processes.services.access import Caller, executable_by
+from processes.services.files import find_file
+from tasks.models import TaskRoot
+
+#: How many of the newest tasks the home page lists.
+RECENT_TASKS = 10
+
+
+@never_cache
+@require_safe
+@errors_as_pages
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what the visitor may start, and their recent tasks."""
+    context = {
+        "templates": executable_by(request.user).order_by("title"),
+        "tasks": _tasks_of(caller_of_request(request))[:RECENT_TASKS],
+    }
+    return render(request, "processes/home.html", context)
+
+
+@require_safe
+@errors_as_pages
+def download(request: HttpRequest, file_id: uuid.UUID) -> HttpResponseBase:
+    """Send a stored file to its owner, or to staff with the permission to view files."""
+    return file_response(_visible_file(request, file_id))
+
+
+def _visible_file(request: HttpRequest, file_id: uuid.UUID) -> StoredFile:
+    user = request.user
+    if user.is_active and user.is_staff and user.has_perm("processes.view_storedfile"):
+        return find_file(file_id)
+    return find_file(file_id, caller=caller_of_request(request))
+
+
+def _tasks_of(caller: Caller) -> QuerySet[TaskRoot]:
+    if caller.user_id is not None:
+        return TaskRoot.objects.filter(owner_id=caller.user_id).order_by("-created_at")
+    if caller.session_key:
+        return TaskRoot.objects.filter(owner__isnull=True, session_key=caller.session_key).order_by("-created_at")
+    return TaskRoot.objects.none()

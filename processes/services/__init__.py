@@ -1,0 +1,1 @@
+"""Verbs that change the state of processes. Transactions live here; import from the modules themselves."""

@@ -1,0 +1,132 @@
+"""Persisted process data: bound to its owner, expiring, and with a revision that lets one submitter win.
+
+A form carries the reference and the revision that it was made from. Whoever submits it claims the revision first, by
+one compare-and-swap; where two tabs submit the same step, the second finds a newer revision and gets a ConflictError. A
+reference that is forged, foreign, of another template, expired or malformed is simply not found.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from processes.domain.json_values import JSON
+from processes.models import DataNode
+from processes.services.access import Caller, owned_by
+from processes.services.errors import ConflictError, DataNodeNotFoundError
+
+DEFAULT_HOURS = 24
+_REFERENCE_CHARS = 22
+_CLEARED_AT_ONCE = 20
+
+
+def create_data_node(*, caller: Caller, data: Mapping[str, JSON], step: str = "") -> DataNode:
+    """Store `data` for the caller under a new reference; raises DataNodeNotFoundError for one without identity."""
+    if caller.user_id is None and not caller.session_key:
+        raise DataNodeNotFoundError("Data can only be kept for a user or a session.")
+    _clear_away_expired()
+    return DataNode.objects.create(
+        template_id=caller.template_id,
+        owner_id=caller.user_id,
+        session_key="" if caller.user_id is not None else caller.session_key,
+        data=dict(data),
+        step=step,
+        expires_at=_new_expiry(),
+    )
+
+
+def load_data_node(*, caller: Caller, reference: str) -> DataNode:
+    """Return the caller's data node; raises DataNodeNotFoundError."""
+    node = _mine(caller, reference).first()
+    if node is None:
+        raise _not_found()
+    return node
+
+
+def save_data_node(*, caller: Caller, reference: str, data: Mapping[str, JSON], step: str | None = None) -> DataNode:
+    """Store `data` under an existing reference and extend its life; raises DataNodeNotFoundError."""
+    changes: dict[str, object] = {"data": dict(data), "expires_at": _new_expiry(), "updated_at": timezone.now()}
+    if step is not None:
+        changes["step"] = step
+    if not _mine(caller, reference).update(**changes):
+        raise _not_found()
+    return load_data_node(caller=caller, reference=reference)
+
+
+def claim_revision(*, caller: Caller, reference: str, revision: int) -> DataNode:
+    """Claim a step: raise the revision from `revision` by one, or refuse.
+
+    Raises ConflictError where somebody was first, DataNodeNotFoundError where there is nothing to claim.
+    """
+    mine = _mine(caller, reference)
+    if not mine.filter(revision=revision, continued_in__isnull=True).update(
+        revision=revision + 1, updated_at=timezone.now()
+    ):
+        node = mine.first()
+        # A revision that the node never had was made up, not overtaken.
+        if node is None or revision > node.revision or revision < 1:
+            raise _not_found()
+        raise conflict(node)
+    return load_data_node(caller=caller, reference=reference)
+
+
+def give_back_claim(*, node: DataNode) -> bool:
+    """Undo a claim whose run failed, with the data as `node` holds it; return whether it was ours still."""
+    mine = DataNode.objects.filter(pk=node.pk, revision=node.revision, continued_in__isnull=True)
+    return bool(mine.update(revision=node.revision - 1, data=node.data, step=node.step, updated_at=timezone.now()))
+
+
+def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
+    """Record that a background run took the data over; raises ConflictError where another one has already.
+
+    Call it in the transaction that stores the run: of two requests that start the same work, one commits.
+    """
+    taken = DataNode.objects.filter(pk=node.pk, revision=node.revision, continued_in__isnull=True).update(
+        continued_in=root_id, updated_at=timezone.now()
+    )
+    if not taken:
+        node.refresh_from_db()
+        raise conflict(node)
+
+
+def delete_data_node(*, caller: Caller, reference: str) -> bool:
+    """Delete the caller's data node; return whether there was one."""
+    return bool(_mine(caller, reference).delete()[0])
+
+
+def conflict(node: DataNode) -> ConflictError:
+    """Return the error that tells how things stand with `node`."""
+    message = (
+        "This step was submitted before, and the work goes on in the background."
+        if node.continued_in
+        else "This step was submitted before, in another window or by a second click."
+    )
+    continued_in = str(node.continued_in) if node.continued_in else None
+    fields = {"reference": node.reference, "step": node.step, "continued_in": continued_in}
+    return ConflictError(message, fields=fields)
+
+
+def _mine(caller: Caller, reference: str) -> QuerySet[DataNode]:
+    if len(reference) != _REFERENCE_CHARS or not reference.isascii() or "\0" in reference:
+        return DataNode.objects.none()
+    alive = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+    return DataNode.objects.filter(owned_by(caller), alive, reference=reference, template_id=caller.template_id)
+
+
+def _clear_away_expired() -> None:
+    # Every new node makes room for itself: expired ones never pile up, and no request deletes many.
+    expired = DataNode.objects.filter(expires_at__lt=timezone.now()).order_by("expires_at")
+    keys = list(expired.values_list("pk", flat=True)[:_CLEARED_AT_ONCE])
+    if keys:
+        DataNode.objects.filter(pk__in=keys).delete()
+
+
+def _not_found() -> DataNodeNotFoundError:
+    return DataNodeNotFoundError("There is no such data, it isn't yours, or it has expired.")
+
+
+def _new_expiry() -> datetime:
+    return timezone.now() + timedelta(hours=float(getattr(settings, "STEPLINE_DATA_NODE_HOURS", DEFAULT_HOURS)))

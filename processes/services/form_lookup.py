@@ -1,0 +1,85 @@
+"""Find the form that a request posts: in the plan, never in what the client says about it.
+
+The hidden field `form` names the action that showed it. One that a sub process showed is named `<plan hash>/<action>`,
+and found where the process may really call that plan.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from django.utils import timezone
+from pydantic import ValidationError
+
+from processes.domain.application import Application
+from processes.domain.json_values import JSON
+from processes.domain.placeholders import Context, fill
+from processes.domain.plan import Plan, PlanAction
+from processes.errors import PermanentError, PlaceholderError
+from processes.services.derivation import load_plan
+from processes.services.errors import FormGoneError
+from processes.services.forms import FormConfig
+from processes.services.host import host_of
+
+__all__ = ["SHOW_FORM", "find_form", "form_name"]
+
+#: The canonical name of the script that shows forms.
+SHOW_FORM = "show_form"
+_HASH_CHARS = 64
+
+
+def form_name(app: Application) -> str:
+    """Return the name under which the form of the running action is found again."""
+    if app.action is None or app.process is None or app.action.script != SHOW_FORM:
+        raise PermanentError(
+            "show_form must run as an action of its own: a form that is called from code can't be found again.",
+            code="form_without_action",
+        )
+    if app.process.hash == host_of(app).main_plan.hash:
+        return app.action.name
+    return f"{app.process.hash}/{app.action.name}"
+
+
+def find_form(plan: Plan, name: str, *, parameters: Mapping[str, JSON], data: Mapping[str, JSON]) -> FormConfig:
+    """Return the form `name` of a plan, its placeholders filled; raises FormGoneError where it shows none."""
+    action = _find_action(plan, name)
+    if action is None or action.script != SHOW_FORM:
+        raise _gone()
+    context = Context(parameters=parameters, data=data, attribute=lambda _: None, now=timezone.now)
+    config = action.config
+    for filler in action.fillers:
+        # An attribute that the title needed isn't there any more; the form works without it.
+        with suppress(PlaceholderError):
+            config = fill(config, (filler,), context)
+    try:
+        return FormConfig.model_validate(config)
+    except ValidationError as error:
+        raise _gone() from error
+
+
+def _find_action(plan: Plan, name: str) -> PlanAction | None:
+    action = plan.by_name.get(name)
+    if action is not None:
+        return action
+    plan_hash, slash, inner = name.partition("/")
+    if not slash or len(plan_hash) != _HASH_CHARS:
+        return None
+    for called in _called_plans(plan):
+        if called.hash == plan_hash:
+            return called.by_name.get(inner)
+    return None
+
+
+def _called_plans(plan: Plan) -> list[Plan]:
+    """Return the plans that `plan` may call, directly or not, as far as it records them."""
+    found: dict[str, Plan] = {}
+    todo = [plan]
+    while todo:
+        for target in todo.pop().processes:
+            if target.plan_hash is not None and target.plan_hash not in found:
+                found[target.plan_hash] = load_plan(target.plan_hash)
+                todo.append(found[target.plan_hash])
+    return list(found.values())
+
+
+def _gone() -> FormGoneError:
+    return FormGoneError("The form that you sent isn't part of this process any more, as it is published now.")

@@ -1,0 +1,150 @@
+"""The application: attributes, config, and what a checkpoint stores of it."""
+
+import json
+
+import pytest
+from pydantic import BaseModel
+
+from processes.domain.application import Application
+from processes.domain.request import Request
+from processes.domain.response import Response
+from processes.errors import ConfigError, NotJsonError
+from tests.processes.domain.support import FakeHost, action, run
+
+
+class Config(BaseModel):
+    n: int
+    tags: list[str] = []
+
+
+def host_with(seen: list[object]) -> FakeHost:
+    host = FakeHost()
+
+    @host.registry.task_script("typed", config=Config)
+    def typed(app: Application) -> None:
+        seen.append(app.config)
+        seen.append(app.get("config"))
+
+    return host
+
+
+def test_a_declared_model_gives_a_typed_config_beside_the_raw_one() -> None:
+    seen: list[object] = []
+    run([action("a", script="typed", n="3")], host=host_with(seen))
+    assert seen == [Config(n=3), {"n": "3"}]
+
+
+def test_placeholders_are_filled_before_the_model_looks() -> None:
+    seen: list[object] = []
+    definition = [action("a", script="typed", n="%{data:n}", tags=["%{param:tag}", "%{attr:action.name}"])]
+    ran = run(definition, host=host_with(seen), data={"n": 4}, parameters={"tag": "x"})
+    # An attribute that isn't JSON all the way can't be walked: `action` is no mapping.
+    assert ran.error.code == "placeholder"
+    definition = [action("a", script="typed", n="%{data:n}", tags=["%{param:tag}"])]
+    run(definition, host=host_with(seen), data={"n": 4}, parameters={"tag": "x"})
+    assert seen == [Config(n=4, tags=["x"]), {"n": 4, "tags": ["x"]}]
+
+
+def test_a_filled_config_that_the_model_refuses_is_an_error_before_the_script_runs() -> None:
+    seen: list[object] = []
+    error = run([action("a", script="typed", n="%{data:n}")], host=host_with(seen), data={"n": "many"}).error
+    assert isinstance(error, ConfigError)
+    assert (error.code, error.action, error.path) == ("config", "a", "/config/n")
+    assert seen == []
+
+
+def test_a_missing_placeholder_goes_to_the_error_action() -> None:
+    ran = run([action("a", value="%{data:gone}"), action("@error", reset=True)])
+    assert ran.names == ["a", "@error"]
+
+
+def test_called_scripts_get_their_own_typed_config() -> None:
+    seen: list[object] = []
+    host = host_with(seen)
+
+    @host.registry.task_script("caller")
+    def caller(app: Application) -> None:
+        app.call("typed", config={"n": 1})
+        with pytest.raises(ConfigError):
+            app.call("typed", config={"n": "x"})
+        seen.append(app.config)
+
+    run([action("a", script="caller", mine=True)], host=host)
+    assert seen == [Config(n=1), {"n": 1}, {"mine": True}]
+
+
+def test_attributes_are_named_or_shared_by_all() -> None:
+    app = Application(data={"x": 1}, user="me", attributes={"dataNode": "ref"})
+    assert (app.get("dataNode"), app.get("data"), app.get("user")) == ("ref", {"x": 1}, "me")
+    assert (app.get("gone"), app.get("gone", 5), app.get("state", "none"), app.get("config")) == (None, 5, "none", None)
+    app.set("state", "s")
+    app.set("other", None)
+    app.set("config", {"n": 1})
+    assert (app.state, app.get("other", "set"), app.config, dict(app.attributes)) == (
+        "s", None, {"n": 1}, {"dataNode": "ref", "other": None},
+    )  # fmt: skip
+    for name in ("state", "other", "dataNode", "dataNode", "config", "data", "user"):
+        app.remove(name)
+    assert (app.state, app.config, app.data, app.user, dict(app.attributes)) == (None, None, {}, None, {})
+
+
+def test_a_checkpoint_stores_attributes_request_and_response() -> None:
+    app = Application(
+        request=Request(method="POST", parameters={"a": "1"}, data_reference="r", revision=2),
+        attributes={"x": [1]},
+    )
+    app.response.title = "T"
+    stored = json.loads(json.dumps(app.context_json()))
+    assert stored == {
+        "attributes": {"x": [1]},
+        "request": {"method": "POST", "parameters": {"a": "1"}, "data_reference": "r", "revision": 2},
+        "response": {"title": "T"},
+    }
+    assert Request.from_json(stored["request"]) == app.request
+    assert Response.from_json(stored["response"]) == app.response
+
+
+def test_what_is_no_json_is_named() -> None:
+    app = Application()
+    app.set("thing", {"deep": [object()]})
+    with pytest.raises(NotJsonError, match="attributes/thing/deep/0 can't be stored") as caught:
+        app.context_json()
+    assert caught.value.path == "/attributes/thing/deep/0"
+
+
+RESPONSES = [
+    Response(),
+    Response(status_code=404, content="x"),
+    Response(title="t", head="h", content="c", redirect="/x", content_type="text/plain", file={"id": "1"}, json=[0],
+             form={"fields": []}, template="a.html", context={"x": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("response", RESPONSES)
+def test_a_response_survives_json(response: Response) -> None:
+    stored = json.loads(json.dumps(response.to_json()))
+    assert Response.from_json(stored) == response
+    assert None not in stored.values()
+
+
+def test_a_response_can_be_cleared() -> None:
+    response = Response(title="t", status_code=404)
+    assert not response.is_empty
+    response.clear()
+    assert response.is_empty
+
+
+def test_keys_of_a_newer_release_are_ignored() -> None:
+    assert Response.from_json({"title": "t", "hologram": 1}) == Response(title="t")
+    assert Request.from_json({"method": "GET", "mood": "good"}) == Request()
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(), Request(files={"f": {"id": "1"}}, language="de", path="/p/x/", parameters={"action": "a"})]
+)
+def test_a_request_survives_json(request_: Request) -> None:
+    assert Request.from_json(json.loads(json.dumps(request_.to_json()))) == request_
+
+
+def test_a_request_names_the_action_that_is_asked_for() -> None:
+    assert (Request().action, Request(parameters={"action": "go"}).action) == (None, "go")

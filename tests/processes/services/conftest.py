@@ -1,0 +1,91 @@
+"""A kit for tests of background runs: scripts for one test, published templates, runs."""
+
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from processes.domain.application import Application
+from processes.domain.interpreter import Interpreter
+from processes.models import ProcessTemplate, Run
+from processes.registry import scripts
+from processes.services.access import Caller
+from processes.services.background import continue_in_background
+from processes.services.derivation import load_plan
+from processes.services.host import DjangoHost, host_of
+from processes.services.run_store import StoredData
+from processes.services.templates import publish, save_draft
+from tasks.services.flusher import stop_flusher
+from tasks.services.heartbeat import Hold, stop_heart
+from tasks.services.work import work_off
+
+Script = Callable[[Application], object]
+_numbers = itertools.count(1)
+
+
+class RunKit:
+    """Register scripts, publish templates and start background runs."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        #: What the scripts of `note` have noted, in order.
+        self.notes: list[str] = []
+
+    def script(self, function: Script, *, effect: str = "idempotent", durable: bool = False) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        self._stack.enter_context(scripts.override(name, function, effect=effect, durable=durable))  # type: ignore[arg-type]
+        return name
+
+    def note(self, text: str, state: str | None = None) -> str:
+        def note(app: Application) -> None:
+            self.notes.append(text)
+            app.data[text] = len(self.notes)
+            app.state = state
+
+        return self.script(note)
+
+    def template(self, *actions: dict[str, object], bindings: dict[str, object] | None = None) -> ProcessTemplate:
+        template = ProcessTemplate(slug=f"process-{next(_numbers)}", title="A process")
+        save_draft(template=template, definition=json.dumps(list(actions)), bindings=bindings or {})
+        publish(template=template)
+        template.refresh_from_db()
+        return template
+
+    def start(self, *actions: dict[str, object], template: ProcessTemplate | None = None) -> uuid.UUID:
+        """Start a run whose first actions run in a foreground that goes straight into the background."""
+        template = template or self.template(*actions)
+        assert template.published_plan_id is not None
+        plan = load_plan(template.published_plan_id)
+        caller = Caller(session_key="s", template_id=template.pk, slug=template.slug)
+        app = Application()
+        interpreter = Interpreter.start(plan, app=app, host=DjangoHost(caller=caller, plan=plan))
+        return continue_in_background(app=app, interpreter=interpreter, template=template, caller=caller)
+
+    @staticmethod
+    def work() -> int:
+        """Work off everything that is due, and return how many claims that took."""
+        return sum(1 for _ in iter(lambda: work_off("default"), False))
+
+    @staticmethod
+    def hold(app: Application) -> Hold:
+        """Return the hold of the claim that a script works for."""
+        return host_of(app)._is_cancelled.__self__.context.hold  # type: ignore[no-any-return, union-attr]
+
+    @staticmethod
+    def data(run_id: uuid.UUID) -> dict[str, object]:
+        return StoredData.load(run_id)[1]  # type: ignore[return-value]
+
+    @staticmethod
+    def run(run_id: uuid.UUID) -> Run:
+        return Run.objects.get(pk=run_id)
+
+
+@pytest.fixture
+def kit(transactional_db: None) -> Iterator[RunKit]:
+    with ExitStack() as stack:
+        yield RunKit(stack)
+    stop_flusher()
+    stop_heart()
