@@ -1,0 +1,1 @@
+"""Import a CSV file: upload, preview, work in the background, result."""

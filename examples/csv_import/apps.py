@@ -1,0 +1,12 @@
+"""The example app `csv_import`."""
+
+from django.apps import AppConfig
+
+
+class CsvImportConfig(AppConfig):
+    """Name the app; its task scripts are found in `scripts`, its process in `process_templates`."""
+
+    name = "examples.csv_import"
+    label = "csv_import"
+    verbose_name = "CSV import (example)"
+    default_auto_field = "django.db.models.BigAutoField"

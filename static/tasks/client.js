@@ -1,0 +1,296 @@
+/**
+ * Follow tasks live: one WebSocket for the whole page, server-sent events where WebSockets don't get through.
+ *
+ *     const subscription = subscribe(taskId, { snapshot: true }, (update) => tree.apply(update));
+ *     subscription.close();
+ *
+ * Every update arrives once and in order, however often the connection breaks: a new one goes on after the last number.
+ * Where the server can't go on from there it sends a snapshot, which replaces all that was known.
+ */
+
+import { isTerminal } from "./tree.js";
+
+const FIRST_PAUSE_MS = 300;
+const LONGEST_PAUSE_MS = 15000;
+const PING_EVERY_MS = 20000;
+const ANSWER_WITHIN_MS = 10000;
+const OPEN_WITHIN_MS = 8000;
+/** WebSocket attempts in a row that may fail before server-sent events are tried. */
+const SOCKET_ATTEMPTS = 2;
+
+/** Return how long to wait before attempt number `attempt` (from 0): exponential, capped, and drawn from its upper half. */
+export function pauseBefore(attempt, draw = Math.random()) {
+  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt, 20));
+  return longest * (0.5 + draw / 2);
+}
+
+class Subscription {
+  constructor(connection, taskId, options, onUpdate) {
+    this.taskId = taskId;
+    this.seq = options.since ?? 0;
+    this.needsSnapshot = Boolean(options.snapshot);
+    this.attempts = 0;
+    this.retry = undefined;
+    this.source = null;
+    this._connection = connection;
+    this._onUpdate = onUpdate;
+    this._onState = options.onState ?? (() => {});
+    this._onError = options.onError ?? (() => {});
+    this._state = "";
+  }
+
+  close() {
+    clearTimeout(this.retry);
+    this._connection.remove(this);
+  }
+
+  setState(state) {
+    if (state === this._state) return;
+    this._state = state;
+    this._onState(state);
+  }
+
+  fail(error) {
+    this.close();
+    this.setState("closed");
+    this._onError(error);
+  }
+
+  /** Deliver a message once; returns whether it could follow what came before. */
+  take(message) {
+    if (message.type === "snapshot") {
+      // Another subscription of this page to the same task may have asked for it.
+      if (!this.needsSnapshot && message.seq <= this.seq) return true;
+      this.needsSnapshot = false;
+    } else if (this.needsSnapshot || message.seq <= this.seq) {
+      return true;
+    } else if (message.seq !== this.seq + 1) {
+      return false;
+    }
+    this.seq = message.seq;
+    this.attempts = 0;
+    this.setState("live");
+    const ended = isTerminal(message) || (message.type === "snapshot" && hasEnded(message.task));
+    if (ended) this.close();
+    this._onUpdate(message);
+    if (ended) this.setState("ended");
+    return true;
+  }
+}
+
+/** One connection to the server, shared by the subscriptions of a page. */
+export class Connection {
+  constructor({ socketUrl, tasksUrl } = {}) {
+    this._socketUrl = socketUrl ?? `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/`;
+    this._tasksUrl = tasksUrl ?? "/api/tasks/";
+    this._subscriptions = new Set();
+    this._socket = null;
+    this._usesEvents = false;
+    /** Attempts since something was heard: how long to pause. */
+    this._attempts = 0;
+    /** WebSockets in a row that were never open: when to try server-sent events. */
+    this._unopened = 0;
+    this._heardAt = 0;
+    this._timer = undefined;
+    this._ping = undefined;
+    // Whoever comes back to the page, or to the network, shouldn't wait for the pause to end.
+    const hurry = () => this._hurry();
+    addEventListener("online", hurry);
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && hurry());
+    addEventListener("pageshow", hurry);
+  }
+
+  subscribe(taskId, options, onUpdate) {
+    const subscription = new Subscription(this, taskId, options, onUpdate);
+    this._subscriptions.add(subscription);
+    subscription.setState("connecting");
+    if (this._usesEvents) this._openEvents(subscription);
+    else if (this._isOpen()) this._ask(subscription);
+    else if (this._socket === null && this._timer === undefined) this._openSocket();
+    return subscription;
+  }
+
+  remove(subscription) {
+    if (!this._subscriptions.delete(subscription)) return;
+    subscription.source?.close();
+    subscription.source = null;
+    if (this._isOpen() && !this._of(subscription.taskId).length) {
+      this._send({ type: "unsubscribe", taskId: subscription.taskId });
+    }
+    if (!this._subscriptions.size) this._rest();
+  }
+
+  _isOpen() {
+    return this._socket?.readyState === WebSocket.OPEN;
+  }
+
+  _of(taskId) {
+    return [...this._subscriptions].filter((subscription) => subscription.taskId === taskId);
+  }
+
+  _send(message) {
+    this._socket.send(JSON.stringify(message));
+  }
+
+  _ask(subscription) {
+    const position = subscription.needsSnapshot ? { snapshot: true } : { since: subscription.seq };
+    this._send({ type: "subscribe", taskId: subscription.taskId, ...position });
+  }
+
+  _openSocket() {
+    clearTimeout(this._timer);
+    this._timer = undefined;
+    let socket;
+    try {
+      socket = new WebSocket(this._socketUrl);
+    } catch {
+      this._lost(false);
+      return;
+    }
+    this._socket = socket;
+    let wasOpen = false;
+    const tooSlow = setTimeout(() => socket.close(), OPEN_WITHIN_MS);
+    socket.addEventListener("open", () => {
+      wasOpen = true;
+      clearTimeout(tooSlow);
+      this._unopened = 0;
+      this._heardAt = Date.now();
+      this._ping = setInterval(() => this._checkAlive(), PING_EVERY_MS);
+      for (const subscription of this._subscriptions) this._ask(subscription);
+    });
+    socket.addEventListener("message", (event) => {
+      this._heardAt = Date.now();
+      this._attempts = 0;
+      this._handle(JSON.parse(event.data));
+    });
+    socket.addEventListener("close", () => {
+      clearTimeout(tooSlow);
+      if (this._socket !== socket) return;
+      this._socket = null;
+      clearInterval(this._ping);
+      this._lost(wasOpen);
+    });
+  }
+
+  _lost(wasOpen) {
+    if (!this._subscriptions.size) return;
+    for (const subscription of this._subscriptions) subscription.setState("lost");
+    this._unopened = wasOpen ? 0 : this._unopened + 1;
+    if (this._unopened >= SOCKET_ATTEMPTS) {
+      this._unopened = 0;
+      // Something between here and the server lets no WebSocket through, or the server is away: see which.
+      this._usesEvents = true;
+      for (const subscription of this._subscriptions) this._openEvents(subscription);
+      return;
+    }
+    this._timer = setTimeout(() => this._openSocket(), pauseBefore(this._attempts++));
+  }
+
+  _checkAlive() {
+    const asked = Date.now();
+    if (!this._isOpen()) return;
+    this._send({ type: "ping" });
+    const socket = this._socket;
+    setTimeout(() => {
+      if (this._socket !== socket || this._heardAt >= asked) return;
+      // A dead network closes nothing by itself, and waiting for its close could take minutes.
+      this._socket = null;
+      clearInterval(this._ping);
+      socket.close();
+      this._lost(true);
+    }, ANSWER_WITHIN_MS);
+  }
+
+  _hurry() {
+    if (this._timer === undefined || !this._subscriptions.size) return;
+    this._openSocket();
+  }
+
+  _rest() {
+    clearTimeout(this._timer);
+    clearInterval(this._ping);
+    this._timer = undefined;
+    this._usesEvents = false;
+    const socket = this._socket;
+    this._socket = null;
+    socket?.close();
+  }
+
+  _handle(message) {
+    const subscriptions = message.taskId ? this._of(message.taskId) : [];
+    if (message.type === "subscribed") {
+      for (const subscription of subscriptions) subscription.setState("live");
+    } else if (message.type === "error") {
+      for (const subscription of subscriptions) this._refused(subscription, message);
+    } else if (message.type !== "pong") {
+      for (const subscription of subscriptions) if (!subscription.take(message)) this._ask(subscription);
+    }
+  }
+
+  _refused(subscription, error) {
+    if (error.code !== "interrupted") {
+      subscription.fail({ code: error.code, message: error.message });
+      return;
+    }
+    subscription.setState("lost");
+    clearTimeout(subscription.retry);
+    subscription.retry = setTimeout(() => this._isOpen() && this._ask(subscription), pauseBefore(subscription.attempts++));
+  }
+
+  _openEvents(subscription) {
+    const position = subscription.needsSnapshot ? "snapshot=1" : `since=${subscription.seq}`;
+    const url = `${this._tasksUrl}${subscription.taskId}/`;
+    const source = new EventSource(`${url}updates/?${position}`);
+    subscription.source = source;
+    source.addEventListener("open", () => {
+      this._attempts = 0;
+      subscription.setState("live");
+    });
+    source.addEventListener("message", (event) => {
+      if (subscription.take(JSON.parse(event.data))) return;
+      source.close();
+      this._openEvents(subscription);
+    });
+    source.addEventListener("error", () => {
+      subscription.setState("lost");
+      // While it is connecting the browser tries again by itself, and goes on after the last number.
+      if (source.readyState !== EventSource.CLOSED || subscription.source !== source) return;
+      subscription.source = null;
+      void this._askWhy(subscription, url);
+    });
+  }
+
+  async _askWhy(subscription, url) {
+    let answer = null;
+    try {
+      answer = await fetch(url, { headers: { Accept: "application/json" } });
+    } catch {
+      // The server can't be reached.
+    }
+    if (!this._subscriptions.has(subscription)) return;
+    if (answer?.status === 404) {
+      subscription.fail(await answer.json());
+      return;
+    }
+    // Begin anew, with a WebSocket first, for all: the server is the same for all of them.
+    this._usesEvents = false;
+    for (const other of this._subscriptions) {
+      other.source?.close();
+      other.source = null;
+    }
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this._openSocket(), pauseBefore(this._attempts++));
+  }
+}
+
+let shared = null;
+
+/** Follow a task over the page's shared connection. */
+export function subscribe(taskId, options, onUpdate) {
+  shared ??= new Connection();
+  return shared.subscribe(taskId, options, onUpdate);
+}
+
+function hasEnded(task) {
+  return ["completed", "failed", "cancelled"].includes(task.status);
+}

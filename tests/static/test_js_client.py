@@ -1,0 +1,184 @@
+"""The JavaScript client promises each update once and in order, however often the connection breaks."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute
+
+from tests.static.conftest import BROWSER
+
+pytestmark = BROWSER
+
+TASK = "0197f000-0000-7000-8000-000000000000"
+SNAPSHOT = {
+    "type": "snapshot",
+    "taskId": TASK,
+    "seq": 3,
+    "status": "running",
+    "task": {"id": TASK, "type": "task", "title": "Import", "status": "running", "children": []},
+}
+
+FOLLOW = """async (options) => {
+  const { subscribe } = await import("/static/tasks/client.js");
+  window.got = [];
+  window.states = [];
+  window.refused = null;
+  window.subscription = subscribe(options.taskId, {
+    ...options,
+    onState: (state) => window.states.push(state),
+    onError: (error) => (window.refused = error.code),
+  }, (update) => window.got.push(update.type === "snapshot" ? `snapshot ${update.seq}` : update.seq));
+}"""
+
+
+def update(seq: int, kind: str = "nodeProgress") -> dict[str, object]:
+    return {"v": 1, "seq": seq, "type": kind, "taskId": TASK}
+
+
+class Server:
+    """Play the server's part: note what each socket asks for, and answer as the test says."""
+
+    def __init__(self, page: Page, answer: Callable[["Server", WebSocketRoute, dict[str, object]], None]) -> None:
+        self.asked: list[list[dict[str, object]]] = []
+        self.sockets: list[WebSocketRoute] = []
+        self._answer = answer
+        page.route_web_socket("ws://stepline.test/ws/", self._connect)
+
+    def _connect(self, socket: WebSocketRoute) -> None:
+        self.sockets.append(socket)
+        asked: list[dict[str, object]] = []
+        self.asked.append(asked)
+
+        def receive(text: str | bytes) -> None:
+            message = json.loads(text)
+            asked.append({key: value for key, value in message.items() if key != "taskId"})
+            self._answer(self, socket, message)
+
+        socket.on_message(receive)
+
+
+def send(socket: WebSocketRoute, *messages: dict[str, object]) -> None:
+    for message in messages:
+        socket.send(json.dumps(message))
+
+
+def wait_for(page: Page, got: list[object]) -> None:
+    page.wait_for_function("(got) => JSON.stringify(window.got) === JSON.stringify(got)", arg=got, timeout=15_000)
+
+
+def test_goes_on_after_the_last_number_when_the_connection_breaks(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if len(server.sockets) == 1:
+            send(socket, {"type": "subscribed", "taskId": TASK}, SNAPSHOT, update(4), update(5))
+            socket.close()
+        else:
+            send(socket, update(6), update(7, "taskEnd"))
+
+    server = Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK, "snapshot": True})
+
+    wait_for(modules, ["snapshot 3", 4, 5, 6, 7])
+    assert [asked[0] for asked in server.asked] == [
+        {"type": "subscribe", "snapshot": True},
+        {"type": "subscribe", "since": 5},
+    ]
+    assert modules.evaluate("states") == ["connecting", "live", "lost", "live", "ended"]
+
+
+def test_drops_repeats_and_asks_again_after_a_gap(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message["since"] == 0:
+            send(socket, update(1), update(1), update(2), update(1), update(5))
+        else:
+            send(socket, update(3), update(4), update(5))
+
+    server = Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    wait_for(modules, [1, 2, 3, 4, 5])
+    assert [asked["since"] for asked in server.asked[0]] == [0, 2]
+
+
+def test_a_refused_task_is_told_and_not_asked_for_again(modules: Page) -> None:
+    server = Server(
+        modules,
+        lambda _server, socket, _message: send(
+            socket, {"type": "error", "code": "not_found", "message": "There is no such task.", "taskId": TASK}
+        ),
+    )
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    modules.wait_for_function("window.refused === 'not_found'")
+    assert modules.evaluate("states") == ["connecting", "closed"]
+    assert len(server.sockets) == 1
+
+
+def test_an_interrupted_subscription_is_renewed_where_it_stopped(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message["since"] == 0:
+            send(socket, update(1), {"type": "error", "code": "interrupted", "message": "", "taskId": TASK})
+        else:
+            send(socket, update(2))
+
+    Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    wait_for(modules, [1, 2])
+
+
+def test_where_no_websocket_gets_through_it_uses_server_sent_events(modules: Page) -> None:
+    asked: list[str] = []
+    modules.add_init_script(
+        "window.WebSocket = class extends EventTarget {"
+        " constructor() { super(); this.readyState = 3; setTimeout(() => this.dispatchEvent(new Event('close'))); }"
+        " close() {} }"
+    )
+    modules.reload()
+
+    def events(route: object) -> None:
+        asked.append(route.request.url.partition("?")[2])  # type: ignore[attr-defined]
+        body = f"id: 3\ndata: {json.dumps(SNAPSHOT)}\n\nid: 4\ndata: {json.dumps(update(4, 'taskEnd'))}\n\n"
+        route.fulfill(body=body, content_type="text/event-stream")  # type: ignore[attr-defined]
+
+    modules.route("**/api/tasks/*/updates/*", events)
+    modules.evaluate(FOLLOW, {"taskId": TASK, "snapshot": True})
+
+    wait_for(modules, ["snapshot 3", 4])
+    assert asked == ["snapshot=1"]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "draw", "pause_ms"),
+    [(0, 0, 150), (0, 1, 300), (1, 1, 600), (3, 0, 1200), (20, 1, 15_000), (2_000, 1, 15_000)],
+)
+def test_pauses_grow_are_capped_and_spread(modules: Page, attempt: int, draw: float, pause_ms: float) -> None:
+    pause = modules.evaluate(
+        "async ([attempt, draw]) => (await import('/static/tasks/client.js')).pauseBefore(attempt, draw)",
+        [attempt, draw],
+    )
+
+    assert pause == pause_ms
+
+
+@pytest.mark.parametrize(
+    ("redirect", "target"),
+    [
+        ("/p/csv-import/?action=result#rows", "/p/csv-import/?action=result#rows"),
+        ("//elsewhere.example/", None),
+        ("/\\elsewhere.example/", None),
+        ("/\t/elsewhere.example/", None),
+        ("https://elsewhere.example/", None),
+        ("javascript:alert(1)", None),
+        ("result", None),
+        ("", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_only_paths_of_this_site_are_followed(modules: Page, redirect: object, target: str | None) -> None:
+    followed = modules.evaluate(
+        "async (redirect) => (await import('/static/tasks/progress-page.js')).redirectOf({ meta: { redirect } })", redirect
+    )
+
+    assert followed == target
