@@ -44,6 +44,8 @@ class Environment:
     channel_layer_url: str = field(repr=False)
     queues: tuple[str, ...]
     worker_processes: int
+    #: How long a worker may be silent before its work is taken over.
+    lease_seconds: int
     time_zone: str
     log_level: str
     static_root: Path
@@ -79,6 +81,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         channel_layer_url=channel_layer_url,
         queues=_read_queues(read),
         worker_processes=read.number("STEPLINE_WORKERS", default_worker_processes(), minimum=1),
+        lease_seconds=read.number("STEPLINE_LEASE_SECONDS", 15, minimum=2),
         time_zone=read.time_zone("TIME_ZONE", "UTC"),
         log_level=read.choice("LOG_LEVEL", "INFO", _LOG_LEVELS),
         static_root=read.path("STATIC_ROOT", data_dir / "static"),

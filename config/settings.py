@@ -1,5 +1,7 @@
 """Django's settings. What differs between deployments comes from the typed environment; the rest is fixed here."""
 
+from datetime import timedelta
+
 from config.environment import BASE_DIR, load_environment
 
 ENVIRONMENT = load_environment()
@@ -27,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
 ]
 
 # All of them work on both sides of Django's handler; a single synchronous one would give every open stream a thread.
@@ -79,6 +82,7 @@ DATABASES = {
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
+CSRF_FAILURE_VIEW = "processes.pages.errors.csrf_failure"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -146,6 +150,8 @@ CHANNEL_LAYERS = {
 # --- background work -------------------------------------------------------------------------------------------------
 
 STEPLINE_QUEUES = ENVIRONMENT.queues
+STEPLINE_WORKER_SLOTS = ENVIRONMENT.worker_processes
+STEPLINE_LEASE_SECONDS = ENVIRONMENT.lease_seconds
 
 # The database is the truth and a message only a hint: it is acknowledged when it arrives, bears no result, and its loss
 # costs two seconds.
@@ -165,6 +171,14 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_TIMEZONE = TIME_ZONE
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+# Beat only enqueues; the schedules can be changed in the admin.
+CELERY_BEAT_SCHEDULE = {
+    "stepline: purge expired data nodes and files": {
+        "task": "tasks.enqueue_scheduled",
+        "schedule": timedelta(hours=1),
+        "args": ("processes.purge",),
+    },
+}
 
 # Whoever saves something must not wait for a broker that is down: one more try, then the dispatcher finds the row.
 CELERY_TASK_PUBLISH_RETRY = True

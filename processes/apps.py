@@ -1,7 +1,10 @@
 """The Django application `processes`."""
 
+from asgiref.sync import async_to_sync
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
+
+from processes.registry import scripts
 
 
 class ProcessesConfig(AppConfig):
@@ -13,4 +16,6 @@ class ProcessesConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the `scripts` and `jobs` modules of each installed app, so that what they declare is registered."""
+        # Scripts that are coroutines run on the loop of the thread that calls them, where there is one.
+        scripts.run_async = async_to_sync
         autodiscover_modules("scripts", "jobs")

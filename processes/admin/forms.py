@@ -1,5 +1,6 @@
 """The form in which a template is edited: JSON as text, checked as a whole with bindings and extensions."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -37,6 +38,12 @@ class JsonField(forms.JSONField):
             return parse_json_text(value)
         except DefinitionError as error:
             raise forms.ValidationError([describe(problem) for problem in error.problems]) from error
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write the value over several lines; nothing is an empty text."""
+        if value is None or isinstance(value, InvalidJSONInput):
+            return value or ""
+        return json.dumps(value, ensure_ascii=False, indent=2)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return what is shown again: text that isn't JSON as it was entered."""
@@ -125,7 +132,9 @@ def describe(problem: Problem) -> str:
     """Return one problem in a line: where, what, and what to do about it."""
     place = problem.path or "/"
     where = f"{problem.source}: {place}" if problem.source else place
-    value = f" — found: {problem.value}" if problem.value not in (None, "") else ""
+    # Most messages quote a name that is wrong; other values would be missing.
+    is_told = problem.value in (None, "") or str(problem.value) in problem.message
+    value = "" if is_told else f" — found: {problem.value}"
     suggestion = f" {problem.suggestion}" if problem.suggestion else ""
     text = f"{where}: {problem.message}{value}.{suggestion}"
     # Half a surrogate pair, which may be just what is wrong, can't be sent to a browser.

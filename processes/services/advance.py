@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from processes.domain.application import Application
-from processes.domain.directives import Failed, Finished, Park, Running, Suspended
+from processes.domain.directives import Failed, Finished, Park, RunAgain, Running, Suspended, Suspending
 from processes.domain.interpreter import Interpreter, Pending, TraceEntry
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.run_status import RUN_TERMINAL, RunStatus
-from processes.errors import NotJsonError, PermanentError, ProcessError, RunCancelled, RunInterrupted
+from processes.errors import NotJsonError, OutcomeUnknownError, ProcessError, RunCancelled, RunInterrupted
 from processes.models import InboxItem, Run
 from processes.services.access import Caller
 from processes.services.derivation import load_plan
@@ -39,12 +39,6 @@ from tasks.tracking import tracking
 
 class RunTakenOver(RunInterrupted):
     """Stop because another worker carries the run on."""
-
-
-class OutcomeUnknownError(PermanentError):
-    """A `once` action was interrupted: nobody knows whether it has happened."""
-
-    code = "outcome_unknown"
 
 
 def advance_run(context: Context) -> outcomes.Outcome:
@@ -77,7 +71,11 @@ class _Advance:
         host = DjangoHost(caller=caller, plan=load_plan(run.plan_id), durable=True, is_cancelled=self._is_cancelled)
         # Read what earlier claims left open before anything is started.
         self.left = self.recorder.adopt() if context.claim.continues else {}
-        self.interpreter = Interpreter.restore(run.cursor, app=self.app, host=host, trace=self._ended)
+        self.interpreter = Interpreter.restore(
+            run.cursor, app=self.app, host=host, trace=self._ended, guard=self._check_storable
+        )
+        #: The changed keys of data, as the guard has found them after the last script.
+        self.changed: dict[str, str | None] | None = None
         #: The nodes of actions that have begun and not ended: a sub process's actions hang below their caller's.
         self.open: dict[int, TaskNode] = self._adopted_steps()
         self.last_error: ProcessError | None = None
@@ -118,14 +116,14 @@ class _Advance:
                     f'The worker died in "{pending.name}", which must not run twice: find out whether it was done.'
                 )
             )
-            self._checkpoint(pending.name)
+            self._checkpoint(node)
             return self._stand()
         transactional = pending.effect == "transactional"
         if not transactional:
             self._step(node)
             # The end of a run is stored together with the status of its job, not here.
             if isinstance(self.interpreter.outcome, Running):
-                self._checkpoint(pending.name, node)
+                self._checkpoint(node)
             return self._stand(node)
         # Between a transactional script and its checkpoint nobody else may write for this run.
         with self.recorder.writing, transaction.atomic():
@@ -133,7 +131,7 @@ class _Advance:
             self._step(node)
             # Its writes go with its error; the error itself is the process's, and has its checkpoint.
             (transaction.savepoint_rollback if self.last_error else transaction.savepoint_commit)(point)
-            self._checkpoint(pending.name, node)
+            self._checkpoint(node)
         return self._stand(node)
 
     def _step(self, node: TaskNode) -> None:
@@ -158,11 +156,14 @@ class _Advance:
                 result=_shown(outcome.value),
                 write=lambda: self._close(RunStatus.COMPLETED, None, columns=columns, changed=changed),
             )
-        if isinstance(outcome.directive, Park):
-            return self._park(outcome.directive, columns, changed)
-        return self._fail(ProcessError("The run has stopped in a way that can't be stored.", code="not_storable"))
+        return self._wait(outcome.directive, columns, changed)
 
-    def _park(self, directive: Park, columns: dict[str, object], changed: dict[str, str | None]) -> outcomes.Parked:
+    def _wait(
+        self, directive: Suspending, columns: dict[str, object], changed: dict[str, str | None]
+    ) -> outcomes.Outcome:
+        """Return how the claim ends at an action that waits, or that wants to run again later."""
+        if not isinstance(directive, Park | RunAgain):
+            return self._fail(ProcessError("The run has stopped in a way that can't be stored.", code="not_storable"))
         waiting_for: dict[str, JSON] = {"code": directive.reason, **directive.facts}
         if directive.until is not None:
             waiting_for["until"] = directive.until.isoformat()
@@ -175,6 +176,8 @@ class _Advance:
             Run.objects.filter(pk=self.run.pk).update(status=RunStatus.WAITING.value, **columns)
             write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed)
 
+        if isinstance(directive, RunAgain) and directive.until is not None:
+            return outcomes.Yielded(due_at=directive.until, write=write)
         return outcomes.Parked(waiting_for=waiting_for, write=write, is_woken=lambda: has_messages(self.run.pk))
 
     def _fail(
@@ -200,7 +203,7 @@ class _Advance:
             return
         if item.kind == RESUME:
             self._resume(item)
-        self._checkpoint(item.kind, taken=item)
+        self._checkpoint(taken=item)
 
     def _resume(self, item: InboxItem) -> None:
         outcome = self.interpreter.outcome
@@ -216,17 +219,23 @@ class _Advance:
     # Writes.
 
     def _columns(self) -> tuple[dict[str, object], dict[str, str | None]]:
-        return run_columns(self.app, self.interpreter), self.stored.changes(self.app.data)
+        changed, self.changed = self.changed, None
+        if changed is None:
+            changed = self.stored.changes(self.app.data)
+        return run_columns(self.app, self.interpreter), changed
 
-    def _checkpoint(self, action: str, node: TaskNode | None = None, *, taken: InboxItem | None = None) -> None:
-        """Write the state after `action` in one transaction; the fence is compared by its last lock."""
+    def _check_storable(self, app: Application, value: object) -> None:
+        """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
         try:
-            columns, changed = self._columns()
-        except NotJsonError as error:
-            # What the action left can't be stored: that is its failure, dealt with by the rules of the process.
+            app.context_json()
+            self.changed = self.stored.changes(app.data)
+        except NotJsonError:
             self._drop_unstorable()
-            self.interpreter.fail(error.located(action=action, process=None))
-            columns, changed = self._columns()
+            raise
+
+    def _checkpoint(self, node: TaskNode | None = None, *, taken: InboxItem | None = None) -> None:
+        """Write the state between two actions in one transaction; the fence is compared by its last lock."""
+        columns, changed = self._columns()
         _tell(node, changed)
         with self.recorder.checkpoint() as checkpoint, transaction.atomic():
             Run.objects.filter(pk=self.run.pk).update(status=RunStatus.RUNNING.value, **columns)

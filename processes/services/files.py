@@ -11,12 +11,14 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import BinaryIO, TypedDict
 
 from django.core.files.base import ContentFile, File
 from django.db import DatabaseError, transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from processes.domain.json_values import JSON
 from processes.models import StoredFile
@@ -24,6 +26,8 @@ from processes.services.access import Caller, owned_by
 from processes.services.errors import FileMissingError, StorageError
 
 FILE_INFO = "FILE_INFO"
+#: How long a file is kept: as long as the tree of the run that made it (tasks.services.roots).
+KEPT = timedelta(days=30)
 _NAME_CHARS = 150
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,60}/[\w!#$&^.+-]{1,60}", re.ASCII)
 
@@ -52,6 +56,7 @@ def store_file(
         content_type=content_type if _CONTENT_TYPE.fullmatch(content_type) else "application/octet-stream",
         owner_id=caller.user_id,
         session_key="" if caller.user_id is not None else caller.session_key,
+        expires_at=timezone.now() + KEPT,
     )
     try:
         stored.file.save(stored.name, _as_file(content), save=False)

@@ -92,8 +92,7 @@ class DjangoHost:
 
 def host_of(app: Application) -> DjangoHost:
     """Return the host of the run that a script works for."""
-    # The domain's context knows its host as a protocol only, and offers scripts no way to it.
-    host = app._host
+    host = app.host
     if not isinstance(host, DjangoHost):
         raise ProcessError("This script needs a run of the Django app around it.", code="not_running")
     return host

@@ -18,6 +18,8 @@ export interface TaskNode {
   meta?: unknown;
   data?: unknown;
   output?: string;
+  /** How many children there will be at least. */
+  expected?: number;
   children: TaskNode[];
 }
 

@@ -36,7 +36,8 @@ export function percent(node) {
       sum += share;
     }
   }
-  return known ? sum / node.children.length : null;
+  // Steps that are still to come count as nothing done, so that a bar doesn't jump back whenever the next one begins.
+  return known ? sum / Math.max(node.children.length, node.expected ?? 0) : null;
 }
 
 /** Fold the updates of one task into its tree. */
@@ -116,6 +117,7 @@ export class Tree {
     this._changed = new Set();
     this._replaced = true;
     this.root = this._adopt(snapshot.task, undefined);
+    this.root.expected = this.steps?.length ?? 0;
     this.finished = ROOT_ENDED.has(this.root.status);
     this.reason = this.finished ? this.root.error : undefined;
   }
@@ -133,6 +135,7 @@ export class Tree {
     this.root = { id: update.taskId, type: "task", title: update.title ?? "", status: "created", output: "", children: [] };
     this._nodes.set(this.root.id, this.root);
     this.steps = update.steps;
+    this.root.expected = this.steps?.length ?? 0;
     this._touch(this.root.id);
   }
 

@@ -6,6 +6,7 @@ what the function must store together with the new status: it runs inside that t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tasks.domain.jsonvalue import JSON
 
@@ -52,8 +53,12 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yielded:
-    """Give the worker back at a checkpoint, to go on with the next claim; no attempt is consumed."""
+    """Give the worker back at a checkpoint, to go on with the next claim, at once or from `due_at` on.
 
+    No attempt is consumed.
+    """
+
+    due_at: datetime | None = None
     write: Write | None = None
 
 

@@ -40,6 +40,8 @@ class TreeNode:
     data: JSON = None
     output: str = ""
     children: list["TreeNode"] = field(default_factory=list)
+    #: How many children there will be at least: the steps of a run.
+    expected: int = 0
 
     @property
     def percent(self) -> float | None:
@@ -49,6 +51,7 @@ class TreeNode:
             current=self.current,
             total=self.total,
             children=((child.percent, 1.0) for child in self.children),
+            expected=self.expected,
         )
 
     def to_json(self) -> dict[str, JSON]:
@@ -132,6 +135,7 @@ class Tree:
             )
             self._nodes[self.root.id] = self.root
             self.steps = update.get("steps")
+            self.root.expected = len(update.get("steps") or ())
         elif kind is UpdateType.TASK_STATUS:
             self._set_status(update["status"])
         else:
@@ -153,6 +157,7 @@ class Tree:
         self.status = snapshot["status"]
         self.steps = snapshot.get("steps")
         self.root = TreeNode.from_json(snapshot["task"])
+        self.root.expected = len(snapshot.get("steps") or ())
         self._nodes = {node.id: node for node in self.root.walk()}
         self.finished = self.root.status in _TERMINAL_STATUS.values()
 

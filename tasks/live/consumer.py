@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
 from tasks.live.follower import Follower
 from tasks.live.hub import current_hub
@@ -27,6 +30,10 @@ from tasks.live.visitor import Visitor
 
 logger = logging.getLogger(__name__)
 
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class _Subscription:
@@ -40,10 +47,22 @@ class TasksConsumer(AsyncWebsocketConsumer):
     # No layer by this name exists, so that Channels opens no channel of its own for each socket: the hub's is enough.
     channel_layer_alias = ""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subscriptions: dict[uuid.UUID, _Subscription] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one socket, and follow nothing any more when it is over, however it ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Not in `disconnect`: a server that shuts down, or finds a socket hanging, cancels instead.
+            for root_id in list(self._subscriptions):
+                self._unsubscribe(root_id)
+
     async def connect(self) -> None:
         """Accept everyone; what they may see is decided for each task."""
         self._visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
-        self._subscriptions: dict[uuid.UUID, _Subscription] = {}
         await self.accept()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -64,11 +83,6 @@ class TasksConsumer(AsyncWebsocketConsumer):
         except Exception:
             logger.exception("A WebSocket message could not be handled.")
             await self.send(text_data=error_text(Interrupted(), task_id=str(root_id) if root_id else None))
-
-    async def disconnect(self, code: int) -> None:
-        """Follow nothing any more."""
-        for root_id in list(getattr(self, "_subscriptions", ())):
-            self._unsubscribe(root_id)
 
     async def _subscribe(self, request: Subscribe) -> None:
         # Subscribing again starts anew from where the client now says it is.
@@ -95,19 +109,25 @@ class TasksConsumer(AsyncWebsocketConsumer):
 
     async def _pump(self, root_id: uuid.UUID, follower: Follower) -> None:
         try:
-            async for item in follower:
-                await self.send(text_data=item.text)
-        except TasksError as error:
-            await self._tell(error, root_id)
+            while not follower.ended:
+                items = await self._next_items(root_id, follower)
+                for item in items:
+                    await self.send(text_data=item.text)
         except Exception:
-            logger.exception("The updates of task %s could not be sent.", root_id)
-            await self._tell(Interrupted(), root_id)
+            # The client is gone: each server has errors of its own for it, and the disconnect follows in a moment.
+            logger.debug("A WebSocket closed while it was sent updates.", exc_info=True)
         finally:
             follower.close()
 
-    async def _tell(self, error: TasksError, root_id: uuid.UUID) -> None:
+    async def _next_items(self, root_id: uuid.UUID, follower: Follower) -> list[Item]:
+        """Return what comes next; where nothing can, tell the client why, and end."""
         try:
-            await self.send(text_data=error_text(error, task_id=str(root_id)))
+            return await follower.next()
+        except TasksError as error:
+            reason = error
         except Exception:
-            # The socket is gone, which its disconnect will tell in a moment.
-            logger.debug("The socket is closed.", exc_info=True)
+            logger.exception("The updates of task %s could not be read.", root_id)
+            reason = Interrupted()
+        follower.close()
+        await self.send(text_data=error_text(reason, task_id=str(root_id)))
+        return []

@@ -112,10 +112,10 @@ def error_text(error: TasksError, *, task_id: str | None = None) -> str:
 def _root_id(message: dict[str, Any]) -> uuid.UUID:
     value = message.get("taskId")
     try:
-        # Only the written form that the feed itself uses; uuid.UUID also takes braces and URNs.
-        root_id = uuid.UUID(value)
-        if str(root_id) != value.lower():
-            raise ValueError(value)
-    except (TypeError, ValueError, AttributeError):
-        raise BadRequest('"taskId" is the id of a task: a UUID with dashes.') from None
+        root_id = uuid.UUID(value if isinstance(value, str) else "")
+    except ValueError:
+        root_id = None
+    # Only the written form that the feed itself uses; uuid.UUID also takes braces and URNs.
+    if root_id is None or str(root_id) != str(value).lower():
+        raise BadRequest('"taskId" is the id of a task: a UUID with dashes.')
     return root_id

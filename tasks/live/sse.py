@@ -37,7 +37,7 @@ def wants_snapshot(request: HttpRequest) -> bool:
     return asked and "Last-Event-ID" not in request.headers
 
 
-async def stream_response(follower: Follower) -> HttpResponseBase:
+async def stream_response(follower: Follower, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> HttpResponseBase:
     """Return the response that carries everything `follower` gets, until the task's end or the client's going.
 
     Where the client has everything and nothing will follow, that is 204: at this answer browsers stop to reconnect.
@@ -51,18 +51,20 @@ async def stream_response(follower: Follower) -> HttpResponseBase:
     if not first and follower.ended:
         follower.close()
         return HttpResponse(status=204)
-    response = StreamingHttpResponse(_events(follower, first), content_type="text/event-stream; charset=utf-8")
+    response = StreamingHttpResponse(
+        _events(follower, first, heartbeat_seconds), content_type="text/event-stream; charset=utf-8"
+    )
     response.headers["Cache-Control"] = "no-cache, no-transform"
     # Asks nginx not to collect the stream before passing it on.
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _events(follower: Follower, first: list[Item]) -> AsyncIterator[bytes]:
+async def _events(follower: Follower, first: list[Item], heartbeat_seconds: float) -> AsyncIterator[bytes]:
     try:
         yield _PREAMBLE + _encode(first)
         while not follower.ended:
-            items = await follower.next(timeout_seconds=HEARTBEAT_SECONDS)
+            items = await follower.next(timeout_seconds=heartbeat_seconds)
             if items:
                 yield _encode(items)
             elif not follower.ended:

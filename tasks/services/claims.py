@@ -155,8 +155,10 @@ def settle(claim: Claim, *, outcome: Outcome, recorder: Recorder) -> JobStatus:
         if isinstance(outcome, Parked):
             columns["status"] = NodeStatus.WAITING.value
         elif isinstance(outcome, Yielded):
-            changes |= {"due_at": Now(), "hinted_at": Now()}
-            hint_after_commit(claim.queue)
+            # A later one is hinted by the dispatcher when it is due.
+            changes |= {"due_at": outcome.due_at or Now(), "hinted_at": None if outcome.due_at else Now()}
+            if outcome.due_at is None:
+                hint_after_commit(claim.queue)
         else:
             changes |= {"finished_at": timezone.now(), "error": outcome.error if isinstance(outcome, Failed) else None}
             closing, columns = _closing(outcome)

@@ -92,6 +92,7 @@ def read_heads(root_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:
     top = _tree_node(root, node_id=str(root.pk), type="task", alias=None)
+    top.expected = len(root.steps or ())
     by_id: dict[uuid.UUID, TreeNode] = {root.pk: top}
     for node in nodes:
         built = _tree_node(node, node_id=str(node.pk), type=node.type, alias=node.alias or None)

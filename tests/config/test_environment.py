@@ -52,7 +52,7 @@ def test_a_given_secret_key_is_used_and_nothing_is_written(tmp_path):
 def test_scaled_out_by_urls(data_folder):
     environment = load(
         data_folder,
-        DATABASE_URL="postgres://stepline:p%40ss@db.example:5433/work?sslmode=require",
+        DATABASE_URL="postgres://stepline:p%40ss@db.example:5433/engine?sslmode=require",
         REDIS_URL="redis://broker.example:6379/2",
         ALLOWED_HOSTS="a.example, b.example",
         CSRF_TRUSTED_ORIGINS="https://a.example",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute
+from playwright.sync_api import Page, Route, WebSocketRoute
 
 from tests.static.conftest import BROWSER
 
@@ -130,16 +130,16 @@ def test_an_interrupted_subscription_is_renewed_where_it_stopped(modules: Page) 
 def test_where_no_websocket_gets_through_it_uses_server_sent_events(modules: Page) -> None:
     asked: list[str] = []
     modules.add_init_script(
-        "window.WebSocket = class extends EventTarget {"
+        "window.WebSocket = class extends EventTarget { static OPEN = 1;"
         " constructor() { super(); this.readyState = 3; setTimeout(() => this.dispatchEvent(new Event('close'))); }"
         " close() {} }"
     )
     modules.reload()
 
-    def events(route: object) -> None:
-        asked.append(route.request.url.partition("?")[2])  # type: ignore[attr-defined]
+    def events(route: Route) -> None:
+        asked.append(route.request.url.partition("?")[2])
         body = f"id: 3\ndata: {json.dumps(SNAPSHOT)}\n\nid: 4\ndata: {json.dumps(update(4, 'taskEnd'))}\n\n"
-        route.fulfill(body=body, content_type="text/event-stream")  # type: ignore[attr-defined]
+        route.fulfill(body=body, content_type="text/event-stream")
 
     modules.route("**/api/tasks/*/updates/*", events)
     modules.evaluate(FOLLOW, {"taskId": TASK, "snapshot": True})
@@ -152,8 +152,8 @@ def test_where_no_websocket_gets_through_it_uses_server_sent_events(modules: Pag
     ("attempt", "draw", "pause_ms"),
     [(0, 0, 150), (0, 1, 300), (1, 1, 600), (3, 0, 1200), (20, 1, 15_000), (2_000, 1, 15_000)],
 )
-def test_pauses_grow_are_capped_and_spread(modules: Page, attempt: int, draw: float, pause_ms: float) -> None:
-    pause = modules.evaluate(
+def test_pauses_grow_are_capped_and_spread(functions: Page, attempt: int, draw: float, pause_ms: float) -> None:
+    pause = functions.evaluate(
         "async ([attempt, draw]) => (await import('/static/tasks/client.js')).pauseBefore(attempt, draw)",
         [attempt, draw],
     )
@@ -176,9 +176,10 @@ def test_pauses_grow_are_capped_and_spread(modules: Page, attempt: int, draw: fl
         (None, None),
     ],
 )
-def test_only_paths_of_this_site_are_followed(modules: Page, redirect: object, target: str | None) -> None:
-    followed = modules.evaluate(
-        "async (redirect) => (await import('/static/tasks/progress-page.js')).redirectOf({ meta: { redirect } })", redirect
+def test_only_paths_of_this_site_are_followed(functions: Page, redirect: object, target: str | None) -> None:
+    followed = functions.evaluate(
+        "async (redirect) => (await import('/static/tasks/progress-page.js')).redirectOf({ meta: { redirect } })",
+        redirect,
     )
 
     assert followed == target

@@ -54,6 +54,11 @@ RUN: Update = {"type": "taskStatus", "status": "running"}
 CASES = {
     "only begun": [BEGIN],
     "with steps": [{**BEGIN, "steps": [{"name": "read", "title": "Read"}]}],
+    "steps still to come": [
+        {**BEGIN, "steps": [{"name": name, "title": name} for name in "abcd"]},
+        start("a", total=4),
+        progress("a", current=2),
+    ],
     "running": [BEGIN, RUN],
     "waiting and running again": [BEGIN, RUN, {"type": "taskStatus", "status": "waiting"}, RUN],
     "nodes below the root": [BEGIN, RUN, start("a"), start("b")],
@@ -117,7 +122,12 @@ CASES = {
         {"type": "nodeEnd", **of("a"), "status": "failed"},
         start("a", total=5),
     ],
-    "completed, with a job": [BEGIN, RUN, {"type": "taskStatus", "status": "completed"}, {"type": "taskEnd", "result": 3}],
+    "completed, with a job": [
+        BEGIN,
+        RUN,
+        {"type": "taskStatus", "status": "completed"},
+        {"type": "taskEnd", "result": 3},
+    ],
     "completed, without a job": [BEGIN, {"type": "taskEnd"}],
     "failed": [BEGIN, RUN, {"type": "taskStatus", "status": "dead_letter"}, {"type": "taskError", "reason": "no"}],
     "cancelled": [BEGIN, RUN, {"type": "taskAborted", "reason": "cancelled by its owner"}],
@@ -147,10 +157,10 @@ def shares(tree: Tree) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize("updates", CASES.values(), ids=CASES)
-def test_both_languages_fold_the_same_tree(modules: Page, updates: list[Update]) -> None:
+def test_both_languages_fold_the_same_tree(functions: Page, updates: list[Update]) -> None:
     tree = folded(log(*updates))
 
-    result = modules.evaluate(FOLD, [log(*updates), None])
+    result = functions.evaluate(FOLD, [log(*updates), None])
 
     assert result["snapshot"] == tree.snapshot()
     assert result["finished"] == tree.finished
@@ -158,18 +168,18 @@ def test_both_languages_fold_the_same_tree(modules: Page, updates: list[Update])
 
 
 @pytest.mark.parametrize("updates", CASES.values(), ids=CASES)
-def test_a_snapshot_half_way_changes_nothing(modules: Page, updates: list[Update]) -> None:
+def test_a_snapshot_half_way_changes_nothing(functions: Page, updates: list[Update]) -> None:
     half = (len(updates) + 1) // 2
     snapshot = folded(log(*updates[:half])).snapshot()
 
-    result = modules.evaluate(FOLD, [log(*updates[half:], after=half), snapshot])
+    result = functions.evaluate(FOLD, [log(*updates[half:], after=half), snapshot])
 
     assert result["snapshot"] == folded(log(*updates)).snapshot()
 
 
 @pytest.mark.parametrize("updates", REFUSED.values(), ids=REFUSED)
-def test_both_languages_refuse_the_same_updates(modules: Page, updates: list[Update]) -> None:
+def test_both_languages_refuse_the_same_updates(functions: Page, updates: list[Update]) -> None:
     with pytest.raises(InvalidUpdate):
         folded(updates)
 
-    assert "refused" in modules.evaluate(FOLD, [updates, None])
+    assert "refused" in functions.evaluate(FOLD, [updates, None])

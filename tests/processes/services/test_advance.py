@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from processes.domain.application import Application
-from processes.domain.directives import Park
+from processes.domain.directives import Park, RunAgain
 from processes.models import InboxItem, RunValue, StoredFile
 from processes.services.inbox import resume_run
 from tasks import output, step, subtask
@@ -402,3 +402,32 @@ def test_a_run_writes_a_constant_number_of_queries_per_action(kit, django_assert
 
     few, many = queries(2), queries(12)
     assert (many - few) / 10 <= 8
+
+
+def test_an_action_that_asks_to_run_again_later_is_not_claimed_before(kit) -> None:  # type: ignore[no-untyped-def]
+    later = timezone.now() + timedelta(hours=1)
+    answers: list[object] = [RunAgain(reason="slot", until=later), None]
+
+    def ask(app: Application) -> object:
+        kit.notes.append("asked")
+        return answers.pop(0)
+
+    run_id = kit.start({"name": "ask", "script": kit.script(ask)}, {"name": "after", "script": kit.note("after")})
+    assert kit.work() == 1
+    assert kit.notes == ["asked"]
+    job = Job.objects.get()
+    assert (job.status, job.due_at) == ("pending", later)
+    assert shape(run_id) == [("Ask", "waiting")]
+    Job.objects.update(due_at=timezone.now())
+    kit.work()
+    assert kit.notes == ["asked", "asked", "after"]
+    assert shape(run_id) == [("Ask", "completed"), ("After", "completed")]
+
+
+def test_an_async_script_runs_like_any_other(kit) -> None:  # type: ignore[no-untyped-def]
+    async def fetch(app: Application) -> None:
+        app.data["fetched"] = True
+
+    run_id = kit.start({"name": "fetch", "script": kit.script(fetch)})
+    kit.work()
+    assert kit.data(run_id) == {"fetched": True}

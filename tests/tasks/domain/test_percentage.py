@@ -5,6 +5,12 @@ import pytest
 from tasks.domain.percentage import percentage
 
 
+def test_children_still_to_come_count_as_nothing_done() -> None:
+    assert percentage(completed=False, current=None, total=None, children=[(100, 1), (50, 1)], expected=4) == 37.5
+    assert percentage(completed=False, current=None, total=None, children=[(100, 1)] * 3, expected=2) == 100
+    assert percentage(completed=False, current=None, total=None, children=[], expected=4) is None
+
+
 @pytest.mark.parametrize(
     ("completed", "current", "total", "children", "expected"),
     [
