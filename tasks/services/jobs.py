@@ -100,9 +100,12 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
             raise IllegalTransition(f"This task has ended already ({status.value}).", status=status.value)
         if job.cancel_requested_at is not None:
             return JobStatus.CANCEL_REQUESTED
-        if status in JOB_HELD:
+        # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
+        if status in JOB_HELD or job.function not in jobs.names():
             job.cancel_requested_at = timezone.now()
             job.save(update_fields=["cancel_requested_at"])
+            if status is JobStatus.WAITING:
+                _set_pending(job)
             append_updates(
                 root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
             )

@@ -149,9 +149,7 @@ class Visitor:
 
     def upload(self, content: bytes, *, name: str = "airports.csv", slug: str = "csv-import") -> httpx.Response:
         page = self.http.get(f"/p/{slug}/")
-        return self.http.post(
-            f"/p/{slug}/", data=self.fields(page.text), files={"upload": (name, content, "text/csv")}
-        )
+        return self.http.post(f"/p/{slug}/", data=self.fields(page.text), files={"upload": (name, content, "text/csv")})
 
     def confirm(self, preview: httpx.Response) -> httpx.Response:
         return self.http.post("/p/csv-import/", data=self.fields(preview.text))

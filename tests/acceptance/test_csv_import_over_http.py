@@ -22,7 +22,8 @@ GOOD = "AAA,One,Town,TX,USA,41.5,-95.0"
 
 def said(page: str) -> str:
     """Return what a page says in alerts and error lists, as plain text."""
-    found = re.findall(r'<(?:ul|div)[^>]*(?:class="errorlist[^>]*|role="alert")[^>]*>(.*?)</(?:ul|div)>', page, re.DOTALL)
+    alerts = r'<(?:ul|div)[^>]*(?:class="errorlist[^>]*|role="alert")[^>]*>(.*?)</(?:ul|div)>'
+    found = re.findall(alerts, page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", " ".join(found)).split())
 
 
@@ -153,9 +154,7 @@ def test_a_forged_reference_is_not_found(visitor: Visitor, reference: str) -> No
     assert "Traceback" not in forged.text
 
 
-def test_somebody_elses_reference_looks_like_a_forged_one(
-    visitor: Visitor, new_visitor: Callable[[], Visitor]
-) -> None:
+def test_somebody_elses_reference_looks_like_a_forged_one(visitor: Visitor, new_visitor: Callable[[], Visitor]) -> None:
     preview = visitor.upload(f"{HEADER}\n{GOOD}\n".encode())
     stranger = new_visitor()
     own = stranger.upload(f"{HEADER}\n{GOOD}\n".encode())

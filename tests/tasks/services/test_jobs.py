@@ -14,7 +14,7 @@ from tasks.domain.outcomes import Completed, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
 from tasks.errors import IllegalTransition, PermanentError, StaleFence, TaskCancelled, TaskNotFound, UnknownJob
 from tasks.models import Job, TaskRoot
-from tasks.registry import JobContext
+from tasks.registry import JobContext, jobs
 from tasks.services.access import Viewer
 from tasks.services.claims import claim, heartbeat, release_expired, settle
 from tasks.services.dispatch import send_lost_hints
@@ -357,3 +357,15 @@ def test_hints_are_bounded_per_queue(kit, monkeypatch: pytest.MonkeyPatch, setti
     Job.objects.update(hinted_at=None)
     send_lost_hints()
     assert sorted(sent) == ["a", "a", "b"]
+
+
+def test_a_process_that_does_not_know_the_function_leaves_its_cancellation_to_one_that_does(kit) -> None:  # type: ignore[no-untyped-def]
+    ran: list[bool] = []
+    job = kit.enqueue(lambda context: ran.append(True))
+    spec = jobs.get(job.function)
+    jobs.remove(job.function)
+    assert cancel(root_id=job.root_id, reason="not needed") == "cancel_requested"
+    jobs.add(spec)
+    assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, ran) == ("cancelled", [])
