@@ -1,0 +1,64 @@
+"""The benchmarks by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, Protocol, cast
+
+from benchmarks.figures import Figure
+
+Database = Literal["sqlite", "postgresql"]
+
+
+class Measure(Protocol):
+    """Measure something and yield each figure as soon as it is known."""
+
+    def __call__(self, *, runs: int, quick: bool) -> Iterator[Figure]:
+        """Yield the figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """Describe a benchmark: a module with `measure`, run in a process and a data folder of its own."""
+
+    name: str
+    module: str
+    about: str
+    runs: int
+    quick_runs: int = 1
+    database: Database = "sqlite"
+    #: `--quick` runs it only where it is named.
+    in_quick: bool = True
+    #: Longer than this it is stopped.
+    limit_seconds: float = 120.0
+
+    def load(self) -> Measure:
+        """Import its module, once Django is set up, and return what measures."""
+        return cast("Measure", import_module(self.module).measure)
+
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            name="interpreter",
+            module="benchmarks.interpreter",
+            about="cost of an action in the interpreter",
+            runs=9,
+            quick_runs=3,
+        ),
+        Benchmark(
+            name="step", module="benchmarks.step", about="cost of step() in a tracked loop", runs=7, quick_runs=3
+        ),
+        Benchmark(name="latency", module="benchmarks.latency", about="idle enqueue to done, SQLite", runs=3),
+        Benchmark(
+            name="latency-postgresql",
+            module="benchmarks.latency",
+            about="idle enqueue to done, PostgreSQL",
+            runs=3,
+            database="postgresql",
+            in_quick=False,
+        ),
+        Benchmark(name="push", module="benchmarks.push", about="update to browser over WebSocket", runs=3),
+    )
+}

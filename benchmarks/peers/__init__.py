@@ -1,0 +1,1 @@
+"""What users would take instead, written the usual way."""

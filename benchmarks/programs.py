@@ -1,0 +1,108 @@
+"""Other processes of a benchmark: in sessions of their own, and always stopped."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config.environment import BASE_DIR
+from config.supervisor.die_with_parent import wrap_command
+from config.supervisor.watchdog import Watchdog
+
+_POLL_SECONDS = 0.02
+_STOP_SECONDS = 8.0
+
+
+class ProgramFailure(Exception):
+    """A program of a benchmark did not do what it should; the text says which, and what it printed last."""
+
+
+class Program:
+    """One process that leads a session and prints into a file."""
+
+    def __init__(self, name: str, command: Sequence[str], *, log: Path) -> None:
+        self.name = name
+        self._log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                wrap_command(command),
+                cwd=BASE_DIR,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for_line(self, pattern: re.Pattern[str], *, timeout_seconds: float = 60.0) -> None:
+        """Return once it has printed a line in which `pattern` is found; raises ProgramFailure."""
+        deadline = time.monotonic() + timeout_seconds
+        while not pattern.search(self.printed()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise self.failure("doesn't start")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_for_end(self, *, timeout_seconds: float) -> None:
+        """Return once it has ended well; raises ProgramFailure."""
+        try:
+            return_code = self.process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"takes longer than {timeout_seconds:g} s") from None
+        if return_code:
+            raise self.failure(f"ended with code {return_code}")
+
+    def printed(self) -> str:
+        """Return what it has printed so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def failure(self, what: str) -> ProgramFailure:
+        """Return an error that quotes the end of what it printed."""
+        return ProgramFailure(f"{self.name} {what}. It says:\n{self.printed()[-2_000:]}")
+
+    def stop(self) -> None:
+        """Ask it to stop, then kill it with everything in its group."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP_SECONDS)
+        # The leader is not waited for before: until then its number can't be another group's.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Programs:
+    """The programs of one benchmark; the end of the block stops them, the last one first.
+
+    Should this process be killed, the watchdog kills them.
+    """
+
+    def __init__(self, *, log_folder: Path) -> None:
+        log_folder.mkdir(parents=True, exist_ok=True)
+        self._log_folder = log_folder
+        self._watchdog = Watchdog()
+        self._running: list[Program] = []
+
+    def start(self, name: str, command: Sequence[str]) -> Program:
+        """Start a program in the repository's folder, with this process's environment."""
+        program = Program(name, command, log=self._log_folder / f"{name}.log")
+        self._running.append(program)
+        self._watchdog.follow(program.process.pid)
+        return program
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for program in reversed(self._running):
+            program.stop()
+            self._watchdog.forget(program.process.pid)
+        self._watchdog.close()
