@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from tasks.errors import TaskCancelled
+
 __all__ = [
     "ActionLimitError",
     "ConfigError",
@@ -327,5 +329,5 @@ class RunInterrupted(Exception):
     """Leave a run at once, past its `@error` rules: the run itself is being stopped, no script has failed."""
 
 
-class RunCancelled(RunInterrupted):
-    """Stop because somebody cancelled the run."""
+class RunCancelled(RunInterrupted, TaskCancelled):
+    """Stop because somebody cancelled the run; a tracker of the work sees that too, and not a failure."""

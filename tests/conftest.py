@@ -1,15 +1,22 @@
 """Fixtures for all tests: the database, the embedded broker, the browser."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 
 from config.supervisor.broker import EmbeddedBroker
 from tests.environment import DATA_FOLDER
+
+# Enough examples for each run; HYPOTHESIS_PROFILE=thorough searches long. No deadline: the machine may be busy.
+hypothesis.settings.register_profile("usual", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 _DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_reset_sequences", "live_server"})
 
@@ -42,6 +49,14 @@ def django_db_modify_db_settings() -> None:
         run = DATA_FOLDER.parent.name.rpartition("-")[2].lower()
         name = f"test_{database['NAME']}_{run}_{worker}"
     database.setdefault("TEST", {})["NAME"] = name
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Log nothing: half of a surrogate pair in a captured log can't be sent from one test process to another."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

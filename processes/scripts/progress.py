@@ -27,7 +27,7 @@ from processes.services.indicators import (
 )
 from tasks import current_node
 from tasks.domain.statuses import NodeStatus
-from tasks.services.roots import end_root, report_message
+from tasks.services.roots import KEPT, end_root, report_message
 
 #: The action that draws the progress page, and the script that is offered for it.
 RENDER_ACTION = "renderProgress"
@@ -117,7 +117,8 @@ def progress_error(app: Application) -> None:
 def end_progress_with_execute(app: Application) -> None:
     """End the progress indicator, and lead its page to this process, entered at `action` with the present data."""
     caller = caller_of(app)
-    node = create_data_node(caller=caller, data=app.data)
+    # The result can be opened as long as its task is listed.
+    node = create_data_node(caller=caller, data=app.data, kept=KEPT)
     query = {"action": app.config.action, "data": node.reference}
     path = reverse("processes:process", args=[caller.slug], query=query)
     _end(app, status=NodeStatus.COMPLETED, redirect=path)
@@ -152,7 +153,8 @@ def _end(app: Application, *, status: NodeStatus, redirect: JSON) -> None:
             set_redirect(current_node().root, redirect)
         return
     root = find_open_indicator(app, caller=caller_of(app))
-    if root is not None:
+    # One that a background run works for ends with that run.
+    if root is not None and getattr(root, "job", None) is None:
         reason = app.error.message if app.error is not None else ""
         end_root(root_id=root.pk, status=status, reason=reason)
     if isinstance(redirect, str):

@@ -15,7 +15,10 @@ User = AbstractBaseUser | AnonymousUser
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Say for whom a process runs: a user, or the session of someone who is not signed in; and which template."""
+    """Say for whom a process runs: a user, or the session of someone who is not signed in; and which template.
+
+    Both are given where a user goes on with what they began in that session before they signed in.
+    """
 
     user_id: int | None = None
     session_key: str = ""
@@ -25,11 +28,10 @@ class Caller:
 
 def owned_by(caller: Caller) -> Q:
     """Return the filter for rows (data nodes, files) that belong to `caller`; a caller without identity owns none."""
-    if caller.user_id is not None:
-        return Q(owner_id=caller.user_id)
+    owned = Q(pk__in=()) if caller.user_id is None else Q(owner_id=caller.user_id)
     if caller.session_key:
-        return Q(owner__isnull=True, session_key=caller.session_key)
-    return Q(pk__in=())
+        owned |= Q(owner__isnull=True, session_key=caller.session_key)
+    return owned
 
 
 def executable_by(user: User) -> QuerySet[ProcessTemplate]:

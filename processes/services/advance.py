@@ -14,7 +14,14 @@ from processes.domain.directives import Failed, Finished, Park, RunAgain, Runnin
 from processes.domain.interpreter import Interpreter, Pending, TraceEntry
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.run_status import RUN_TERMINAL, RunStatus
-from processes.errors import NotJsonError, OutcomeUnknownError, ProcessError, RunCancelled, RunInterrupted
+from processes.errors import (
+    NotJsonError,
+    OutcomeUnknownError,
+    ProcessError,
+    RunCancelled,
+    RunInterrupted,
+    ScriptError,
+)
 from processes.models import InboxItem, Run
 from processes.services.access import Caller
 from processes.services.derivation import load_plan
@@ -30,6 +37,7 @@ from processes.services.run_store import (
     write_values,
 )
 from tasks.domain import outcomes
+from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import StaleFence, TaskCancelled
 from tasks.services.recorder import TaskNode
@@ -173,7 +181,8 @@ class _Advance:
             self.recorder.defer(node, reason=directive.reason, until=waiting_for.get("until"))
 
         def write() -> None:
-            Run.objects.filter(pk=self.run.pk).update(status=RunStatus.WAITING.value, **columns)
+            # A `once` action that says it will wait has told how it stands: it may begin again.
+            Run.objects.filter(pk=self.run.pk).update(status=RunStatus.WAITING.value, intent=None, **columns)
             write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed)
 
         if isinstance(directive, RunAgain) and directive.until is not None:
@@ -187,9 +196,9 @@ class _Advance:
         columns: dict[str, object] | None = None,
         changed: dict[str, str | None] | None = None,
     ) -> outcomes.Failed:
-        described = error.to_json()
+        described = storable(error.to_json())
         return outcomes.Failed(
-            reason=error.message,
+            reason=_told_reason(error),
             error=described,
             write=lambda: self._close(RunStatus.FAILED, described, columns=columns, changed=changed),
         )
@@ -315,7 +324,7 @@ class _Advance:
         if entry.error is None:
             node.complete()
         else:
-            node.fail(entry.error.message)
+            node.fail(_told_reason(entry.error))
 
     def _adopted_steps(self) -> dict[int, TaskNode]:
         """Return the nodes of actions whose sub process is under way, or that wait, by ordinal."""
@@ -352,6 +361,18 @@ def _hangs_below(node: TaskNode, ancestor: TaskNode) -> bool:
             return True
         parent = parent.parent
     return False
+
+
+def _told_reason(error: ProcessError) -> str:
+    """Return what those who follow a run are told of an error.
+
+    What a script says on purpose is for people. An exception that it let through may quote anything (a password in a
+    URL, a row of somebody else's), so it stays in the run's own record, which staff can read.
+    """
+    if not isinstance(error, ScriptError):
+        return error.message
+    place = f"The step “{spoken(error.action)}”" if error.action else "A step"
+    return f"{place} failed unexpectedly. The operators of this site find the details in the record of this run."
 
 
 def _tell(node: TaskNode | None, changed: dict[str, str | None]) -> None:

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import transaction
+from django.utils import timezone
 
 from processes.domain.application import Application
 from processes.domain.interpreter import Interpreter
@@ -13,6 +14,7 @@ from processes.services.data_nodes import hand_over
 from processes.services.host import host_of
 from processes.services.indicators import find_open_indicator, new_indicator, owner_of, upcoming_steps
 from processes.services.run_store import StoredData, run_columns, write_values
+from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
 from tasks.services.jobs import enqueue
 
@@ -46,6 +48,9 @@ def continue_in_background(
         else:
             steps = [] if pending is None else upcoming_steps(pending.plan, first=pending.action.index)
             root_id = new_indicator(title=template.title if template else plan.name, owner=owner, steps=steps)
+        if node is not None:
+            # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
+            hand_over(node=node, root_id=root_id)
         run = Run.objects.create(
             root_id=root_id,
             template=template,
@@ -57,8 +62,6 @@ def continue_in_background(
         )
         write_values(run.pk, ordinal=app.ordinal, changed=changed)
         enqueue(RUN_JOB, owner=owner, root_id=root_id)
-        if node is not None:
-            hand_over(node=node, root_id=root_id)
     return root_id
 
 
@@ -68,5 +71,6 @@ def settle_idle_run(run_id: uuid.UUID, status: NodeStatus, reason: str) -> None:
     code = "cancelled" if ended is RunStatus.CANCELLED else "not_carried_on"
     run = Run.objects.select_for_update().get(pk=run_id)
     run.status = ended.value
-    run.error = {"code": code, "message": reason}
-    run.save(update_fields=["status", "error"])
+    run.error = storable({"code": code, "message": reason})
+    run.finished_at = timezone.now()
+    run.save(update_fields=["status", "error", "finished_at"])

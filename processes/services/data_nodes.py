@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from processes.domain.json_values import JSON
@@ -23,8 +23,13 @@ _REFERENCE_CHARS = 22
 _CLEARED_AT_ONCE = 20
 
 
-def create_data_node(*, caller: Caller, data: Mapping[str, JSON], step: str = "") -> DataNode:
-    """Store `data` for the caller under a new reference; raises DataNodeNotFoundError for one without identity."""
+def create_data_node(
+    *, caller: Caller, data: Mapping[str, JSON], step: str = "", kept: timedelta | None = None
+) -> DataNode:
+    """Store `data` for the caller under a new reference; raises DataNodeNotFoundError for one without identity.
+
+    It lives for `kept`; by default STEPLINE_DATA_NODE_HOURS, 24 where that isn't set.
+    """
     if caller.user_id is None and not caller.session_key:
         raise DataNodeNotFoundError("Data can only be kept for a user or a session.")
     _clear_away_expired()
@@ -34,7 +39,7 @@ def create_data_node(*, caller: Caller, data: Mapping[str, JSON], step: str = ""
         session_key="" if caller.user_id is not None else caller.session_key,
         data=dict(data),
         step=step,
-        expires_at=_new_expiry(),
+        expires_at=timezone.now() + kept if kept is not None else _new_expiry(),
     )
 
 
@@ -48,7 +53,10 @@ def load_data_node(*, caller: Caller, reference: str) -> DataNode:
 
 def save_data_node(*, caller: Caller, reference: str, data: Mapping[str, JSON], step: str | None = None) -> DataNode:
     """Store `data` under an existing reference and extend its life; raises DataNodeNotFoundError."""
-    changes: dict[str, object] = {"data": dict(data), "expires_at": _new_expiry(), "updated_at": timezone.now()}
+    # One that was made to live longer, as a result is, keeps its time.
+    renewed = _new_expiry()
+    expiry = Case(When(expires_at__lt=renewed, then=Value(renewed, output_field=DateTimeField())), default="expires_at")
+    changes: dict[str, object] = {"data": dict(data), "expires_at": expiry, "updated_at": timezone.now()}
     if step is not None:
         changes["step"] = step
     if not _mine(caller, reference).update(**changes):

@@ -53,8 +53,8 @@ class FieldConfig(_Strict):
     accept: tuple[str, ...] | None = Field(None, description='For files: suffixes ".csv", types "text/csv", "image/*".')
     max_bytes: int | None = Field(None, gt=0, description="For files: the largest size, in bytes.")
     max_length: int | None = Field(None, gt=0, description="For texts: the largest number of characters.")
-    min_value: float | None = Field(None, description="For numbers: the smallest.")
-    max_value: float | None = Field(None, description="For numbers: the largest.")
+    min_value: float | None = Field(None, allow_inf_nan=False, description="For numbers: the smallest.")
+    max_value: float | None = Field(None, allow_inf_nan=False, description="For numbers: the largest.")
     initial: JSON = Field(None, description="Shown at first, where data has no value of that name.")
 
     @field_validator("name")

@@ -4,6 +4,8 @@ import json
 import uuid
 from collections.abc import Mapping
 
+from django.db.models import OuterRef, Subquery
+
 from processes.domain.application import Application
 from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON, json_problems
@@ -12,7 +14,7 @@ from processes.domain.response import Response
 from processes.domain.run_status import RUN_TRANSITIONS, RunStatus
 from processes.errors import NotJsonError
 from processes.models import Run, RunValue
-from tasks.domain.jsonvalue import dumps
+from tasks.domain.jsonvalue import dumps, storable
 from tasks.errors import IllegalTransition
 
 #: Values longer than this as JSON are stored, but not told to those who follow the run.
@@ -31,8 +33,10 @@ class StoredData:
     @classmethod
     def load(cls, run_id: uuid.UUID) -> tuple["StoredData", dict[str, JSON]]:
         """Return what is stored, and the data itself; the newest version of each key counts."""
-        rows = RunValue.objects.filter(run_id=run_id).order_by("ordinal").values_list("key", "value")
-        newest = dict(rows)
+        rows = RunValue.objects.filter(run_id=run_id)
+        # Older versions stay in the database, so that a long history costs no memory.
+        latest = rows.filter(key=OuterRef("key")).order_by("-ordinal").values("ordinal")[:1]
+        newest = dict(rows.filter(ordinal=Subquery(latest)).values_list("key", "value"))
         stored = {key: value for key, value in newest.items() if value is not None}
         return cls(stored), {key: json.loads(value) for key, value in stored.items()}
 
@@ -56,8 +60,12 @@ class StoredData:
 
 
 def told(changed: Mapping[str, str | None]) -> dict[str, JSON]:
-    """Return the part of `changed` that is short enough to be told to those who follow the run."""
-    return {key: json.loads(value) for key, value in changed.items() if value is not None and len(value) <= TOLD_CHARS}
+    """Return what of `changed` those who follow the run are told: short values, no private keys (`_score`)."""
+    return {
+        key: json.loads(value)
+        for key, value in changed.items()
+        if value is not None and len(value) <= TOLD_CHARS and not key.startswith("_")
+    }
 
 
 def new_context(run: Run, data: dict[str, JSON]) -> Application:
@@ -86,7 +94,8 @@ def run_columns(app: Application, interpreter: Interpreter) -> dict[str, object]
     context = app.context_json()
     attributes = context["attributes"]
     return {
-        "cursor": interpreter.cursor_json(),
+        # Data and attributes that can't be stored are refused; the text of an error, which may quote them, is mended.
+        "cursor": storable(interpreter.cursor_json()),
         "ordinal": app.ordinal,
         "attributes": {key: value for key, value in attributes.items() if key != RUN_ID},
         "request": context["request"],
@@ -95,17 +104,28 @@ def run_columns(app: Application, interpreter: Interpreter) -> dict[str, object]
 
 
 def write_values(run_id: uuid.UUID, *, ordinal: int, changed: Mapping[str, str | None]) -> None:
-    """Append the changed keys of a checkpoint."""
+    """Append the changed keys of a checkpoint.
+
+    An action that stops to wait isn't done, so what it changed belongs to the ordinal before it, which has its
+    checkpoint already: the same key of the same ordinal is replaced.
+    """
     RunValue.objects.bulk_create(
-        RunValue(run_id=run_id, key=key, ordinal=ordinal, value=value) for key, value in changed.items()
+        [RunValue(run_id=run_id, key=key, ordinal=ordinal, value=value) for key, value in changed.items()],
+        update_conflicts=True,
+        unique_fields=["run", "key", "ordinal"],
+        update_fields=["value"],
     )
 
 
 def _encode(key: str, value: JSON) -> str:
     try:
-        return dumps(value)
+        text = dumps(value)
+        text.encode()  # Half of a surrogate pair is refused here, and below NUL: no database stores them.
+        if "\\u0000" in text and json_problems(value, limit=1):
+            raise ValueError("NUL")
     except (TypeError, ValueError, RecursionError) as error:
         place, message = "", str(error)
         if problems := json_problems(value, limit=1):
             place, message = problems[0].path, problems[0].message
         raise NotJsonError(f"data.{key}{place} can't be stored: {message}", path=f"/{key}{place}") from error
+    return text

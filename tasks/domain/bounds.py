@@ -1,4 +1,7 @@
-"""How long the texts of a tree may be, and how they are shortened."""
+"""What a tree takes of the texts and numbers that are reported: how long, and in which form."""
+
+import re
+from math import isfinite
 
 TITLE_CHARS = 200
 MESSAGE_CHARS = 500
@@ -8,9 +11,33 @@ OUTPUT_TAIL_CHARS = 65_536
 #: Text of one nodeOutput update; longer output is split.
 OUTPUT_UPDATE_CHARS = 16_384
 
+#: Beyond it a float no longer tells neighbouring integers apart, and 64-bit columns end.
+_MAX_INTEGER = 2**53
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable_text(text: str) -> str:
+    """Return `text` with U+FFFD for what no database stores: NUL and halves of surrogate pairs."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def measure(value: object) -> int | float | None:
+    """Return a reported number as JSON and databases take it; None for what isn't finite or no number at all.
+
+    Whatever has a `float()` counts: decimals, NumPy's numbers. A report must never stop the work that it tells of.
+    """
+    if type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER:
+        return value
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
+
 
 def shorten(text: str, limit: int) -> str:
-    """Return `text`, cut to `limit` characters with a closing ellipsis where it was longer."""
+    """Return `text`, storable, and cut to `limit` characters with a closing ellipsis where it was longer."""
+    text = storable_text(text)
     if len(text) <= limit:
         return text
     return text[: limit - 1] + "…"

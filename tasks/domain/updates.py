@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from tasks.domain.jsonvalue import JSON, dumps
+from tasks.domain.jsonvalue import JSON, storable_dumps
 
 WIRE_VERSION = 1
 
@@ -56,7 +56,7 @@ class Draft:
 def draft(kind: UpdateType, *, node: str = "", **fields: object) -> Draft:
     """Return a draft of `kind`; fields that are None are omitted, and names are turned into camelCase."""
     given = {_camel(name): value for name, value in fields.items() if value is not None}
-    return Draft(type=kind, node=node, fields=dumps(given)[1:-1] if given else "")
+    return Draft(type=kind, node=node, fields=storable_dumps(given)[1:-1] if given else "")
 
 
 def encode_node(
@@ -72,7 +72,7 @@ def encode_node(
         value["alias"] = alias
     if attempt > 1:
         value["attempt"] = attempt
-    return dumps(value)
+    return storable_dumps(value)
 
 
 def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:

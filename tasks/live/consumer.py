@@ -26,7 +26,7 @@ from tasks.live.protocol import (
     pong,
     subscribed,
 )
-from tasks.live.visitor import Visitor
+from tasks.live.visitor import Visitor, is_own_origin
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class TasksConsumer(AsyncWebsocketConsumer):
                 self._unsubscribe(root_id)
 
     async def connect(self) -> None:
-        """Accept everyone; what they may see is decided for each task."""
+        """Accept everyone but the pages of other sites; what they may see is decided for each task."""
+        if not is_own_origin(self.scope["headers"]):
+            await self.close()
+            return
         self._visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
         await self.accept()
 

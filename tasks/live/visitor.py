@@ -1,15 +1,39 @@
-"""Who is at the other end of an open socket or stream, asked again while it is open."""
+"""Who is at the other end of an open socket or stream, asked again while it is open; and from which page they come."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
+from django.utils.http import is_same_domain
 
 from tasks.services.access import Viewer, viewer_of
+
+
+def is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a WebSocket comes from a page of this site, of a trusted origin, or from no page at all.
+
+    Browsers open sockets to any site and send its cookies along; host and port must be the same, as for a form.
+    """
+    given = {name.lower(): value.decode("latin-1") for name, value in headers}
+    origin = given.get(b"origin")
+    if origin is None:
+        return True
+    try:
+        scheme, place, *_ = urlsplit(origin.lower())
+    except ValueError:
+        return False
+    if not place:
+        return False
+    trusted = [urlsplit(pattern.lower()) for pattern in settings.CSRF_TRUSTED_ORIGINS]
+    return place == given.get(b"host", "").lower() or any(
+        scheme == pattern.scheme and is_same_domain(place, pattern.netloc.lstrip("*")) for pattern in trusted
+    )
 
 
 class Visitor:

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
@@ -12,7 +12,7 @@ from tasks.models import TaskRoot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """Say who asks: a user, or the session of someone who is not signed in."""
+    """Say who asks: a user, the session of someone who is not signed in, or a user with what their session began."""
 
     user_id: int | str | None = None
     session_key: str = ""
@@ -22,14 +22,32 @@ class Viewer:
     changes_all: bool = False
 
 
+#: Where a session keeps the key that it had when somebody not signed in began something.
+FIRST_KEY = "first_session_key"
+
+
 class _Session(Protocol):
     @property
     def session_key(self) -> str | None: ...
 
+    def get(self, key: str, default: Any) -> Any: ...
+
+
+def anonymous_key(session: _Session | None) -> str:
+    """Return the key under which a session owns what was begun in it by somebody not signed in; empty without one.
+
+    Signing in changes a session's key and keeps its content, so what was begun before stays theirs.
+    """
+    if session is None:
+        return ""
+    # Asked first: reading a session drops a key that a cookie claims and no session has.
+    kept = session.get(FIRST_KEY, "")
+    return str(kept or session.session_key or "")
+
 
 def viewer_of(*, user: AbstractBaseUser | AnonymousUser, session: _Session | None) -> Viewer:
     """Return the viewer behind a request or a socket; reads the user's permissions from the database."""
-    session_key = (session.session_key or "") if session is not None else ""
+    session_key = anonymous_key(session)
     if not user.is_authenticated:
         return Viewer(session_key=session_key)
     is_staff = bool(getattr(user, "is_staff", False)) and bool(getattr(user, "is_active", False))

@@ -14,10 +14,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tasks.domain.jsonvalue import JSON, JSONObject
+from tasks.domain.jsonvalue import JSON, JSONObject, storable
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
-from tasks.domain.statuses import JOB_CLAIMABLE, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
+from tasks.domain.statuses import JOB_CLAIMABLE, JOB_HELD, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import Draft, UpdateType, draft, format_timestamp
 from tasks.errors import StaleFence
 from tasks.models import Job
@@ -51,6 +51,11 @@ class Claim:
     continues: bool
     cancel_requested: bool
 
+    @property
+    def has_attempts_left(self) -> bool:
+        """Tell whether the job is tried again if this attempt fails."""
+        return self.attempt < self.retry.attempts
+
 
 def lease_seconds() -> float:
     """Return how long a claim holds without a heartbeat."""
@@ -69,7 +74,7 @@ def claim(*, queue: str, worker: str) -> Claim | None:
     """
     with transaction.atomic():
         rows = Job.objects.filter(
-            queue=queue, status__in=sorted(JOB_CLAIMABLE), due_at__lte=Now(), function__in=jobs.names()
+            sql.job_status_in(JOB_CLAIMABLE), queue=queue, due_at__lte=Now(), function__in=jobs.names()
         )
         job = (
             rows.order_by("-priority", "due_at")
@@ -143,8 +148,9 @@ def settle(claim: Claim, *, outcome: Outcome, recorder: Recorder) -> JobStatus:
     Raises StaleFence, having written nothing, where the work was taken over.
     """
     with recorder.checkpoint() as checkpoint, transaction.atomic():
-        _lock_held(claim)
-        if isinstance(outcome, Parked) and outcome.is_woken is not None and outcome.is_woken():
+        cancel_requested = _lock_held(claim)
+        # Nobody wakes a job for a cancellation that was asked for while it was held: the next claim ends it.
+        if isinstance(outcome, Parked | Yielded) and (cancel_requested or _is_woken(outcome)):
             outcome = Yielded(write=outcome.write)
         status = _OUTCOMES[type(outcome)]
         check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
@@ -154,13 +160,16 @@ def settle(claim: Claim, *, outcome: Outcome, recorder: Recorder) -> JobStatus:
         drafts = [draft(UpdateType.TASK_STATUS, status=status.value, waiting_for=waiting_for)]
         if isinstance(outcome, Parked):
             columns["status"] = NodeStatus.WAITING.value
+            changes["losses"] = 0
         elif isinstance(outcome, Yielded):
+            # The claim came to a good end, so the job is no poison, however often its workers died before.
+            changes["losses"] = 0
             # A later one is hinted by the dispatcher when it is due.
             changes |= {"due_at": outcome.due_at or Now(), "hinted_at": None if outcome.due_at else Now()}
             if outcome.due_at is None:
                 hint_after_commit(claim.queue)
         else:
-            changes |= {"finished_at": timezone.now(), "error": outcome.error if isinstance(outcome, Failed) else None}
+            changes |= {"finished_at": timezone.now(), "error": _error_of(outcome)}
             closing, columns = _closing(outcome)
             drafts.append(closing)
         Job.objects.filter(pk=claim.root_id).update(**changes)
@@ -175,25 +184,26 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
 
     `draw` is a random number from 0 to 1, for the jitter. Raises StaleFence where the work was taken over.
     """
-    if claim.attempt < claim.retry.attempts:
-        delay = timedelta(seconds=claim.retry.delay_after(claim.attempt, draw=draw))
-        status, due_at = JobStatus.RETRY, timezone.now() + delay
+    if claim.has_attempts_left:
+        status = JobStatus.RETRY
     else:
         # With one attempt there was nothing to exhaust: it just failed.
         status = JobStatus.DEAD_LETTER if claim.retry.attempts > 1 else JobStatus.FAILED
-        due_at = timezone.now()
     with recorder.checkpoint() as checkpoint, transaction.atomic():
-        changes: dict[str, object] = {"status": status.value, "lease_until": None, "worker": "", "error": error}
+        cancel_requested = _lock_held(claim)
+        changes: dict[str, object] = {"status": status.value, "lease_until": None, "worker": ""}
+        changes["error"] = storable(error)
         columns: dict[str, sql.Value] = {}
         if status is JobStatus.RETRY:
-            changes |= {"due_at": due_at, "hinted_at": None}
-            until = {"code": "retry_at", "until": format_timestamp(due_at), "reason": reason}
+            seconds = 0.0 if cancel_requested else claim.retry.delay_after(claim.attempt, draw=draw)
+            delay = timedelta(seconds=seconds)
+            changes |= {"due_at": Now() + delay, "hinted_at": None}
+            until = {"code": "retry_at", "until": format_timestamp(timezone.now() + delay), "reason": reason}
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value, attempt=claim.attempt, waiting_for=until)]
         else:
             changes["finished_at"] = timezone.now()
             closing, columns = ending(NodeStatus.FAILED, reason=reason)
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value), closing]
-        _lock_held(claim)
         if status is not JobStatus.RETRY and (hook := jobs.get(claim.function).settle_idle) is not None:
             hook(claim.root_id, NodeStatus.FAILED, reason)
         check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
@@ -218,11 +228,24 @@ def _closing(outcome: Completed | Failed | Cancelled) -> tuple[Draft, dict[str, 
     return ending(status, reason=outcome.reason)
 
 
-def _lock_held(claim: Claim) -> None:
-    """Lock the job if this claim still holds it. The job is the first lock; the head's fence is checked last."""
+def _is_woken(outcome: Parked | Yielded) -> bool:
+    return isinstance(outcome, Parked) and outcome.is_woken is not None and outcome.is_woken()
+
+
+def _error_of(outcome: Completed | Failed | Cancelled) -> JSON:
+    return storable(outcome.error) if isinstance(outcome, Failed) else None
+
+
+def _lock_held(claim: Claim) -> bool:
+    """Lock the job if this claim still holds it, and tell whether its cancellation was asked for.
+
+    The job is the first lock; the head's fence is checked last.
+    """
     rows = Job.objects.filter(pk=claim.root_id, fence=claim.fence, status=JobStatus.RUNNING.value)
-    if not rows.select_for_update().exists():
+    held = rows.select_for_update().values_list("cancel_requested_at").first()
+    if held is None:
         raise StaleFence("Another worker has taken this job over; nothing was written.", task_id=str(claim.root_id))
+    return held[0] is not None
 
 
 def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
@@ -232,7 +255,7 @@ def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
     after `poison_limit` losses it becomes a dead letter.
     """
     with transaction.atomic():
-        rows = Job.objects.filter(status__in=["claimed", "running"], lease_until__lt=Now())
+        rows = Job.objects.filter(sql.job_status_in(JOB_HELD), lease_until__lt=Now())
         expired = list(
             rows.order_by("lease_until")
             .select_for_update(skip_locked=True, of=("self",))

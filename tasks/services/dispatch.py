@@ -3,21 +3,25 @@
 Any number of dispatchers may run: each batch is claimed with skip-locked rows, by the database's clock.
 """
 
-from collections import Counter
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from tasks.domain.statuses import JOB_CLAIMABLE, NodeStatus
-from tasks.errors import StaleFence
+from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
+from tasks.services import sql
 from tasks.services.claims import release_expired
 from tasks.services.hints import send_hint
 from tasks.services.roots import end_root
+
+logger = logging.getLogger(__name__)
 
 #: A due job whose hint is older than this has lost it.
 HINT_SECONDS = 1.5
@@ -39,30 +43,50 @@ class Tick:
 
 
 def tick() -> Tick:
-    """Do everything that is due now, in bounded batches."""
-    return Tick(released=release_expired(), hinted=send_lost_hints(), ended=end_stale_roots(), purged=purge_finished())
+    """Do everything that is due now, in bounded batches.
+
+    Raises OperationalError where the database is away; whatever else goes wrong in one duty leaves the others alone.
+    """
+    return Tick(
+        released=_do(release_expired),
+        hinted=_do(send_lost_hints),
+        ended=_do(end_stale_roots),
+        purged=_do(purge_finished),
+    )
+
+
+def _do(duty: Callable[[], int]) -> int:
+    try:
+        return duty()
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("The dispatcher could not do its work (%s).", duty.__name__)
+        return 0
 
 
 def send_lost_hints() -> int:
-    """Hint again for due jobs that nobody has claimed, at most twice the worker slots per queue; return how many."""
-    slots = int(getattr(settings, "STEPLINE_WORKER_SLOTS", WORKER_SLOTS))
-    with transaction.atomic():
-        waiting = Q(hinted_at__isnull=True) | Q(hinted_at__lt=Now() - timedelta(seconds=HINT_SECONDS))
-        due = Job.objects.filter(waiting, status__in=sorted(JOB_CLAIMABLE), due_at__lte=Now())
-        rows = list(due.order_by("due_at").select_for_update(skip_locked=True).values_list("pk", "queue")[: 20 * slots])
-        queues: Counter[str] = Counter()
-        chosen = []
-        for pk, queue in rows:
-            if queues[queue] < 2 * slots:
-                queues[queue] += 1
-                chosen.append(pk)
-        Job.objects.filter(pk__in=chosen).update(hinted_at=Now())
-    # The broker is asked outside the transaction: it may be slow, and the rows mustn't stay locked meanwhile.
-    for queue, count in queues.items():
-        for _ in range(count):
+    """Hint again for due jobs that nobody has claimed; return for how many.
+
+    Each queue has at most twice the worker slots of fresh hints, and none keeps others waiting.
+    """
+    most = 2 * int(getattr(settings, "STEPLINE_WORKER_SLOTS", WORKER_SLOTS))
+    oldest = Now() - timedelta(seconds=HINT_SECONDS)
+    due = Job.objects.filter(sql.job_status_in(JOB_CLAIMABLE), due_at__lte=Now())
+    unhinted = due.filter(Q(hinted_at__isnull=True) | Q(hinted_at__lt=oldest))
+    hinted = 0
+    for queue in unhinted.order_by().values_list("queue", flat=True).distinct():
+        with transaction.atomic():
+            room = most - due.filter(queue=queue, hinted_at__gte=oldest).count()
+            rows = unhinted.filter(queue=queue).order_by("due_at").select_for_update(skip_locked=True)
+            chosen = list(rows.values_list("pk", flat=True)[:room]) if room > 0 else []
+            Job.objects.filter(pk__in=chosen).update(hinted_at=Now())
+        # The broker is asked outside the transaction: it may be slow, and the rows mustn't stay locked meanwhile.
+        for _ in chosen:
             if not send_hint(queue):
                 break
-    return len(chosen)
+        hinted += len(chosen)
+    return hinted
 
 
 def end_stale_roots(*, limit: int = 50) -> int:
@@ -72,8 +96,8 @@ def end_stale_roots(*, limit: int = 50) -> int:
     for pk in stale.values_list("pk", flat=True)[:limit]:
         try:
             end_root(root_id=pk, status=NodeStatus.FAILED, reason="Its writer has gone; nothing more will come.")
-        except StaleFence:
-            continue  # It ended meanwhile, or another dispatcher was first.
+        except (StaleFence, IllegalTransition):
+            continue  # It ended or got a job meanwhile, or another dispatcher was first.
         ended += 1
     return ended
 

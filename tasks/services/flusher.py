@@ -1,5 +1,6 @@
 """The thread that writes progress between checkpoints: one per process, at most one write per recorder and 100 ms."""
 
+import logging
 import os
 import threading
 from time import monotonic
@@ -7,6 +8,8 @@ from time import monotonic
 from django.db import DatabaseError, connection, connections
 
 from tasks.services.recorder import FLUSH_SECONDS, Recorder
+
+logger = logging.getLogger(__name__)
 
 #: How long the first report after a quiet time is held, so that a quick action reaches its checkpoint first and costs
 #: no write of its own.
@@ -50,10 +53,17 @@ class Flusher:
         try:
             while (due := self._next_due()) is not None:
                 for recorder in due:
-                    self._prepare_connection()
-                    recorder.flush()
+                    self._flush(recorder)
         finally:
             connections.close_all()
+
+    def _flush(self, recorder: Recorder) -> None:
+        try:
+            self._prepare_connection()
+            recorder.flush()
+        except Exception:
+            # All recorders of this process depend on this thread.
+            logger.exception("A flush of task %s failed.", recorder.root_id)
 
     def _next_due(self) -> list[Recorder] | None:
         """Wait until some recorder is due, and return those that are; None when the flusher stops."""

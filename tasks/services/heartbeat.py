@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import DatabaseError, connection, connections
+from django.db import Error, connection, connections
 
 from tasks.services.claims import Beat, heartbeat
 
@@ -91,7 +91,7 @@ class Heart:
     def _beat(self, hold: Hold) -> None:
         try:
             hold.learn(heartbeat(root_id=hold.root_id, fence=hold.fence))
-        except DatabaseError as error:
+        except Error as error:
             # The lease outlives several missed beats; the fence decides in the end.
             logger.warning("A heartbeat of task %s failed: %s", hold.root_id, error)
             connection.close_if_unusable_or_obsolete()

@@ -14,7 +14,6 @@ from time import monotonic
 
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import KombuError
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def send_hint(queue: str) -> bool:
     """Tell the workers of `queue` that there is work, and return whether the broker took it; never raises."""
     try:
         current_app.send_task(WORK_TASK, args=(queue,), queue=queue, retry=False, ignore_result=True)
-    except (KombuError, OSError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - each transport has errors of its own, and not all of them are wrapped
         logger.warning("The broker took no hint for queue %r (%s); the dispatcher will send it again.", queue, error)
         return False
     return True

@@ -98,10 +98,11 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
         status = JobStatus(job.status)
         if status in JOB_TERMINAL:
             raise IllegalTransition(f"This task has ended already ({status.value}).", status=status.value)
-        if job.cancel_requested_at is not None:
-            return JobStatus.CANCEL_REQUESTED
         # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
-        if status in JOB_HELD or job.function not in jobs.names():
+        if status not in JOB_HELD and job.function in jobs.names():
+            _cancel_idle(job, reason=reason)
+            return JobStatus.CANCELLED
+        if job.cancel_requested_at is None:
             job.cancel_requested_at = timezone.now()
             job.save(update_fields=["cancel_requested_at"])
             if status is JobStatus.WAITING:
@@ -109,9 +110,7 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
             append_updates(
                 root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
             )
-            return JobStatus.CANCEL_REQUESTED
-        _cancel_idle(job, reason=reason)
-        return JobStatus.CANCELLED
+        return JobStatus.CANCEL_REQUESTED
 
 
 def _cancel_idle(job: Job, *, reason: str) -> None:

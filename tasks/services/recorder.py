@@ -11,6 +11,7 @@ flusher. Four rules hold (docs/architecture.md argues them):
 4. A recorder writes to its own root only; children that fan out have their own.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Iterator
@@ -19,10 +20,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from uuid_utils.compat import uuid7
 
-from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, pieces, shorten, tail
+from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, measure, pieces, shorten, storable_text, tail
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import NODE_TERMINAL, NODE_TRANSITIONS, NodeStatus, check_transition
 from tasks.domain.updates import OUT_OF_BAND_TYPES, Draft, UpdateType, draft, encode_node
@@ -30,6 +31,8 @@ from tasks.errors import StaleFence
 from tasks.models import Node, TaskRoot
 from tasks.services import sql
 from tasks.services.log import append_updates
+
+logger = logging.getLogger(__name__)
 
 #: Shortest time between two flushes of one recorder.
 FLUSH_SECONDS = 0.1
@@ -254,7 +257,7 @@ class Recorder:
                 total=total,
             )
             self._open[node.id] = node
-            self._note(node, draft(UpdateType.NODE_START, node=node.reference, total=total))
+            self._note(node, draft(UpdateType.NODE_START, node=node.reference, total=measure(total)))
         return node
 
     def restart(self, node: TaskNode) -> None:
@@ -268,7 +271,7 @@ class Recorder:
             node.settled = (_RUNNING, "", node.meta)
             node.reference = node._encode_reference()
             self._open[node.id] = node
-            self._note(node, draft(UpdateType.NODE_START, node=node.reference, total=node.total))
+            self._note(node, draft(UpdateType.NODE_START, node=node.reference, total=measure(node.total)))
 
     def end(self, node: TaskNode, status: NodeStatus, *, error: str = "") -> None:
         """End a node: the first terminal status wins. Failed and cancelled take unfinished descendants along."""
@@ -285,6 +288,18 @@ class Recorder:
         with self.mutex:
             for node in list(self._open.values())[::-1]:
                 self._end_one(node, status, error)
+
+    def rewind(self) -> None:
+        """Forget what no checkpoint has declared: the work since the last one is to be done again.
+
+        What a flush may write stays, so that the tree shows how far that work came.
+        """
+        with self.mutex:
+            self._entries = [entry for entry in self._entries if _may_go_early(entry)]
+            for node in self._touched:
+                node.status, node.error, node.meta = node.settled
+                if node is not self.root and node.is_open:
+                    self._open[node.id] = node
 
     def defer(self, node: TaskNode, *, reason: str, until: str | None = None) -> None:
         """Say that a node waits, for what, and until when (RFC 3339)."""
@@ -303,6 +318,7 @@ class Recorder:
 
     def note_output(self, node: TaskNode, text: str) -> None:
         """Put text into the buffer; what comes between two flushes becomes one update."""
+        text = storable_text(text)
         with self.mutex:
             if node.status in NODE_TERMINAL:
                 return
@@ -357,7 +373,10 @@ class Recorder:
     def flush(self) -> None:
         """Write what may be written between two checkpoints. Never raises: what can't be written now stays buffered."""
         if not self.writing.acquire(blocking=False):
-            return  # A checkpoint is being written, and takes everything along.
+            # A checkpoint is being written, and takes along what it finds; what comes after that is for a later tick.
+            self.last_flush = monotonic()
+            self._reschedule()
+            return
         try:
             batch = self._take(everything=not self.strict)
             if not batch:
@@ -367,10 +386,12 @@ class Recorder:
                     self._write(batch, extra=(), columns={})
             except StaleFence:
                 self.lost = True
-            except DatabaseError:
+            except Exception as error:
                 # Locked, or the connection is gone: the next tick tries again.
                 self._put_back(batch)
                 connection.close_if_unusable_or_obsolete()
+                if not isinstance(error, Error):
+                    logger.exception("The progress of task %s can't be written.", self.root_id)
             else:
                 self._settle(batch)
         finally:
@@ -456,8 +477,12 @@ class Recorder:
         with self.mutex:
             self._entries[:0] = batch.drafts
             self._touched = {**batch.touched, **self._touched}
-            if (self._entries or self._touched) and not self._scheduled and self._schedule is not None:
-                self._scheduled = True
+        self._reschedule()
+
+    def _reschedule(self) -> None:
+        with self.mutex:
+            self._scheduled = bool(self._entries or self._touched) and self._schedule is not None
+            if self._scheduled and self._schedule is not None:
                 self._schedule.schedule(self)
 
     def _settle(self, batch: Batch) -> None:
@@ -479,8 +504,8 @@ class Recorder:
             node.attempt,
             status.value,
             error,
-            node.current,
-            node.total,
+            measure(node.current),
+            measure(node.total),
             node.message,
             node.output_tail,
             sql.json_value(meta),
@@ -489,8 +514,8 @@ class Recorder:
     def _root_columns(self, meta: JSON) -> dict[str, sql.Value]:
         root = self.root
         return {
-            "current": root.current,
-            "total": root.total,
+            "current": measure(root.current),
+            "total": measure(root.total),
             "message": root.message,
             "output": root.output_tail,
             "meta": sql.json_value(meta),
@@ -549,8 +574,8 @@ def _draft_entry(entry: _Entry, drafts: list[Draft]) -> None:
             draft(
                 UpdateType.NODE_PROGRESS,
                 node=node.reference,
-                current=node.current,
-                total=node.total,
+                current=measure(node.current),
+                total=measure(node.total),
                 message=node.message or None,
             )
         )

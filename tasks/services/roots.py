@@ -11,7 +11,8 @@ from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.domain.updates import Draft, UpdateType, draft, encode_node
-from tasks.models import Node, TaskRoot
+from tasks.errors import IllegalTransition
+from tasks.models import Job, Node, TaskRoot
 from tasks.models.root import new_id
 from tasks.services import sql
 from tasks.services.log import append_updates
@@ -101,6 +102,7 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
     """End the nodes that nobody will end any more, in the caller's transaction; return their updates, leaves first."""
     from_open = [s.value for s in NodeStatus if s not in NODE_TERMINAL]
     nodes = list(Node.objects.select_for_update().filter(root_id=root_id, status__in=from_open).order_by("ordinal"))
+    reason = shorten(reason, ERROR_CHARS)
     drafts: list[Draft] = []
     for node in reversed(nodes):
         reference = _reference(node)
@@ -113,11 +115,18 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
 
 
 def end_root(*, root_id: uuid.UUID, status: NodeStatus, reason: str = "", result: JSON = None) -> None:
-    """End a root that has no job, with what is still open below it; raises StaleFence where it has ended already."""
+    """End a root that has no job, with what is still open below it.
+
+    Raises StaleFence where it has ended already, IllegalTransition where it has a job: a job ends with its root, or
+    is cancelled, but its root is never taken away from under it.
+    """
     with transaction.atomic():
         drafts = end_open_nodes(root_id=root_id, status=status, reason=reason)
         closing, columns = ending(status, result=result, reason=reason)
         append_updates(root_id=root_id, drafts=[*drafts, closing], columns=columns)
+        # Asked with the head locked: a job that is enqueued for this root at this moment needs the head too.
+        if Job.objects.filter(pk=root_id).exists():
+            raise IllegalTransition("The root of a job ends with its job.", task_id=str(root_id))
 
 
 def _reference(node: Node) -> str:

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 - every name in these statements is one of this module's; values are always parameters
+# ruff: noqa: S608, S611 - every name in these statements is one of this module's; values are always parameters
 """Fixed SQL for the paths that run many times a second, and the values it takes.
 
 The ORM costs several times a prepared statement here. The statements are plain enough for SQLite and PostgreSQL alike;
@@ -6,15 +6,18 @@ what differs is how a UUID or a time is passed.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
 
-from tasks.domain.jsonvalue import dumps
-from tasks.models import Node, TaskRoot, Update
+from tasks.domain.jsonvalue import storable_dumps
+from tasks.domain.statuses import JobStatus
+from tasks.models import Job, Node, TaskRoot, Update
 
 #: A value as a database driver takes it.
 Value = str | int | float | bool | uuid.UUID | datetime | None
@@ -25,6 +28,7 @@ ROWS_PER_STATEMENT = 400
 _ROOT = TaskRoot._meta.db_table
 _NODE = Node._meta.db_table
 _UPDATE = Update._meta.db_table
+_JOB = Job._meta.db_table
 
 NODE_COLUMNS = (
     "id", "root_id", "parent_id", "ordinal", "type", "title", "alias", "attempt",
@@ -48,7 +52,16 @@ def time_value(value: datetime | None) -> Value:
 
 def json_value(value: object) -> str | None:
     """Return a value for a JSON column; None is SQL's null."""
-    return None if value is None else dumps(value)
+    return None if value is None else storable_dumps(value)
+
+
+def job_status_in(statuses: Iterable[JobStatus]) -> RawSQL:
+    """Return the condition that a job has one of `statuses`, written out.
+
+    SQLite uses a partial index only where the statement itself shows that it applies: parameters show nothing.
+    """
+    names = ", ".join(f"'{status.value}'" for status in sorted(statuses))
+    return RawSQL(f'"{_JOB}"."status" IN ({names})', (), output_field=BooleanField())
 
 
 @lru_cache(maxsize=256)

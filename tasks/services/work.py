@@ -8,6 +8,7 @@ import traceback
 import uuid
 from time import monotonic
 
+from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
@@ -117,16 +118,20 @@ def _run(spec: JobSpec, context: Context) -> None:
             if context.hold.cancel_requested and not spec.checkpointed:
                 raise TaskCancelled("cancelled before it began")
             outcome = _as_outcome(spec.function(context))
+        _settle(context, outcome)
     except StaleFence:
         raise
     except TaskCancelled as error:
-        outcome = Cancelled(reason=error.message)
+        _settle(context, Cancelled(reason=error.message))
     except PermanentError as error:
-        outcome = Failed(reason=error.message, error=_describe(error))
+        _settle(context, Failed(reason=error.message, error=_describe(error)))
     except Exception as error:
+        # An outcome that can't be stored fails the attempt like anything else: left alone, the job would seem to run.
         logger.exception("Task %s (%s) failed.", context.id, spec.name)
-        _fail(context, error)
-        return
+        _fail(spec, context, error)
+
+
+def _settle(context: Context, outcome: Outcome) -> None:
     if isinstance(outcome, Failed | Cancelled):
         status = NodeStatus.FAILED if isinstance(outcome, Failed) else NodeStatus.CANCELLED
         context.recorder.end_all(status, error=outcome.reason)
@@ -141,9 +146,13 @@ def _as_outcome(value: Outcome | JSON) -> Outcome:
     return Completed(result=value)
 
 
-def _fail(context: Context, error: Exception) -> None:
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    context.recorder.end_all(NodeStatus.FAILED, error=reason)
+def _fail(spec: JobSpec, context: Context, error: Exception) -> None:
+    reason = shorten(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, ERROR_CHARS)
+    if spec.checkpointed:
+        # What came after the last checkpoint isn't done: the next attempt takes it up as after a worker's death.
+        context.recorder.rewind()
+    if not (spec.checkpointed and context.claim.has_attempts_left):
+        context.recorder.end_all(NodeStatus.FAILED, error=reason)
     give_back_failed(
         context.claim,
         recorder=context.recorder,

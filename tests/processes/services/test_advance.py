@@ -1,16 +1,26 @@
 """A background run is carried on action by action, and what has a checkpoint is never done again."""
 
 import json
+import threading
 import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, connection, connections
 from django.utils import timezone
 
 from processes.domain.application import Application
 from processes.domain.directives import Park, RunAgain
+from processes.domain.interpreter import Interpreter
+from processes.errors import PermanentError
 from processes.models import InboxItem, RunValue, StoredFile
+from processes.services.access import Caller
+from processes.services.background import continue_in_background
+from processes.services.data_nodes import create_data_node, load_data_node
+from processes.services.derivation import load_plan
+from processes.services.host import DjangoHost
 from processes.services.inbox import resume_run
+from processes.services.indicators import find_open_indicator, new_indicator, owner_of
 from tasks import output, step, subtask
 from tasks.domain.tree import Tree
 from tasks.models import Job, Node, TaskRoot
@@ -147,8 +157,41 @@ def test_a_script_that_fails_ends_the_run_with_its_error(kit) -> None:  # type: 
     assert "row 7 is broken" in run.error["message"]
     assert kit.notes == []
     assert shape(run_id) == [("Fail", "failed")]
-    root = TaskRoot.objects.get(pk=run_id)
-    assert (root.status, "row 7 is broken" in root.error) == ("failed", True)
+    assert TaskRoot.objects.get(pk=run_id).status == "failed"
+
+
+def test_an_exception_that_a_script_let_through_is_not_told_to_those_who_follow(kit) -> None:  # type: ignore[no-untyped-def]
+    def fail(app: Application) -> None:
+        raise ValueError("postgres://admin:hunter2@db")
+
+    run_id = kit.start({"name": "read_rows", "script": kit.script(fail)})
+    kit.work()
+    assert "hunter2" in kit.run(run_id).error["message"]  # staff find it there
+    told = "".join(body for _, body in read_updates(run_id, after=0))
+    assert "hunter2" not in told
+    assert "“Read rows” failed unexpectedly" in told
+    assert "hunter2" not in json.dumps(read_snapshot(run_id).to_json())
+
+
+def test_what_a_script_says_on_purpose_is_told(kit) -> None:  # type: ignore[no-untyped-def]
+    def fail(app: Application) -> None:
+        raise PermanentError("Row 7 has no name. Mend it and upload the file again.")
+
+    run_id = kit.start({"name": "fail", "script": kit.script(fail)})
+    kit.work()
+    assert TaskRoot.objects.get(pk=run_id).error == "Row 7 has no name. Mend it and upload the file again."
+
+
+def test_private_keys_of_data_are_stored_and_not_told(kit) -> None:  # type: ignore[no-untyped-def]
+    def score(app: Application) -> None:
+        app.data.update(_score="internal", grade="B")
+
+    run_id = kit.start({"name": "score", "script": kit.script(score)})
+    kit.work()
+    assert kit.data(run_id) == {"_score": "internal", "grade": "B"}
+    told = "".join(body for _, body in read_updates(run_id, after=0))
+    assert "internal" not in told
+    assert '"grade":"B"' in told
 
 
 def test_an_error_goes_through_the_error_action(kit) -> None:  # type: ignore[no-untyped-def]
@@ -284,6 +327,7 @@ def test_a_long_action_stops_where_it_checks(kit) -> None:  # type: ignore[no-un
     assert kit.notes == []
     assert kit.run(run_id).status == "cancelled"
     assert shape(run_id) == [("Loop", "cancelled")]
+    assert [node.status for node in read_snapshot(run_id).tree.children[0].children] == ["cancelled"]
 
 
 def test_a_run_that_nobody_holds_is_cancelled_at_once(kit) -> None:  # type: ignore[no-untyped-def]
@@ -431,3 +475,139 @@ def test_an_async_script_runs_like_any_other(kit) -> None:  # type: ignore[no-un
     run_id = kit.start({"name": "fetch", "script": kit.script(fetch)})
     kit.work()
     assert kit.data(run_id) == {"fetched": True}
+
+
+def test_an_action_that_waits_may_have_changed_what_the_one_before_it_changed(kit) -> None:  # type: ignore[no-untyped-def]
+    def park(app: Application) -> Park:
+        app.data["first"] = "changed"
+        return Park(reason="human")
+
+    run_id = kit.start(
+        {"name": "first", "script": kit.note("first")}, {"name": "park", "script": kit.script(park, durable=True)}
+    )
+    kit.work()
+    assert kit.run(run_id).status == "waiting"
+    assert kit.data(run_id) == {"first": "changed"}
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "transactional", "once"])
+def test_an_action_may_ask_to_run_again_as_often_as_it_likes(kit, effect: str) -> None:  # type: ignore[no-untyped-def]
+    def ask(app: Application) -> object:
+        app.data["tries"] = app.data.get("tries", 0) + 1
+        return RunAgain(reason="slot", until=timezone.now()) if app.data["tries"] < 4 else None
+
+    run_id = kit.start({"name": "ask", "script": kit.script(ask, effect=effect)})
+    kit.work()
+    assert kit.run(run_id).status == "completed"
+    assert kit.data(run_id) == {"tries": 4}
+
+
+def test_a_cancellation_while_an_action_is_about_to_wait_is_not_missed(kit) -> None:  # type: ignore[no-untyped-def]
+    def park(app: Application) -> Park:
+        cancel(root_id=uuid.UUID(app.get("run_id")), reason="enough")
+        return Park(reason="human")
+
+    run_id = kit.start({"name": "park", "script": kit.script(park, durable=True)})
+    kit.work()
+    assert kit.run(run_id).status == Job.objects.get().status == "cancelled"
+    assert shape(run_id) == [("Park", "cancelled")]
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("text", ["bad\0cell", "bad\ud800cell"])
+@pytest.mark.parametrize("handled", [False, True])
+def test_an_error_that_quotes_what_no_database_stores_ends_the_run(kit, text: str, handled: bool) -> None:  # type: ignore[no-untyped-def]
+    def fail(app: Application) -> None:
+        raise ValueError(text)
+
+    handler = [{"name": "@error", "script": kit.note("told")}] if handled else []
+    run_id = kit.start({"name": "fail", "script": kit.script(fail)}, *handler)
+    kit.work()
+    run = kit.run(run_id)
+    assert run.status == Job.objects.get().status == "failed"
+    assert "bad\ufffdcell" in run.error["message"]
+    assert kit.notes == (["told"] if handled else [])
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("text", ["bad\0cell", "bad\ud800cell"])
+def test_data_that_no_database_stores_fails_the_action_and_names_the_key(kit, text: str) -> None:  # type: ignore[no-untyped-def]
+    def spoil(app: Application) -> None:
+        app.data["cells"] = ["good", text]
+
+    run_id = kit.start({"name": "spoil", "script": kit.script(spoil)})
+    kit.work()
+    run = kit.run(run_id)
+    assert run.status == "failed"
+    assert "data.cells/1" in run.error["message"]
+
+
+def test_a_checkpoint_that_fails_declares_nothing_and_its_action_runs_again(kit) -> None:  # type: ignore[no-untyped-def]
+    refusals = [DatabaseError("the disk is full")]
+
+    def refuse(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        if refusals and sql.startswith("INSERT") and RunValue._meta.db_table in sql:
+            raise refusals.pop()
+        return execute(sql, params, many, context)
+
+    def work(app: Application) -> None:
+        output("working")
+        app.data["done"] = True
+
+    run_id = kit.start({"name": "work", "script": kit.script(work)}, {"name": "after", "script": kit.note("after")})
+    with connection.execute_wrapper(refuse):
+        kit.work()
+    assert Job.objects.get().status == "retry"
+    assert shape(run_id) == [("Work", "running")]
+    Job.objects.update(due_at=timezone.now())
+    kit.work()
+    assert kit.run(run_id).status == "completed"
+    assert shape(run_id) == [("Work", "completed"), ("After", "completed")]
+
+
+def test_a_run_that_is_set_aside_has_ended_at_a_time(kit) -> None:  # type: ignore[no-untyped-def]
+    run_id = kit.start({"name": "one", "script": kit.note("one")})
+    cancel(root_id=run_id, reason="never mind")
+    assert kit.run(run_id).finished_at is not None
+
+
+def test_of_two_requests_that_start_the_same_work_together_one_learns_of_the_conflict(
+    kit,  # type: ignore[no-untyped-def]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets only one transaction begin at a time")
+    template = kit.template({"name": "one", "script": kit.note("one")})
+    plan = load_plan(template.published_plan_id)
+    caller = Caller(session_key="s", template_id=template.pk, slug=template.slug)
+    indicator = new_indicator(title="Import", owner=owner_of(caller), steps=[])
+    reference = create_data_node(caller=caller, data={"progress": str(indicator)}).reference
+    together = threading.Barrier(2)
+
+    def find_together(app: Application, *, caller: Caller) -> TaskRoot | None:
+        found = find_open_indicator(app, caller=caller)
+        together.wait(10)
+        return found
+
+    monkeypatch.setattr("processes.services.background.find_open_indicator", find_together)
+    answers: list[str] = []
+
+    def start() -> None:
+        try:
+            node = load_data_node(caller=caller, reference=reference)
+            app = Application(data=dict(node.data))
+            interpreter = Interpreter.start(plan, app=app, host=DjangoHost(caller=caller, plan=plan))
+            continue_in_background(app=app, interpreter=interpreter, template=template, caller=caller, node=node)
+            answers.append("started")
+        except Exception as error:  # noqa: BLE001 - which one it is, is the question
+            answers.append(type(error).__name__)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["ConflictError", "started"]
+    assert Job.objects.count() == 1

@@ -188,3 +188,31 @@ def _roots(owner: User, count: int) -> list[str]:
     return [
         str(root.pk) for root in TaskRoot.objects.bulk_create(TaskRoot(title="x", owner=owner) for _ in range(count))
     ]
+
+
+@pytest.mark.parametrize(
+    ("origin", "accepted"),
+    [
+        (None, True),  # no browser
+        ("http://stepline.example:8000", True),
+        ("https://stepline.example:8000", True),  # TLS ends at a proxy
+        ("https://trusted.example", True),
+        ("https://any.wild.example", True),
+        ("http://any.wild.example", False),
+        ("http://stepline.example:9000", False),
+        ("http://stepline.example", False),
+        ("https://evil.example", False),
+        ("null", False),
+        ("\x80", False),
+    ],
+)
+async def test_pages_of_other_origins_may_not_connect(settings, origin: str | None, accepted: bool) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://trusted.example", "https://*.wild.example"]
+    headers = [(b"host", b"stepline.example:8000")] + ([(b"origin", origin.encode("latin-1"))] if origin else [])
+    socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/", headers=headers)
+    assert (await socket.connect())[0] is accepted
+    if accepted:
+        await say(socket, type="ping")
+        assert await heard(socket) == {"type": "pong"}
+    await socket.disconnect()

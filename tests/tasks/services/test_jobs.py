@@ -6,22 +6,25 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from tasks.domain.outcomes import Completed, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
+from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, PermanentError, StaleFence, TaskCancelled, TaskNotFound, UnknownJob
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, jobs
 from tasks.services.access import Viewer
 from tasks.services.claims import claim, heartbeat, release_expired, settle
-from tasks.services.dispatch import send_lost_hints
+from tasks.services.dispatch import end_stale_roots, send_lost_hints, tick
+from tasks.services.hints import send_hint
 from tasks.services.jobs import cancel, enqueue, request_cancel, wake
 from tasks.services.reading import read_updates
 from tasks.services.recorder import Recorder
-from tasks.services.roots import Owner
+from tasks.services.roots import Owner, end_root
 from tasks.services.work import work_off
 from tasks.tracking import subtask
 
@@ -336,27 +339,31 @@ def test_a_shared_task_is_seen_but_not_cancelled_by_others(kit) -> None:  # type
         request_cancel(root_id=job.root_id, viewer=Viewer(user_id=1))
 
 
-def test_a_lost_hint_is_sent_again_and_not_too_often(kit, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the queues of the hints that the dispatcher sends, in order; no broker gets them."""
     sent: list[str] = []
     monkeypatch.setattr("tasks.services.dispatch.send_hint", lambda queue: sent.append(queue) or True)
+    return sent
+
+
+def test_a_lost_hint_is_sent_again_and_not_too_often(kit, hints: list[str]) -> None:  # type: ignore[no-untyped-def]
     for _ in range(3):
         kit.enqueue(lambda context: None)
     assert send_lost_hints() == 0  # just hinted
     Job.objects.update(hinted_at=timezone.now() - timedelta(seconds=2))
     assert send_lost_hints() == 3
-    assert sent == ["default"] * 3
+    assert hints == ["default"] * 3
     assert send_lost_hints() == 0
 
 
-def test_hints_are_bounded_per_queue(kit, monkeypatch: pytest.MonkeyPatch, settings) -> None:  # type: ignore[no-untyped-def]
+def test_hints_are_bounded_per_queue(kit, hints: list[str], settings) -> None:  # type: ignore[no-untyped-def]
     settings.STEPLINE_WORKER_SLOTS = 1
-    sent: list[str] = []
-    monkeypatch.setattr("tasks.services.dispatch.send_hint", lambda queue: sent.append(queue) or True)
     for queue in ("a", "a", "a", "b"):
         kit.enqueue(lambda context: None, queue=queue)
     Job.objects.update(hinted_at=None)
     send_lost_hints()
-    assert sorted(sent) == ["a", "a", "b"]
+    assert sorted(hints) == ["a", "a", "b"]
 
 
 def test_a_process_that_does_not_know_the_function_leaves_its_cancellation_to_one_that_does(kit) -> None:  # type: ignore[no-untyped-def]
@@ -369,3 +376,155 @@ def test_a_process_that_does_not_know_the_function_leaves_its_cancellation_to_on
     assert work_off("default")
     job.refresh_from_db()
     assert (job.status, ran) == ("cancelled", [])
+
+
+def test_an_outcome_that_cannot_be_stored_fails_the_job_at_once(kit) -> None:  # type: ignore[no-untyped-def]
+    job = kit.enqueue(lambda context: {1, 2})
+    assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, job.error["code"]) == ("failed", "TypeError")
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("text", ["bad\0cell", "bad\ud800cell"])
+def test_an_error_that_quotes_what_no_database_stores_is_told_all_the_same(kit, text: str) -> None:  # type: ignore[no-untyped-def]
+    def fail(context: JobContext) -> None:
+        raise ValueError(text)
+
+    job = kit.enqueue(fail)
+    assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, job.error["message"]) == ("failed", "bad\ufffdcell")
+    assert TaskRoot.objects.get(pk=job.pk).error == "ValueError: bad\ufffdcell"
+
+
+def asked_to_stop(context: JobContext) -> bool:
+    """Ask for the cancellation of a job that is held; False if it was asked for already."""
+    if Job.objects.get(pk=context.id).cancel_requested_at is not None:
+        return False
+    assert cancel(root_id=context.id, reason="enough") == "cancel_requested"
+    return True
+
+
+@pytest.mark.parametrize("outcome", [Parked(), Yielded(due_at=timezone.now() + timedelta(hours=1))])
+def test_a_cancellation_that_the_holder_has_not_heard_of_is_not_parked_with_it(kit, outcome) -> None:  # type: ignore[no-untyped-def]
+    def stop(context: JobContext) -> Parked | Yielded:
+        if not asked_to_stop(context):
+            context.check_cancelled()
+        return outcome  # type: ignore[no-any-return]
+
+    job = kit.enqueue(stop, checkpointed=True)
+    assert work_off("default")
+    assert work_off("default")
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+
+
+def test_a_failed_attempt_of_a_job_that_is_to_be_cancelled_waits_for_no_retry(kit) -> None:  # type: ignore[no-untyped-def]
+    def fail(context: JobContext) -> None:
+        assert asked_to_stop(context)
+        raise OSError
+
+    job = kit.enqueue(fail, retry=RetryPolicy(attempts=3, delay_seconds=300))
+    assert work_off("default")
+    assert work_off("default")
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+
+
+def test_cancelling_again_ends_a_job_whose_holder_let_it_go(kit) -> None:  # type: ignore[no-untyped-def]
+    job = kit.enqueue(lambda context: None)
+    Job.objects.update(cancel_requested_at=timezone.now())
+    assert cancel(root_id=job.root_id, reason="at last") == "cancelled"
+
+
+def test_the_root_of_a_job_is_not_ended_from_under_it(kit) -> None:  # type: ignore[no-untyped-def]
+    job = kit.enqueue(lambda context: "done")
+    # As for a root whose writer fell silent just before it got its job.
+    TaskRoot.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert end_stale_roots() == 0
+    with pytest.raises(IllegalTransition):
+        end_root(root_id=job.root_id, status=NodeStatus.FAILED)
+    assert work_off("default")
+    assert story(job.root_id)[-1] == "taskEnd"
+
+
+def test_losses_with_progress_in_between_set_no_job_aside(kit) -> None:  # type: ignore[no-untyped-def]
+    job = kit.enqueue(lambda context: Yielded(), checkpointed=True)
+    for _ in range(7):
+        assert claim(queue="default", worker="dies") is not None
+        expire(job)
+        assert release_expired() == 1
+        assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, job.losses) == ("pending", 0)
+
+
+def test_a_queue_with_a_backlog_keeps_no_other_queue_waiting(kit, hints: list[str], settings) -> None:  # type: ignore[no-untyped-def]
+    settings.STEPLINE_WORKER_SLOTS = 1
+    for queue in ["long"] * 30 + ["short"]:
+        kit.enqueue(lambda context: None, queue=queue)
+    Job.objects.update(hinted_at=None)
+    send_lost_hints()
+    assert sorted(hints) == ["long", "long", "short"]
+
+
+def test_hints_that_nobody_takes_do_not_pile_up(kit, hints: list[str], settings) -> None:  # type: ignore[no-untyped-def]
+    settings.STEPLINE_WORKER_SLOTS = 1
+    for _ in range(10):
+        kit.enqueue(lambda context: None)
+    Job.objects.update(hinted_at=None)
+    assert [send_lost_hints() for _ in range(3)] == [2, 0, 0]
+    assert len(hints) == 2
+
+
+def test_one_duty_that_goes_wrong_leaves_the_others_alone(
+    kit,  # type: ignore[no-untyped-def]
+    hints: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> int:
+        raise StaleFence
+
+    monkeypatch.setattr("tasks.services.dispatch.release_expired", fail)
+    kit.enqueue(lambda context: None)
+    Job.objects.update(hinted_at=None)
+    assert (tick().released, hints) == (0, ["default"])
+
+
+def test_a_broker_library_that_fails_in_its_own_way_does_not_stop_the_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unwrapped(Exception):
+        pass
+
+    def fail(*_: object, **__: object) -> None:
+        raise Unwrapped("READONLY You can't write against a read only replica")
+
+    monkeypatch.setattr(current_app, "send_task", fail)
+    assert send_hint("default") is False
+
+
+def test_claims_and_the_dispatcher_find_their_rows_by_index(kit) -> None:  # type: ignore[no-untyped-def]
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL chooses by statistics, and scans small tables")
+    kit.enqueue(lambda context: None)
+    Job.objects.update(hinted_at=None)
+    asked: list[tuple[str, object]] = []
+
+    def note(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        if sql.startswith("SELECT"):
+            asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        send_lost_hints()
+        claim(queue="default", worker="w")
+        release_expired()
+    plans = []
+    with connection.cursor() as cursor:
+        for sql, params in asked:
+            # With parameters, as it is asked: SQLite can't look into them when it chooses an index.
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            plans += [str(row[3]) for row in cursor.fetchall()]
+    assert not [plan for plan in plans if plan == "SCAN tasks_job"]
+    for index in ("tasks_job_claim", "tasks_job_lease"):
+        assert any(index in plan for plan in plans)

@@ -329,3 +329,85 @@ def test_a_node_that_ends_may_not_be_reopened_by_a_cancel(recorder: Recorder, ro
     recorder.end_all(NodeStatus.CANCELLED, error="stop")
     save(recorder)
     assert Node.objects.get().status == "completed"
+
+
+@pytest.mark.parametrize("reported", [float("nan"), 10**400, object()])
+def test_a_number_that_is_none_costs_no_other_report(recorder: Recorder, root: TaskRoot, reported: float) -> None:
+    node = recorder.start("Count", total=reported)
+    node.progress(reported, 10, "odd")
+    recorder.flush()
+    recorder.start("After")
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress", "nodeStart"]
+    assert_rows_are_the_fold(root.pk)
+
+
+@pytest.mark.usefixtures("unlogged")
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_text_that_no_database_stores_costs_no_other_report(recorder: Recorder, root: TaskRoot, text: str) -> None:
+    node = recorder.start(text, alias=text)
+    node.progress(1, message=text)
+    node.output(text)
+    node.set_meta({text: text})
+    node.update([text])
+    node.fail(text)
+    save(recorder)
+    found = Node.objects.get()
+    assert {found.title, found.alias, found.message, found.output, found.error} == {"a\ufffdb"}
+    assert found.meta == {"a\ufffdb": "a\ufffdb"}
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_flush_that_fails_in_an_unforeseen_way_loses_nothing(recorder: Recorder, root: TaskRoot) -> None:
+    recorder.start("Read")
+
+    def refuse(execute: object, sql: str, *arguments: object) -> None:
+        raise OverflowError
+
+    with connection.execute_wrapper(refuse):
+        recorder.flush()
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart"]
+
+
+class Notes:
+    """Take notes of who wants to be flushed, as the flusher does."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Recorder] = []
+
+    def schedule(self, recorder: Recorder) -> None:
+        self.wanted.append(recorder)
+
+
+def test_what_is_reported_while_a_checkpoint_is_written_is_flushed_later(root: TaskRoot) -> None:
+    notes = Notes()
+    recorder = Recorder(root_id=root.pk, title=root.title, fence=1, schedule=notes)
+
+    def flush() -> None:
+        try:
+            recorder.flush()
+        finally:
+            connections.close_all()
+
+    with recorder.checkpoint() as checkpoint, transaction.atomic():
+        recorder.start("Meanwhile")
+        notes.wanted.clear()
+        thread = threading.Thread(target=flush)  # finds the checkpoint in its way
+        thread.start()
+        thread.join()
+        checkpoint.write()
+    assert notes.wanted == [recorder]
+    recorder.flush()
+    assert types(root.pk) == ["taskStart", "nodeStart"]
+
+
+def test_what_no_checkpoint_has_declared_can_be_taken_back(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    node.step(2)
+    node.update({"rows": 2})
+    node.complete()
+    recorder.rewind()
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress"]
+    assert_rows_are_the_fold(root.pk)
