@@ -38,7 +38,10 @@ RespondAsync = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 def policy(*, for_error_page: bool = False) -> str:
     """Return the header's value."""
-    directives = _ERROR_PAGE_DIRECTIVES if for_error_page else _DIRECTIVES
+    directives = dict(_ERROR_PAGE_DIRECTIVES if for_error_page else _DIRECTIVES)
+    # Browsers hold the redirect that answers a form to it too, so where a process may lead, its forms may.
+    for host in getattr(settings, "STEPLINE_REDIRECT_HOSTS", ()):
+        directives["form-action"] += f" {host}"
     return "; ".join(f"{name} {sources}" for name, sources in directives.items())
 
 

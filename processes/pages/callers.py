@@ -4,6 +4,7 @@ from django.http import HttpRequest
 
 from processes.models import ProcessTemplate
 from processes.services.access import Caller
+from tasks.services.access import FIRST_KEY, anonymous_key
 
 
 def caller_of_request(
@@ -11,12 +12,17 @@ def caller_of_request(
 ) -> Caller:
     """Return the caller: the user, or the session of someone not signed in.
 
-    `needs_session` gives the latter a session if they have none yet, so that data can be kept for them.
+    A user also owns what they began in this session before they signed in. `needs_session` gives somebody not signed in
+    a session if they have none yet, so that data can be kept for them.
     """
     template_id = template.pk if template is not None else None
     slug = template.slug if template is not None else ""
     if request.user.is_authenticated:
-        return Caller(user_id=request.user.pk, template_id=template_id, slug=slug)
-    if needs_session and not request.session.session_key:
-        request.session.create()
-    return Caller(session_key=request.session.session_key or "", template_id=template_id, slug=slug)
+        begun_before = request.session.get(FIRST_KEY, "")
+        return Caller(user_id=request.user.pk, session_key=begun_before, template_id=template_id, slug=slug)
+    if needs_session:
+        if not request.session.session_key:
+            request.session.create()
+        if FIRST_KEY not in request.session:
+            request.session[FIRST_KEY] = request.session.session_key
+    return Caller(session_key=anonymous_key(request.session), template_id=template_id, slug=slug)

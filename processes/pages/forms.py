@@ -1,5 +1,6 @@
 """Make a real Django form of a form's description."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,7 +117,11 @@ def _field(config: FieldConfig) -> forms.Field:
         case "email":
             return forms.EmailField(max_length=config.max_length or 320, **common)
         case "integer":
-            return forms.IntegerField(min_value=_whole(config.min_value), max_value=_whole(config.max_value), **common)
+            return forms.IntegerField(
+                min_value=None if config.min_value is None else math.ceil(config.min_value),
+                max_value=None if config.max_value is None else math.floor(config.max_value),
+                **common,
+            )
         case "number":
             widget = forms.NumberInput(attrs={"step": "any"})
             return forms.FloatField(min_value=config.min_value, max_value=config.max_value, widget=widget, **common)
@@ -129,7 +134,3 @@ def _field(config: FieldConfig) -> forms.Field:
             if not config.is_required:
                 choices.insert(0, ("", "—"))
             return forms.ChoiceField(choices=choices, **common)
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -16,7 +16,7 @@ from processes.domain.response import Response
 from processes.models import ProcessTemplate, Run
 from processes.pages.callers import caller_of_request
 from processes.pages.process import errors_as_pages
-from processes.pages.rendering import render_response
+from processes.pages.rendering import PROGRESS_TEMPLATE, render_response
 from processes.services.access import is_allowed_redirect
 from processes.services.derivation import load_plan
 from processes.services.foreground import Visit, render_progress
@@ -26,8 +26,6 @@ from tasks.models import TaskRoot
 from tasks.services.access import Viewer, find_root, may_cancel, viewer_of
 from tasks.services.jobs import request_cancel
 from tasks.services.reading import read_snapshot
-
-PROGRESS_TEMPLATE = "processes/progress.html"
 
 
 @never_cache
@@ -54,7 +52,12 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
     if response.is_empty:
         response.template = PROGRESS_TEMPLATE
     return render_response(
-        request, response, template=template, caller=caller, data=data, extra=_context(root_id, viewer)
+        request,
+        response,
+        template=template,
+        caller=caller,
+        data=data,
+        extra=_context(root_id, viewer, template=template),
     )
 
 
@@ -71,7 +74,7 @@ def cancel_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
     return HttpResponseRedirect(reverse("processes:progress", kwargs={"root_id": root_id}))
 
 
-def _context(root_id: uuid.UUID, viewer: Viewer) -> Mapping[str, object]:
+def _context(root_id: uuid.UUID, viewer: Viewer, *, template: ProcessTemplate) -> Mapping[str, object]:
     snapshot = read_snapshot(root_id)
     finished = snapshot.tree.status in NODE_TERMINAL
     return {
@@ -86,6 +89,7 @@ def _context(root_id: uuid.UUID, viewer: Viewer) -> Mapping[str, object]:
         "cancel_url": reverse("processes:cancel", kwargs={"root_id": root_id}),
         "redirect_url": _redirect_of(snapshot.root) if finished else "",
         "task_id": str(root_id),
+        "again_url": reverse("processes:process", kwargs={"slug": template.slug}) if template.pk else "",
     }
 
 

@@ -12,7 +12,7 @@ from django.utils.safestring import mark_safe
 
 from processes.domain.json_values import JSON
 from processes.domain.response import Response
-from processes.errors import PermanentError
+from processes.errors import NotFoundError, PermanentError
 from processes.models import ProcessTemplate
 from processes.pages.downloads import file_response
 from processes.pages.forms import ProcessForm, build_form
@@ -20,6 +20,8 @@ from processes.services.access import Caller, is_allowed_redirect
 from processes.services.files import find_file
 from processes.services.forms import FormConfig
 
+#: Draws a task; only the address of a task's own page gives it one.
+PROGRESS_TEMPLATE = "processes/progress.html"
 #: Parameters that a form sets itself; all others of the address are kept when it is sent.
 OWN_PARAMETERS = frozenset({"action", "data", "form", "revision"})
 
@@ -46,6 +48,8 @@ def render_response(
         return _render_described_form(request, response.form, template=template, data=data)
     if response.content_type is not None and response.content is not None:
         return HttpResponse(response.content, content_type=response.content_type, status=response.status_code)
+    if response.template == PROGRESS_TEMPLATE and not extra:
+        raise NotFoundError("This page shows a task, and the request names none.")
     own_page = response.template is not None and response.template.startswith("processes/")
     context: dict[str, Any] = {
         **(response.context or {}),

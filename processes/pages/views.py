@@ -13,7 +13,7 @@ from processes.models import StoredFile
 from processes.pages.callers import caller_of_request
 from processes.pages.downloads import file_response
 from processes.pages.process import errors_as_pages
-from processes.services.access import Caller, executable_by
+from processes.services.access import Caller, executable_by, owned_by
 from processes.services.files import find_file
 from tasks.models import TaskRoot
 
@@ -28,7 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show what the visitor may start, and their recent tasks."""
     context = {
         "templates": executable_by(request.user).order_by("title"),
-        "tasks": _tasks_of(caller_of_request(request))[:RECENT_TASKS],
+        "tasks": [(root, _shown_status(root)) for root in _tasks_of(caller_of_request(request))[:RECENT_TASKS]],
     }
     return render(request, "processes/home.html", context)
 
@@ -47,9 +47,11 @@ def _visible_file(request: HttpRequest, file_id: uuid.UUID) -> StoredFile:
     return find_file(file_id, caller=caller_of_request(request))
 
 
+def _shown_status(root: TaskRoot) -> str:
+    """Return the status that the task's own page shows."""
+    job = getattr(root, "job", None)
+    return job.shown_status.value if job is not None else root.status
+
+
 def _tasks_of(caller: Caller) -> QuerySet[TaskRoot]:
-    if caller.user_id is not None:
-        return TaskRoot.objects.filter(owner_id=caller.user_id).order_by("-created_at")
-    if caller.session_key:
-        return TaskRoot.objects.filter(owner__isnull=True, session_key=caller.session_key).order_by("-created_at")
-    return TaskRoot.objects.none()
+    return TaskRoot.objects.filter(owned_by(caller)).select_related("job").order_by("-created_at")

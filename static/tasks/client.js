@@ -32,6 +32,8 @@ class Subscription {
     this.attempts = 0;
     this.retry = undefined;
     this.source = null;
+    /** Whether something has come since it was last refused: then another look is worth it. */
+    this.wasServed = false;
     this._connection = connection;
     this._onUpdate = onUpdate;
     this._onState = options.onState ?? (() => {});
@@ -69,6 +71,7 @@ class Subscription {
     }
     this.seq = message.seq;
     this.attempts = 0;
+    this.wasServed = true;
     this.setState("live");
     const ended = isTerminal(message) || (message.type === "snapshot" && hasEnded(message.task));
     if (ended) this.close();
@@ -172,6 +175,14 @@ export class Connection {
     });
   }
 
+  _renew() {
+    const socket = this._socket;
+    this._socket = null;
+    clearInterval(this._ping);
+    socket?.close();
+    this._openSocket();
+  }
+
   _lost(wasOpen) {
     if (!this._subscriptions.size) return;
     for (const subscription of this._subscriptions) subscription.setState("lost");
@@ -228,6 +239,12 @@ export class Connection {
   }
 
   _refused(subscription, error) {
+    if (error.code === "not_found" && subscription.wasServed) {
+      // The socket was opened under a session that is gone, as one is after signing in elsewhere: a new one bears the new.
+      subscription.wasServed = false;
+      this._renew();
+      return;
+    }
     if (error.code !== "interrupted") {
       subscription.fail({ code: error.code, message: error.message });
       return;

@@ -10,6 +10,9 @@ import { Tree, percent } from "./tree.js";
 
 /** Silence after which the page says that there is no news. */
 const QUIET_MS = 20000;
+const NOT_YOURS = "This task isn't there for you any more. If you have signed out, sign in again and reload the page.";
+/** After how many minutes of silence that is said anew. */
+const SILENCE_MINUTES = [1, 2, 5, 10, 20, 30, 60];
 const REDIRECT_AFTER_MS = 700;
 /** Steps of the percentage that are read out to those who don't see the bars. */
 const SPOKEN_STEP = 25;
@@ -103,7 +106,7 @@ export class ProgressPage {
     this._template = page.querySelector("template.node-template").content.firstElementChild;
     this._list = page.querySelector(".tree");
     this._parts = Object.fromEntries(
-      ["status", "figure", "bar", "count", "message", "error", "output", "live", "connection", "result"].map((name) => [
+      ["status", "figure", "bar", "count", "message", "error", "output", "live", "connection", "result", "again"].map((name) => [
         name,
         page.querySelector(`[data-part="${name}"]`),
       ]),
@@ -123,7 +126,7 @@ export class ProgressPage {
     subscribe(this._page.dataset.taskId, {
       snapshot: true,
       onState: (state) => this._show(state),
-      onError: (error) => this._say(error.message, "error"),
+      onError: (error) => this._say(error.code === "not_found" ? NOT_YOURS : error.message, "error"),
     }, (update) => this._take(update));
     setInterval(() => this._tick(), 1000);
   }
@@ -193,6 +196,7 @@ export class ProgressPage {
     const lead = ENDED.has(status) ? words : share === null ? words : `${share} %`;
     document.title = `${lead} · ${this._page.dataset.title}`;
     this._speak(words, share);
+    if (parts.again) parts.again.hidden = !ENDED.has(status) || status === "completed";
     if (this._cancelForm) {
       this._cancelForm.hidden = ENDED.has(status);
       if (status === "cancel_requested") this._cancelForm.querySelector("button").disabled = true;
@@ -234,7 +238,7 @@ export class ProgressPage {
     if (this._state === "lost") {
       this._say("The connection is lost. The work goes on; this page catches up as soon as it is back.", "warning");
     } else if (this._state === "live" && quiet > QUIET_MS && this._tree.root !== null && !this._tree.finished) {
-      this._say(`No news for ${duration(quiet)}.`, "quiet");
+      this._say(silence(this._tree.status, quiet), "quiet");
     } else if (!this._isCancelRefused) {
       this._say("", "");
     }
@@ -297,9 +301,14 @@ function drawOutput(box, text) {
   if (follows) box.scrollTop = box.scrollHeight;
 }
 
-function duration(milliseconds) {
-  const seconds = Math.round(milliseconds / 1000);
-  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
+/** Say what silence means; in few steps, since each change of the text is read out to those who don't see it. */
+function silence(status, milliseconds) {
+  if (status === "pending") return "No worker is free yet. The work starts by itself as soon as one is; you may leave this page and come back.";
+  if (status === "waiting") return "The work waits for something outside. It goes on by itself; you may leave this page and come back.";
+  if (status === "retry") return "The last attempt was interrupted. The work is tried again by itself.";
+  const minutes = SILENCE_MINUTES.findLast((step) => milliseconds >= step * 60000);
+  const time = minutes === undefined ? `${QUIET_MS / 1000} seconds` : minutes === 1 ? "a minute" : `${minutes} minutes`;
+  return `No news for more than ${time}. If the worker was lost, another one takes over; nothing that is done is lost.`;
 }
 
 const page = document.querySelector(".progress-page[data-task-id]");

@@ -114,6 +114,21 @@ def test_a_refused_task_is_told_and_not_asked_for_again(modules: Page) -> None:
     assert len(server.sockets) == 1
 
 
+def test_a_task_that_was_seen_and_is_refused_is_asked_for_once_more_under_the_new_session(modules: Page) -> None:
+    refusal = {"type": "error", "code": "not_found", "message": "There is no such task.", "taskId": TASK}
+
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        number = len(server.sockets)
+        send(socket, *([update(number)] if number < 3 else []), refusal)
+
+    server = Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    modules.wait_for_function("window.refused === 'not_found'")
+    assert modules.evaluate("got") == [1, 2]
+    assert [asked[0]["since"] for asked in server.asked] == [0, 1, 2]
+
+
 def test_an_interrupted_subscription_is_renewed_where_it_stopped(modules: Page) -> None:
     def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
         if message["since"] == 0:

@@ -98,6 +98,7 @@ def html_at(count: int) -> str:
         "is_finished": finished,
         "may_cancel": not finished,
         "cancel_url": "/cancel/",
+        "again_url": "/p/import/",
         "redirect_url": "",
     }
     return render_to_string("processes/progress.html", context, request)
@@ -141,7 +142,10 @@ class Site:
 
     def _connect(self, socket: WebSocketRoute) -> None:
         def answer(text: str | bytes) -> None:
-            if json.loads(text)["type"] == "subscribe":
+            kind = json.loads(text)["type"]
+            if kind == "ping":
+                socket.send('{"type":"pong"}')
+            elif kind == "subscribe":
                 for message in self._messages:
                     socket.send(json.dumps(message))
 
@@ -195,6 +199,37 @@ def test_a_page_that_was_loaded_earlier_catches_up_by_the_snapshot(site: Site, r
 
     site.open(rendered=snapshot_at, told=snapshot_at)
     assert caught_up == seen_when_still(site.page)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (2, "No worker is free yet."),
+        (4, "No news for more than 20 seconds."),
+        (17, "No news for more than 20 s"),
+    ],
+)
+def test_silence_is_explained_and_not_read_out_every_second(site: Site, told: int, words: str) -> None:
+    site.page.clock.install()
+    site.open(rendered=1, told=told)
+    site.page.clock.run_for(1_000)
+    note = site.page.locator('[data-part="connection"]')
+    note.evaluate(
+        "(note) => { window.said = []; new MutationObserver(() => said.push(note.textContent))"
+        ".observe(note, { childList: true, characterData: true, subtree: true }) }"
+    )
+    for _ in range(10):  # in steps, so that the server's answers to pings come between them
+        site.page.clock.run_for(5_000)
+    said = site.page.evaluate("said")
+    assert len(said) == 1
+    assert said[0].startswith(words)
+
+
+@pytest.mark.parametrize(("told", "is_offered"), [(17, False), (len(STORY), True)])
+def test_work_that_has_failed_offers_to_start_again(site: Site, told: int, is_offered: bool) -> None:
+    site.open(rendered=2, told=told)
+    seen_when_still(site.page)
+    assert site.page.get_by_role("link", name="Start again").is_visible() is is_offered
 
 
 def test_cancel_asks_with_the_csrf_token_and_stays_on_the_page(site: Site) -> None:

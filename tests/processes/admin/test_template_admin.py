@@ -1,6 +1,7 @@
 """What the admin promises to those who edit process templates."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -205,3 +206,11 @@ def test_every_list_opens_and_only_templates_can_be_added(admin_client: Client, 
     publish_process("work", [action("a")])
     assert admin_client.get(f"/admin/processes/{name}/").status_code == 200
     assert admin_client.get(f"/admin/processes/{name}/add/").status_code == (200 if name == "processtemplate" else 403)
+
+
+def test_every_field_of_a_row_has_a_name_for_those_who_do_not_see_its_column(editor: Client) -> None:
+    text = editor.get(address(save_process("work", [page("a", "hello")]))).content.decode()
+    rows = re.findall(r'<(?:input|select|textarea)\b[^>]*name="((?:bindings|extensions)-\d+-[a-z]+)"[^>]*>', text)
+    named = re.findall(r'<[a-z]+\b[^>]*name="([^"]+)"[^>]*aria-label="[^"]+"', text)
+    assert {name for name in rows if name.endswith(("-base", "-position", "-reference", "-target"))} <= set(named)
+    assert "extensions-0-base" in named

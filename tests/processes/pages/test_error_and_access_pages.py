@@ -120,7 +120,10 @@ def test_a_process_cannot_lead_to_another_site(client: Client, url: str) -> None
 def test_an_allowed_host_may_be_led_to(client: Client, settings) -> None:
     settings.STEPLINE_REDIRECT_HOSTS = ("good.example",)
     publish_process("lead", [{"name": "a", "script": "redirect", "config": {"url": "https://good.example/x"}}])
-    assert client.get("/p/lead/").headers["Location"] == "https://good.example/x"
+    response = client.get("/p/lead/")
+    assert response.headers["Location"] == "https://good.example/x"
+    # Without this a browser follows a link there, but no form.
+    assert "form-action 'self' good.example" in response.headers["Content-Security-Policy"]
 
 
 def test_a_missing_parameter_is_named(client: Client) -> None:

@@ -1,10 +1,15 @@
 """What a form of a process promises to whoever fills it in."""
 
+import json
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from processes.errors import DefinitionError
 from processes.models import DataNode, StoredFile
+from processes.services.templates import check_draft
 from tests.processes.pages.browsing import read_form, send_form
 from tests.processes.services.published import form, page, publish_process
 
@@ -72,6 +77,9 @@ def test_each_type_of_field_gives_json(client: Client, field: dict, sent: str, k
         ({"type": "text", "max_length": 3}, "abcd"),
         ({"type": "text"}, "a\0b"),
         ({"type": "integer", "max_value": 3}, "4"),
+        ({"type": "integer", "min_value": 0.5}, "0"),
+        ({"type": "integer", "max_value": -0.5}, "0"),
+        ({"type": "integer"}, "9" * 5_000),
         ({"type": "number"}, "nan"),
         ({"type": "boolean", "required": True}, ""),
         ({"type": "choice", "choices": ["a", "b"]}, "c"),
@@ -84,6 +92,24 @@ def test_each_type_of_field_refuses_what_it_does_not_take(client: Client, field:
     response = send_form(client, client.get("/p/ask/"), x=sent)
     assert response.status_code in (400, 422)
     assert DataNode.objects.latest("pk").data == {}
+
+
+@pytest.mark.parametrize("bound", ["min_value", "max_value"])
+def test_a_bound_that_no_number_has_is_refused_when_the_definition_is_saved(bound: str) -> None:
+    definition = json.dumps([form("ask", "ask", {"name": "x", "type": "integer", bound: 7})])
+    with pytest.raises(DefinitionError) as caught:
+        check_draft(slug="ask", definition=definition.replace("7", "1e999"), bindings={})
+    assert [problem.path for problem in caught.value.problems] == [f"/0/config/fields/0/{bound}"]
+
+
+def test_what_is_wrong_is_told_in_the_title_and_with_the_field(client: Client) -> None:
+    publish_process("ask", [form("ask", "again", {"name": "x", "help": "Any."}), form("again", "again")])
+    text = send_form(client, client.get("/p/ask/"), x="").content.decode()
+    assert "<title>Error: Ask" in text
+    assert 'aria-invalid="true"' in text
+    described = re.search(r'aria-describedby="([^"]+)"', text)
+    assert described is not None
+    assert all(f'id="{name}"' in text for name in described[1].split())
 
 
 def test_an_upload_becomes_a_file_info_that_belongs_to_the_sender(client: Client) -> None:

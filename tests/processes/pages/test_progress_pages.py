@@ -1,5 +1,7 @@
 """The progress page, for those who may see the task, with and without JavaScript."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -7,6 +9,7 @@ from django.test import Client
 from processes.models import DataNode, Run
 from processes.services.background import continue_in_background  # noqa: F401 - the page is nothing without it
 from tasks.models import TaskRoot
+from tasks.services.work import work_off
 from tests.processes.pages.browsing import main_of, read_form, send_form
 from tests.processes.services.published import form, page, publish_process
 
@@ -110,3 +113,34 @@ def test_the_home_page_lists_my_recent_tasks(client: Client) -> None:
     assert f"/progress/{run.pk}/" in client.get("/").content.decode()
     assert f"/progress/{run.pk}/" not in Client().get("/").content.decode()
     assert read_form(client.get("/p/greet/"))["form"] == "ask"
+
+
+def test_the_progress_page_of_no_task_is_missing(client: Client) -> None:
+    begin(client)
+    for address in ("/p/greet/?action=renderProgress", "/p/greet/?action=renderProgress?"):
+        assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_work_that_came_to_nothing_can_be_started_anew(client: Client, status: str) -> None:
+    run = begin(client)
+    assert 'data-part="again" hidden' in main_of(client.get(f"/progress/{run.pk}/"))
+    TaskRoot.objects.filter(pk=run.pk).update(status=status, closed=True)
+    shown = main_of(client.get(f"/progress/{run.pk}/"))
+    assert 'data-part="again"><a class="button" href="/p/greet/">' in shown
+
+
+def test_the_result_can_be_opened_as_long_as_the_task_is_listed(client: Client) -> None:
+    end = {"name": "end", "script": "end_progress_with_execute", "config": {"action": "load"}, "entry": False}
+    load = {"name": "load", "script": "load_data"}
+    keep = {"name": "keep", "script": "save_data"}
+    publish_process("greet", [*START[:3], end | {"next": False}, load, keep, page("greet", "hello"), START[-1]])
+    send_form(client, client.get("/p/greet/"), name="Ada")
+    while work_off("default"):
+        pass
+    root = TaskRoot.objects.get()
+    address = client.get(f"/progress/{root.pk}/").context["redirect_url"]
+    for _ in range(2):  # opening it doesn't shorten its life either
+        node = DataNode.objects.get(reference=address.rpartition("=")[2])
+        assert node.expires_at >= root.purge_at - timedelta(minutes=1)
+        assert client.get(address).status_code == 200
