@@ -19,6 +19,7 @@ from processes.services.access import is_allowed_redirect
 from processes.services.form_lookup import form_name
 from processes.services.forms import FormConfig
 from processes.services.host import caller_of, is_foreground
+from processes.services.html import clean_content, clean_head, is_markup
 
 
 class ShowPageConfig(BaseModel):
@@ -129,12 +130,19 @@ def copy_response_to_data(app: Application) -> None:
 
 @task_script("copy_data_to_response", config=CopyConfig, effect="pure", aliases=("copyDataToResponse",))
 def copy_data_to_response(app: Application) -> None:
-    """Answer with a response that was kept in the data, or built up there as {title, head, content}."""
+    """Answer with a response that was kept in the data, or built up there as {title, head, content}.
+
+    Data may hold what a request brought in, so of its HTML only harmless elements and attributes are kept.
+    """
     config: CopyConfig = app.config
     kept = app.data.get(config.key)
     if not isinstance(kept, Mapping):
         raise ProcessError(f'There is no response in "{config.key}" to show.', code="no_response")
     restored = Response.from_json(kept)
+    if restored.content is not None and is_markup(restored.content_type):
+        restored.content = clean_content(str(restored.content))
+    if restored.head is not None:
+        restored.head = clean_head(str(restored.head))
     for name in restored.to_json():
         setattr(app.response, name, getattr(restored, name))
 

@@ -92,9 +92,36 @@ def test_a_response_kept_in_the_data_comes_back_later() -> None:
 
 
 def test_several_actions_can_build_up_a_response_in_the_data() -> None:
-    build = script("set_data", values={"response.title": "Built", "response.head": "<meta>", "response.content": "<p>"})
+    build = script(
+        "set_data", values={"response.title": "Built", "response.head": "<meta>", "response.content": "<p>a</p>"}
+    )
     app = run(build, script("copy_data_to_response"))
-    assert app.response.to_json() == {"title": "Built", "head": "<meta>", "content": "<p>"}
+    assert app.response.to_json() == {"title": "Built", "head": "<meta>", "content": "<p>a</p>"}
+
+
+@pytest.mark.parametrize(
+    ("part", "brought_in", "kept"),
+    [
+        ("content", '<form action="/x"><b class="big">hi</b></form>', '<b class="big">hi</b>'),
+        ("content", "<script>alert(1)</script><p onclick=alert(1)>a</p>", "<p>a</p>"),
+        ("content", '<a href="javascript:alert(1)">a</a>', '<a rel="noopener noreferrer">a</a>'),
+        ("content", '<table><tbody><tr><td colspan="2">1</td></tr></tbody></table>', None),
+        (
+            "head",
+            '<meta http-equiv="refresh" content="0; url=//evil.example"><script>1</script>',
+            '<meta content="0; url=//evil.example">',
+        ),
+        ("head", '<meta name="robots" content="noindex">', None),
+    ],
+)
+def test_html_in_the_data_is_kept_as_far_as_it_is_harmless(part: str, brought_in: str, kept: str | None) -> None:
+    app = run(script("copy_data_to_response"), data={"response": {part: brought_in}})
+    assert getattr(app.response, part) == (brought_in if kept is None else kept)
+
+
+def test_a_response_that_is_no_markup_is_copied_as_it_is() -> None:
+    response = {"content": "a<b,c>d\n", "content_type": "text/csv"}
+    assert run(script("copy_data_to_response"), data={"response": response}).response.content == "a<b,c>d\n"
 
 
 def test_there_must_be_a_response_to_copy() -> None:
