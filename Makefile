@@ -27,6 +27,8 @@ help:
 
 environment dev-environment:
 	@if [ -z "$(PYTHON)" ]; then echo "stepline: no Python 3.11 or newer found: install one, or name it with PYTHON=/path/to/python3" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "stepline: PYTHON=$(PYTHON) isn't a Python 3.11 or newer: name one, or leave it out" >&2; exit 1; }
 	@$(PYTHON) requirements/sync.py $(if $(filter dev-environment,$@),dev,runtime)
 
 run: environment

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from config.data_folder import read_or_create_secret, socket_path
+from config.broker_urls import read_broker
+from config.data_folder import read_or_create_secret
 from config.problems import EnvironmentProblem
 from config.variables import Variables
 
@@ -18,8 +18,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
-_BROKER_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys", "amqp", "amqps")
-_REDIS_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -42,6 +40,9 @@ class Environment:
     embedded_broker_socket: Path | None
     broker_url: str = field(repr=False)
     channel_layer_url: str = field(repr=False)
+    #: The variables that named the two; empty for the embedded broker.
+    broker_variable: str
+    channel_layer_variable: str
     queues: tuple[str, ...]
     worker_processes: int
     #: How long a worker may be silent before its work is taken over.
@@ -56,6 +57,13 @@ class Environment:
         """Tell whether the database is a file on this host."""
         return self.database["ENGINE"] == "django.db.backends.sqlite3"
 
+    @property
+    def database_options(self) -> Mapping[str, object]:
+        """Return what the URL of the database says behind its question mark."""
+        options = self.database.get("OPTIONS", {})
+        assert isinstance(options, Mapping)
+        return options
+
 
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     """Read the variables (those of this process, unless given) and create what the embedded default needs.
@@ -65,7 +73,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     read = Variables(os.environ if variables is None else variables)
     data_dir = read.path("STEPLINE_DATA_DIR", BASE_DIR / "var")
     debug = read.flag("DEBUG", False)
-    embedded_socket, broker_url, channel_layer_url = _read_broker(read, data_dir)
+    broker = read_broker(read, data_folder=data_dir)
     return Environment(
         data_dir=data_dir,
         debug=debug,
@@ -76,9 +84,11 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         hsts_seconds=read.number("STEPLINE_HSTS_SECONDS", 3600, minimum=0),
         proxy_scheme_header=read.text("STEPLINE_PROXY_SCHEME_HEADER", "") or None,
         database=read.database("DATABASE_URL", data_dir / "db.sqlite3"),
-        embedded_broker_socket=embedded_socket,
-        broker_url=broker_url,
-        channel_layer_url=channel_layer_url,
+        embedded_broker_socket=broker.embedded_socket,
+        broker_url=broker.url,
+        broker_variable=broker.variable,
+        channel_layer_url=broker.layer_url,
+        channel_layer_variable=broker.layer_variable,
         queues=_read_queues(read),
         worker_processes=read.number("STEPLINE_WORKERS", default_worker_processes(), minimum=1),
         lease_seconds=read.number("STEPLINE_LEASE_SECONDS", 15, minimum=2),
@@ -121,36 +131,6 @@ def _read_queues(read: Variables) -> tuple[str, ...]:
     if not queues:
         raise EnvironmentProblem("STEPLINE_QUEUES names no queue: leave it out or write, for example, default,slow")
     return queues
-
-
-def _read_broker(read: Variables, data_dir: Path) -> tuple[Path | None, str, str]:
-    """Return (socket of the embedded broker or None, broker URL for Celery, channel layer URL for redis-py)."""
-    shared = read.url("REDIS_URL", _REDIS_SCHEMES)
-    broker = read.url("BROKER_URL", _BROKER_SCHEMES) or shared
-    layer = read.url("CHANNEL_LAYER_URL", _REDIS_SCHEMES) or shared
-    if not broker and not layer:
-        path = socket_path(data_dir)
-        return path, _for_celery(f"unix://{path}"), f"unix://{path}"
-    if not broker:
-        raise EnvironmentProblem("CHANNEL_LAYER_URL is set but no broker is: set BROKER_URL too, or only REDIS_URL")
-    if not layer and broker.startswith("amqp"):
-        raise EnvironmentProblem(
-            "BROKER_URL is a RabbitMQ, which can't carry live updates: set CHANNEL_LAYER_URL to a redis:// URL too"
-        )
-    return None, _for_celery(broker), _for_redis(layer or broker)
-
-
-def _for_redis(url: str) -> str:
-    return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
-
-
-def _for_celery(url: str) -> str:
-    """Write a redis-py URL the way Celery's transport wants it: sockets have a scheme of their own there."""
-    if not url.startswith("unix:"):
-        return _for_redis(url)
-    parts = urlsplit(url)
-    query = parts.query.replace("db=", "virtual_host=")
-    return f"redis+socket://{parts.path}" + (f"?{query}" if query else "")
 
 
 __all__ = [

@@ -73,8 +73,16 @@ _SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+# Left alone, the driver waits two minutes for a host that doesn't answer; DATABASE_URL may say another number.
+_POSTGRESQL_OPTIONS = {"connect_timeout": 5}
+
 DATABASES = {
-    "default": {**ENVIRONMENT.database, **({"OPTIONS": _SQLITE_OPTIONS} if ENVIRONMENT.uses_sqlite else {})},
+    "default": {
+        **ENVIRONMENT.database,
+        "OPTIONS": _SQLITE_OPTIONS
+        if ENVIRONMENT.uses_sqlite
+        else {**_POSTGRESQL_OPTIONS, **ENVIRONMENT.database_options},
+    },
 }
 
 # --- signing in ------------------------------------------------------------------------------------------------------

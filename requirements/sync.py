@@ -28,6 +28,7 @@ def main(kind: str) -> None:
             create()
         if read_stamp(kind) != fingerprint(kind):
             install(kind)
+            compile_own_code()
 
 
 def works() -> bool:
@@ -58,16 +59,34 @@ def install(kind: str) -> None:
         stamp(other).unlink(missing_ok=True)
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     requirements = str(lock_file(kind))
-    run([*command, "--require-hashes", "--no-deps", "--requirement", requirements], f"installing {requirements} failed")
+    run(
+        [*command, "--require-hashes", "--no-deps", "--requirement", requirements],
+        f"installing {requirements} failed",
+        hint=" (a lost connection? behind a firewall, PIP_INDEX_URL or HTTPS_PROXY shows pip the way)",
+    )
     # The development lock has all of the runtime's pins.
     for installed in KINDS if kind == "dev" else (kind,):
         stamp(installed).write_text(fingerprint(installed))
 
 
-def run(command: list[str], complaint: str) -> None:
+def compile_own_code() -> None:
+    """Compile our own code as pip does with what it installs.
+
+    Python would at the first start, but not where PYTHONDONTWRITEBYTECODE is set, as it is in many containers: there
+    every process would compile everything anew, a second or more at each start.
+    """
+    subprocess.run(
+        [PYTHON, "-m", "compileall", "-q", "config", "examples", "processes", "tasks"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def run(command: list[str], complaint: str, *, hint: str = "") -> None:
     """Run a command; end with one line when it fails."""
     if subprocess.run(command, check=False).returncode != 0:
-        sys.exit(f"stepline: {complaint}; the lines above say why")
+        sys.exit(f"stepline: {complaint}; the lines above say why{hint}")
 
 
 def lock_file(kind: str) -> Path:

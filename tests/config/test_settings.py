@@ -50,7 +50,13 @@ def test_production_is_locked_down(settings_for):
     assert module.SESSION_COOKIE_SECURE
     assert module.CSRF_COOKIE_SECURE
     assert module.SECURE_HSTS_SECONDS > 0
-    assert "OPTIONS" not in module.DATABASES["default"]
+
+
+def test_a_database_server_that_does_not_answer_is_given_up_soon(settings_for):
+    assert settings_for(**PRODUCTION).DATABASES["default"]["OPTIONS"] == {"connect_timeout": 5}
+    url = f"{PRODUCTION['DATABASE_URL']}?connect_timeout=30&sslmode=require"
+    options = settings_for(**{**PRODUCTION, "DATABASE_URL": url}).DATABASES["default"]["OPTIONS"]
+    assert options == {"connect_timeout": 30, "sslmode": "require"}
 
 
 def test_a_proxy_may_tell_the_scheme(settings_for):

@@ -1,6 +1,7 @@
 """`manage.py up`: refusals of one line."""
 
 import os
+import re
 import socket
 import sys
 from dataclasses import replace
@@ -21,13 +22,21 @@ def up(start):
     return start_up
 
 
+@pytest.fixture
+def closed_port():
+    """Return a port of this machine that is taken and refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
 def test_a_taken_port_is_one_line(up):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         program = up("--port", str(port))
         assert program.wait() == 1
     assert program.lines == [
-        f"CommandError: port {port} on 127.0.0.1 is taken: stop what listens there, or choose another,"
+        f"stepline: port {port} on 127.0.0.1 is taken: stop what listens there, or choose another,"
         f" for example PORT={port + 1}"
     ]
 
@@ -58,7 +67,47 @@ def test_a_data_folder_that_cannot_be_written_is_one_line(up, data_folder):
 def test_no_workers_is_one_line(up):
     program = up("--port", "0", "--workers", "0")
     assert program.wait() == 1
-    assert program.lines == ["CommandError: --workers 0 is too small: give 1 or more"]
+    assert program.lines == ["stepline: --workers 0 is too small: give 1 or more"]
+
+
+def test_a_port_that_is_no_number_is_one_line(up):
+    program = up("--port", "http")
+    assert program.wait() == 1
+    assert program.lines == ["stepline: can't listen on port 'http': a port is a number up to 65535"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        (
+            {"DATABASE_URL": "postgres://me:secret@127.0.0.1:{port}/engine"},
+            "stepline: DATABASE_URL: the database can't be reached: .*Connection refused.*",
+        ),
+        (
+            {"DATABASE_URL": "sqlite:////no/such/folder/db.sqlite3"},
+            "stepline: can't use the database /no/such/folder/db.sqlite3 .unable to open database file.: .*",
+        ),
+        (
+            {"REDIS_URL": "redis://:secret@127.0.0.1:{port}/0"},
+            "stepline: REDIS_URL: the broker can't be reached: .*Connection refused",
+        ),
+        (
+            {"REDIS_URL": "redis://127.0.0.1:{port}/0", "BROKER_URL": "amqp://me:secret@127.0.0.1:{port}//"},
+            "stepline: BROKER_URL: the broker can't be reached: .*Connection refused",
+        ),
+        (
+            {"CHANNEL_LAYER_URL": "redis://127.0.0.1:{port}/0", "BROKER_URL": "{broker}"},
+            "stepline: CHANNEL_LAYER_URL: the channel layer can't be reached: .*Connection refused",
+        ),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_one_line_that_names_the_variable(up, broker, closed_port, variables, line):
+    given = {name: value.format(port=closed_port, broker=broker.url) for name, value in variables.items()}
+    program = up("--port", "0", **given)
+    assert program.wait() == 1
+    assert len(program.lines) == 1
+    assert re.fullmatch(line, program.lines[0])
+    assert "secret" not in program.output
 
 
 def test_the_start_order(settings):

@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from config.data_folder import ensure_private_folder
 from config.environment import BASE_DIR, Environment
 from config.local_account import account_path, read_account
 from config.problems import EnvironmentProblem
+from config.servers import check_servers
 from config.supervisor.broker import stop_leftover
 from config.supervisor.lock import FolderLock
 from config.supervisor.output import Terminal, is_coloured
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: %(default)s).")
         parser.add_argument(
-            "--port", type=int, default=8000, help="Port to listen on; 0 takes a free one (default: %(default)s)."
+            "--port", default=8000, help="Port to listen on; 0 takes a free one (default: %(default)s)."
         )
         parser.add_argument("--workers", type=int, help="Worker processes (default: one per processor, at least two).")
 
@@ -39,10 +40,10 @@ class Command(BaseCommand):
         """Run until Ctrl-C; end with exit code 1 and one line when that isn't possible."""
         try:
             exit_code = _run(
-                settings.ENVIRONMENT, host=options["host"], port=options["port"], workers=options["workers"]
+                settings.ENVIRONMENT, host=options["host"], port=_port(options["port"]), workers=options["workers"]
             )
         except EnvironmentProblem as problem:
-            raise CommandError(str(problem)) from problem
+            sys.exit(f"stepline: {problem}")
         sys.exit(exit_code)
 
 
@@ -59,6 +60,7 @@ def _run(environment: Environment, *, host: str, port: int, workers: int | None)
     with FolderLock(data_folder=data_folder, address=_address(host, port)) as lock:
         port = claim_port(host, port)
         lock.rename(_address(host, port))
+        check_servers(environment)
         if environment.embedded_broker_socket is not None:
             stop_leftover(environment.embedded_broker_socket)
         services = plan_services(
@@ -84,6 +86,13 @@ def _run(environment: Environment, *, host: str, port: int, workers: int | None)
             terminal=terminal,
             on_ready=announce,
         ).run()
+
+
+def _port(value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise EnvironmentProblem(f"can't listen on port {value!r}: a port is a number up to 65535") from None
 
 
 def _address(host: str, port: int) -> str:
