@@ -1,17 +1,17 @@
 """Do the database and the broker that the environment names answer? Asked once, before anything is started."""
 
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from kombu import Connection
 
 from config.broker_urls import celery_url
 from config.environment import Environment
 from config.problems import EnvironmentProblem
 
-#: How long each server may take to answer.
-TIMEOUT_SECONDS = 5
+#: How long a server may be silent; the clients try twice. For the database see the settings.
+TIMEOUT_SECONDS = 5.0
 
 
-def check_servers(environment: Environment) -> None:
+def check_servers(environment: Environment, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
     """Connect to the database and to the given broker and channel layer, and leave them again.
 
     The embedded broker isn't asked: it is yet to be started. Raises EnvironmentProblem, which names the variable.
@@ -19,14 +19,16 @@ def check_servers(environment: Environment) -> None:
     _check_database(environment)
     if environment.embedded_broker_socket is not None:
         return
-    _check_broker(environment.broker_url, variable=environment.broker_variable, what="broker")
-    layer_url = celery_url(environment.channel_layer_url)
-    if layer_url != environment.broker_url:
-        _check_broker(layer_url, variable=environment.channel_layer_variable, what="channel layer")
+    broker_url, layer_url = environment.broker_url, celery_url(environment.channel_layer_url)
+    _check_broker(broker_url, what=f"{environment.broker_variable}: the broker", timeout_seconds=timeout_seconds)
+    if layer_url != broker_url:
+        what = f"{environment.channel_layer_variable}: the channel layer"
+        _check_broker(layer_url, what=what, timeout_seconds=timeout_seconds)
 
 
 def _check_database(environment: Environment) -> None:
-    connection = connections["default"]
+    # A connection of its own: the calling thread's may be in use.
+    connection = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
         connection.ensure_connection()
     except DatabaseError as error:
@@ -40,15 +42,17 @@ def _check_database(environment: Environment) -> None:
         connection.close()
 
 
-def _check_broker(url: str, *, variable: str, what: str) -> None:
+def _check_broker(url: str, *, what: str, timeout_seconds: float) -> None:
     # Celery's own client asks, since it is the one that must get through; it speaks to Redis and RabbitMQ alike.
-    options = {} if url.startswith("amqp") else {"socket_connect_timeout": TIMEOUT_SECONDS}
-    with Connection(url, connect_timeout=TIMEOUT_SECONDS, transport_options=options) as connection:
+    # Whoever accepts the connection may still never say a word.
+    limits = {"socket_connect_timeout": timeout_seconds, "socket_timeout": timeout_seconds}
+    options = {} if url.startswith("amqp") else limits
+    with Connection(url, connect_timeout=timeout_seconds, transport_options=options) as connection:
         try:
             connection.connect()
             connection.channel()
         except (*connection.connection_errors, *connection.channel_errors) as error:
-            raise EnvironmentProblem(f"{variable}: the {what} can't be reached: {_reason(error)}") from error
+            raise EnvironmentProblem(f"{what} can't be reached: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:
