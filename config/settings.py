@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django_ace",
 ]
 
 # All of them work on both sides of Django's handler; a single synchronous one would give every open stream a thread.

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from processes.domain.application import Application
-from processes.domain.scripts import EFFECTS, Effect, ScriptFunction, ScriptSpec
+from processes.domain.scripts import EFFECTS, Effect, Example, ScriptFunction, ScriptSpec
 from processes.domain.suggestions import did_you_mean
 from processes.errors import RegistrationError, UnknownScriptError
 
@@ -39,10 +39,13 @@ class ScriptRegistry:
         durable: bool = False,
         version: int = 1,
         requires: Mapping[str, str] | None = None,
+        example: Example | None = None,
+        errors: Mapping[str, str] | None = None,
     ) -> Callable[[_Function], _Function]:
         """Register the decorated function, sync or async, under a name; the function itself stays as it is.
 
-        `requires` maps actions that a process with this script must declare to the script offered for them.
+        `requires` maps actions that a process with this script must declare to the script offered for them; `example`
+        and `errors` (a code, and when it comes) go into the reference.
         Raises RegistrationError for a name that is taken and for anything that isn't what it should be.
         """
 
@@ -57,6 +60,8 @@ class ScriptRegistry:
                     durable=durable,
                     version=version,
                     requires=dict(requires or {}),
+                    example=example,
+                    errors=dict(errors or {}),
                 )
             )
             return function

@@ -1,14 +1,18 @@
 """The admin of process templates: edit the draft, publish it."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from processes.admin.forms import BindingForm, ProcessTemplateForm, describe
+from processes.admin.tabs import TABS, Tab
+from processes.admin.tabs.page import serve_tab
 from processes.errors import DefinitionError, Problem
 from processes.models import Binding, Extension, ProcessTemplate
 from processes.services.errors import PublishRefusedError, StaleDraftError
@@ -115,6 +119,21 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         """Keep the slug of a published template: addresses and other templates name it."""
         fixed = ("slug",) if obj is not None and obj.published_source is not None else ()
         return (*self.readonly_fields, *fixed)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the tabs, below the template's own address."""
+        pages = [
+            path(
+                f"<path:object_id>/{tab.name}/",
+                self.admin_site.admin_view(partial(self._serve_tab, tab)),
+                name=tab.url_name,
+            )
+            for tab in TABS
+        ]
+        return [*pages, *super().get_urls()]
+
+    def _serve_tab(self, tab: Tab, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return serve_tab(tab, request, object_id, self)
 
     def has_delete_permission(self, request: HttpRequest, obj: ProcessTemplate | None = None) -> bool:
         """Keep templates that others build on; deleting one would break them."""

@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol
 
 from processes.domain.bindings import REF, Binding
 from processes.domain.config_check import typed_config
-from processes.domain.directives import CallProcess, Directive
+from processes.domain.directives import INHERITED, CallProcess, Directive
 from processes.domain.json_values import JSON, copy_json, json_problems
+from processes.domain.outside import Outside
 from processes.domain.plan import Plan, PlanAction
 from processes.domain.request import Request
 from processes.domain.response import Response
@@ -16,7 +17,7 @@ from processes.domain.scripts import ScriptSpec
 from processes.domain.targets import ProcessTarget
 from processes.errors import DurableInCallError, NotFoundError, NotJsonError, ProcessError
 
-__all__ = ["CORE_ATTRIBUTES", "Application", "Executed", "Host", "Nested"]
+__all__ = ["CORE_ATTRIBUTES", "STORED_USER", "Application", "Executed", "Host", "Nested"]
 
 #: Attributes that the interpreter and every script share; all others are named attributes.
 CORE_ATTRIBUTES = frozenset(
@@ -24,6 +25,9 @@ CORE_ATTRIBUTES = frozenset(
 )  # fmt: skip
 
 UNSET: Final[Any] = object()
+
+#: The named attribute that keeps a user (an authority, as JSON) whatever the authority is.
+STORED_USER: Final = "storedUser"
 
 
 class Host(Protocol):
@@ -58,14 +62,36 @@ class Host(Protocol):
         """Give the plan of what is to be executed and a fresh context for it; raises NotFoundError."""
         ...
 
+    @property
+    def outside(self) -> Outside:
+        """Give the way to other systems: requests and mail."""
+        ...
+
+    def user(self, authority: JSON) -> object:
+        """Give the user whom an authority stands for; raises ProcessError where it has been revoked."""
+        ...
+
+    def describe_user(self, user: object) -> dict[str, JSON]:
+        """Give what conditions may know of a user: id, username, email, is_authenticated, is_staff and groups."""
+        ...
+
 
 class Nested(Protocol):
     """Run a plan to its end below a script that is running; the interpreter provides it."""
 
-    def __call__(self, plan: Plan, *, app: "Application", host: Host, entry: JSON = None, bare: bool = False) -> object:
+    def __call__(
+        self,
+        plan: Plan,
+        *,
+        app: "Application",
+        host: Host,
+        entry: JSON = None,
+        bare: bool = False,
+        authority: JSON = INHERITED,
+    ) -> object:
         """Give the value of the last ordinary action, its state being left in `app`; raises the run's error.
 
-        `bare` runs no lifecycle actions.
+        `bare` runs no lifecycle actions; `authority` is in force until the plan ends.
         """
         ...
 
@@ -87,8 +113,8 @@ class Application:
     """
 
     __slots__ = (
-        "_action", "_attributes", "_config", "_host", "_nested", "_typed", "action_limit", "data", "depth", "error",
-        "execution", "ordinal", "process", "request", "response", "state", "user",
+        "_action", "_attributes", "_config", "_host", "_nested", "_typed", "_user", "action_limit", "authority", "data",
+        "depth", "error", "execution", "ordinal", "process", "request", "response", "state",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +130,9 @@ class Application:
         self.data: dict[str, Any] = {} if data is None else data
         self.request = Request() if request is None else request
         self.response = Response() if response is None else response
-        self.user: Any = user
+        self._user = user
+        #: Whose rights the run acts with: `{"user": id}`, `{"grant": reference}`, or None for those of its caller.
+        self.authority: JSON = None
         self.error: ProcessError | None = None
         #: What the running action has come to; looked up in its next clause.
         self.state: str | None = None
@@ -138,6 +166,24 @@ class Application:
     def action(self) -> PlanAction | None:
         """Give the definition of the running action; `app.action.name` is its name."""
         return self._action
+
+    @property
+    def user(self) -> Any:
+        """Give the user: the stored one (`store_credentials`), else the one whose authority is in force.
+
+        None where nobody is signed in. Raises ProcessError where the authority has been revoked.
+        """
+        authority = self._attributes.get(STORED_USER, self.authority)
+        return self._user if authority is None or self._host is None else self._host.user(authority)
+
+    @user.setter
+    def user(self, user: object) -> None:
+        self._user = user
+
+    @property
+    def outside(self) -> Outside:
+        """Give the way to other systems: requests and mail, recorded in tests."""
+        return self._running()[0].outside
 
     @property
     def config(self) -> Any:
@@ -243,7 +289,7 @@ class Application:
         """Execute a node (a process, an instance …) in a fresh context, entering at an action."""
         host, nested = self._running()
         plan, fresh = host.fresh(target, app=self)
-        fresh.execution, fresh.depth = self.execution, self.depth
+        fresh.execution, fresh.depth, fresh.authority = self.execution, self.depth, self.authority
         fresh.ordinal, fresh.action_limit = self.ordinal, self.action_limit
         try:
             value = nested(plan, app=fresh, host=host, entry=action)
@@ -287,14 +333,14 @@ class Application:
         finally:
             self.process, self._action, self._config, self._typed = kept
 
-    def _run_plan(self, plan: Plan, *, entry: JSON, bare: bool = False) -> object:
+    def _run_plan(self, plan: Plan, *, entry: JSON, bare: bool = False, authority: JSON = INHERITED) -> object:
         host, nested = self._running()
-        return nested(plan, app=self, host=host, entry=entry, bare=bare)
+        return nested(plan, app=self, host=host, entry=entry, bare=bare, authority=authority)
 
-    def _run_target(self, target: JSON, config: JSON) -> object:
+    def _run_target(self, target: JSON, config: JSON, authority: JSON = INHERITED) -> object:
         found = self.resolve(target)
         if isinstance(found, Plan):
-            return self._run_plan(found, entry=entry_of(config))
+            return self._run_plan(found, entry=entry_of(config), authority=authority)
         if found.durable:
             raise DurableInCallError(
                 f'"{found.name}" may wait, and can\'t be called from Python code: make it an action',
@@ -306,7 +352,7 @@ class Application:
         if isinstance(value, ProcessError):
             raise value
         if isinstance(value, CallProcess):
-            return self._run_target(value.target, value.config)
+            return self._run_target(value.target, value.config, value.authority)
         if isinstance(value, Directive):
             raise DurableInCallError(
                 f'"{found.name}" wants to stop the run, which can\'t be done from Python code',

@@ -39,11 +39,19 @@ class Frame:
     """Hold the place in one process: the run's own, or a sub process that an action is running."""
 
     __slots__ = (
-        "ambient", "bare", "code", "config", "entry", "error", "index", "label", "ordinal", "phase", "plan",
-        "recovered", "state", "value",
+        "ambient", "authority", "bare", "code", "config", "entry", "error", "index", "label", "ordinal", "phase",
+        "plan", "recovered", "state", "value",
     )  # fmt: skip
 
-    def __init__(self, plan: Plan, code: list[ScriptFunction], *, bare: bool = False, label: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        code: list[ScriptFunction],
+        *,
+        bare: bool = False,
+        label: str | None = None,
+        authority: JSON = None,
+    ) -> None:
         self.plan = plan
         #: What runs each action, by index.
         self.code = code
@@ -68,6 +76,8 @@ class Frame:
         self.config: JSON = None
         #: The sub process's name in traces, None in the run's own process.
         self.label = label
+        #: What the process runs under; None is the authority of the run's caller.
+        self.authority = authority
 
     @property
     def error_in_force(self) -> ProcessError | None:
@@ -85,7 +95,7 @@ class Frame:
         for flag in ("bare", "recovered"):
             if getattr(self, flag):
                 result[flag] = True
-        for name in ("state", "config", "label"):
+        for name in ("state", "config", "label", "authority"):
             if (value := getattr(self, name)) is not None:
                 result[name] = value
         if self.value is not None:
@@ -168,7 +178,7 @@ def _frame_from_json(value: Mapping[str, Any], plan: Plan, code: list[ScriptFunc
             raise CursorError(f'A stored cursor is at "{name}", which "{plan.name}" doesn\'t declare')
         return plan.by_name[name].index
 
-    frame = Frame(plan, code, bare=bool(value.get("bare")), label=value.get("label"))
+    frame = Frame(plan, code, bare=bool(value.get("bare")), label=value.get("label"), authority=value.get("authority"))
     frame.index, frame.entry = place("action"), place("entry")
     frame.phase = Phase(value["phase"])
     frame.recovered = bool(value.get("recovered"))

@@ -6,12 +6,13 @@ A script returns a directive: `return Park(reason="wait", until=due)`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from processes.domain.json_values import JSON
 from processes.errors import ProcessError
 
 __all__ = [
+    "INHERITED",
     "RUNNING",
     "Background",
     "CallProcess",
@@ -27,6 +28,10 @@ __all__ = [
 ]
 
 
+#: The authority of whoever calls.
+INHERITED: Final[Any] = object()
+
+
 class Directive:
     """Mark what the interpreter obeys when a script returns it."""
 
@@ -38,10 +43,12 @@ class CallProcess(Directive):
     """Run a process as the rest of this action; `target` is as for `app.call`, `config["action"]` enters it.
 
     Its last state and value become the action's. Unlike `app.call` this holds no Python stack, so it may wait.
+    `authority` is what the process, and only that, runs under (see `Application.authority`).
     """
 
     target: JSON
     config: JSON = None
+    authority: JSON = INHERITED
 
 
 class Suspending(Directive):

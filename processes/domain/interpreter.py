@@ -12,6 +12,7 @@ from typing import Any, Final
 from processes.domain.application import UNSET, Application, Host, entry_of
 from processes.domain.cursor import Cursor, Frame, Phase
 from processes.domain.directives import (
+    INHERITED,
     RUNNING,
     Background,
     CallProcess,
@@ -105,6 +106,8 @@ class Interpreter(Rules):
             app.state = stored.final.state
         else:
             app.error = stored.frames[-1].error_in_force
+        if stored.frames:
+            app.authority = stored.frames[-1].authority
         return interpreter
 
     @property
@@ -282,7 +285,7 @@ class Interpreter(Rules):
                 raise NotFoundError(f'"{found.name}" is a script: only a process can be called like this')
             frame.ordinal = ordinal
             frame.config = app.get("config") if action.fillers else None
-            self._enter(found, entry_of(value.config), outside=False, label=found.name)
+            self._enter(found, entry_of(value.config), outside=False, label=found.name, authority=value.authority)
         elif not isinstance(value, Suspending):
             raise ProcessError(f"Unknown directive {type(value).__name__}", code="unknown_directive")
         elif self._nested:
@@ -300,18 +303,26 @@ class Interpreter(Rules):
             self._outcome = Suspended(value)
 
     def _run_nested(
-        self, plan: Plan, *, app: Application, host: Host, entry: JSON = None, bare: bool = False
+        self,
+        plan: Plan,
+        *,
+        app: Application,
+        host: Host,
+        entry: JSON = None,
+        bare: bool = False,
+        authority: JSON = INHERITED,
     ) -> object:
         """Run a plan to its end below the script that is running here; see `Nested`."""
-        before, depth = app.error, app.depth
+        before, depth, authority_before = app.error, app.depth, app.authority
         nested = Interpreter(app=app, host=host, trace=self.trace, nested=True)
         try:
             app.depth = depth + len(self._frames)
             # An invoked action belongs to the process that is running, and is traced as such.
-            nested._enter(plan, entry, outside=False, bare=bare, label=self._frames[-1].label if bare else plan.name)
+            label = self._frames[-1].label if bare else plan.name
+            nested._enter(plan, entry, outside=False, bare=bare, label=label, authority=authority)
             nested._loop(single=False)
         finally:
-            app.depth = depth
+            app.depth, app.authority = depth, authority_before
             if app is self.app:
                 app.attach(self.host, self._run_nested)
         outcome = nested.outcome

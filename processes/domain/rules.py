@@ -6,7 +6,7 @@ Nothing here runs a script. Where the rules are: `_enter` (entry, `@start`), `_c
 
 from processes.domain.application import UNSET, Application, Host
 from processes.domain.cursor import MAX_NESTING, Frame, Phase
-from processes.domain.directives import RUNNING, Failed, Finished, Outcome
+from processes.domain.directives import INHERITED, RUNNING, Failed, Finished, Outcome
 from processes.domain.entry import Nothing, find_entry
 from processes.domain.json_values import JSON
 from processes.domain.linking import link
@@ -38,12 +38,23 @@ class Rules:
 
     # -- beginning a process -----------------------------------------------------------------------------------------
 
-    def _enter(self, plan: Plan, entry: JSON, *, outside: bool, bare: bool = False, label: str | None = None) -> None:
+    def _enter(
+        self,
+        plan: Plan,
+        entry: JSON,
+        *,
+        outside: bool,
+        bare: bool = False,
+        label: str | None = None,
+        authority: JSON = INHERITED,
+    ) -> None:
         """Put a frame for a process on the stack, at its first action."""
         frames, app = self._frames, self.app
         if len(frames) + app.depth >= MAX_NESTING:
             raise ProcessError(f"Processes call each other more than {MAX_NESTING} levels deep", code="too_deep")
-        frame = Frame(plan, self._link(plan), bare=bare, label=label)
+        if authority is not INHERITED:
+            app.authority = authority
+        frame = Frame(plan, self._link(plan), bare=bare, label=label, authority=app.authority)
         frame.ambient = app.error
         try:
             place = find_entry(plan, entry, outside=outside)
@@ -202,10 +213,10 @@ class Rules:
     # -- the application ---------------------------------------------------------------------------------------------
 
     def _back_to(self, frame: Frame) -> PlanAction:
-        """Put process, action and config back to those of the action that a frame is at."""
+        """Put process, action, config and authority back to those of the action that a frame is at."""
         action = frame.plan.actions[frame.index]
         app = self.app
-        app.process, app._action = frame.plan, action
+        app.process, app._action, app.authority = frame.plan, action, frame.authority
         app._config, app._typed = UNSET if frame.config is None else frame.config, UNSET
         return action
 

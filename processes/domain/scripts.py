@@ -7,9 +7,9 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from pydantic import BaseModel
 
-from processes.domain.json_values import content_hash
+from processes.domain.json_values import JSON, content_hash
 
-__all__ = ["EFFECTS", "Catalogue", "Effect", "ScriptFunction", "ScriptSpec"]
+__all__ = ["EFFECTS", "Catalogue", "Effect", "Example", "ScriptFunction", "ScriptSpec"]
 
 #: `pure`, `idempotent` (may run again after a crash), `transactional` (its database writes commit with the
 #: checkpoint) or `once` (an intent is committed first).
@@ -21,11 +21,27 @@ ScriptFunction: TypeAlias = Callable[[Any], object]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Example:
+    """Show a script at work: a definition, the data to begin with, and what comes of it.
+
+    `gives` holds any of `state`, `value`, `data`, `response` and `error` (a code), as a run reports them; a test runs
+    the example and compares. Without `gives` the definition is only checked: its result hangs on files, mail, the time.
+    """
+
+    definition: JSON
+    bindings: Mapping[str, JSON] = field(default_factory=dict)
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    parameters: Mapping[str, JSON] = field(default_factory=dict)
+    gives: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScriptSpec:
     """Hold a script and what it declares about itself.
 
     `durable` scripts need a stored run around them; `requires` maps the names of actions that a process with this
-    script must declare to the script that is offered for them.
+    script must declare to the script that is offered for them. `example` and `errors` (a code, and when it comes) are
+    for the reference page and the editor.
     """
 
     name: str
@@ -36,6 +52,8 @@ class ScriptSpec:
     durable: bool = False
     version: int = 1
     requires: Mapping[str, str] = field(default_factory=dict)
+    example: Example | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def documentation(self) -> str:

@@ -5,6 +5,7 @@ import secrets
 from django.conf import settings
 from django.db import models
 
+from processes.models.instance import ProcessInstance
 from processes.models.template import ProcessTemplate
 
 
@@ -30,6 +31,10 @@ class DataNode(models.Model):
     reference = models.CharField(max_length=22, unique=True, default=new_reference, editable=False)
     kind = models.CharField(max_length=16, choices=DataNodeKind.choices, default=DataNodeKind.TEMPORARY)
     template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.CASCADE, related_name="data_nodes")
+    #: Whose Data it is, where it is a context node; deleted with it.
+    instance = models.OneToOneField(
+        ProcessInstance, null=True, blank=True, on_delete=models.CASCADE, related_name="data_node"
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE)
     #: The session of an owner who is not signed in; empty for a user's.
     session_key = models.CharField(max_length=40, blank=True, default="")

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from processes.domain.run_status import RunStatus
+from processes.models.instance import ProcessInstance
 from processes.models.plan import Plan
 from processes.models.template import ProcessTemplate
 from tasks.models import TaskRoot
@@ -18,6 +19,8 @@ class Run(models.Model):
     root = models.OneToOneField(TaskRoot, primary_key=True, on_delete=models.CASCADE, related_name="run")
     template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.SET_NULL, related_name="runs")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="runs")
+    #: The instance that is being executed, where one is.
+    instance = models.ForeignKey(ProcessInstance, null=True, on_delete=models.SET_NULL, related_name="runs")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     session_key = models.CharField(max_length=40, blank=True, default="")
     status = models.CharField(

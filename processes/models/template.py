@@ -16,6 +16,13 @@ class Access(models.TextChoices):
     GROUPS = "groups", "members of the groups below"
 
 
+class EditAccess(models.TextChoices):
+    """Name who, of those with the permission to change templates, may change this one."""
+
+    EDITORS = "editors", "every editor of processes"
+    GROUPS = "groups", "editors who are in the groups below"
+
+
 class ProcessTemplate(models.Model):
     """Hold an editable definition: a draft, and the plan that was published from it last.
 
@@ -34,6 +41,8 @@ class ProcessTemplate(models.Model):
     )
     access = models.CharField(max_length=16, choices=Access.choices, default=Access.SIGNED_IN)
     groups = models.ManyToManyField(Group, blank=True, related_name="+")
+    edit_access = models.CharField(max_length=16, choices=EditAccess.choices, default=EditAccess.EDITORS)
+    edit_groups = models.ManyToManyField(Group, blank=True, related_name="+")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

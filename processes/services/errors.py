@@ -3,6 +3,7 @@
 from processes.errors import NotFoundError, PermanentError, ProcessError
 
 __all__ = [
+    "AuthorityError",
     "ConflictError",
     "DataNodeNotFoundError",
     "EntryRefusedError",
@@ -46,6 +47,12 @@ class FileMissingError(NotFoundError):
     """Report a file that doesn't exist, or isn't there for this caller."""
 
     code = "file_not_found"
+
+
+class AuthorityError(PermanentError):
+    """Report that whoever's rights are asked for doesn't exist any more, or has taken them back."""
+
+    code = "authority"
 
 
 class ConflictError(PermanentError):

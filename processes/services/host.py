@@ -1,13 +1,16 @@
 """Connect a run with the outside world: the clock, cancellation, scripts, plans, and who calls."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 
 from processes.domain.application import Application
 from processes.domain.bindings import REF
 from processes.domain.json_values import JSON
+from processes.domain.outside import Outside
 from processes.domain.plan import Plan
 from processes.domain.request import Request
 from processes.domain.scripts import ScriptSpec
@@ -16,7 +19,9 @@ from processes.errors import NotFoundError, ProcessError, RunCancelled
 from processes.models import ProcessTemplate
 from processes.registry import scripts
 from processes.services.access import Caller
+from processes.services.authority import described_user, user_of_authority
 from processes.services.derivation import load_plan
+from processes.services.outside import live_outside
 
 __all__ = ["Caller", "DjangoHost", "caller_of", "host_of", "is_foreground", "submitted_values"]
 
@@ -36,8 +41,10 @@ class DjangoHost:
         durable: bool = False,
         is_cancelled: Callable[[], bool] | None = None,
         submitted: Mapping[str, JSON] | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self.caller = caller
+        self._outside = outside
         #: The plan of the run itself, whichever sub process is at work.
         self.main_plan = plan
         self.submitted: Mapping[str, JSON] = submitted or {}
@@ -57,6 +64,21 @@ class DjangoHost:
         """Raise RunCancelled if the run has been cancelled."""
         if self._is_cancelled is not None and self._is_cancelled():
             raise RunCancelled("The run was cancelled.")
+
+    @property
+    def outside(self) -> Outside:
+        """Return the way to other systems."""
+        if self._outside is None:
+            self._outside = live_outside()
+        return self._outside
+
+    def user(self, authority: JSON) -> AbstractBaseUser | None:
+        """Return the user whom an authority stands for; raises AuthorityError where it is gone or revoked."""
+        return user_of_authority(authority, caller=self.caller)
+
+    def describe_user(self, user: object) -> dict[str, JSON]:
+        """Return what conditions may know of a user."""
+        return described_user(user)
 
     def script(self, name: str) -> ScriptSpec:
         """Return a script by name; raises UnknownScriptError."""
@@ -99,8 +121,12 @@ def host_of(app: Application) -> DjangoHost:
 
 
 def caller_of(app: Application) -> Caller:
-    """Return who the run works for."""
-    return host_of(app).caller
+    """Return on whose behalf the run acts: its caller, or whose authority is in force."""
+    caller = host_of(app).caller
+    if app.authority is None:
+        return caller
+    user = host_of(app).user(app.authority)
+    return replace(caller, user_id=None if user is None else user.pk, session_key="")
 
 
 def is_foreground(app: Application) -> bool:

@@ -13,6 +13,7 @@ from processes.domain.directives import Background, Failed, Finished, Outcome, P
 from processes.domain.interpreter import Interpreter, TraceEntry
 from processes.domain.json_values import copy_json
 from processes.domain.merge import Layer
+from processes.domain.outside import Outside
 from processes.domain.plan import Plan
 from processes.domain.request import Request
 from processes.domain.scripts import ScriptSpec
@@ -131,6 +132,16 @@ class FakeHost:
 
     def fresh(self, target: object, *, app: Application) -> tuple[Plan, Application]:
         return self.plan(ProcessTarget(name=str(target))), Application(user=app.user)
+
+    @property
+    def outside(self) -> Outside:
+        raise ProcessError("There is no outside world here")
+
+    def user(self, authority: Any) -> object:
+        return f"user {authority['user']}"
+
+    def describe_user(self, user: object) -> dict[str, Any]:
+        return {"username": "" if user is None else str(user)}
 
     def add(self, name: str, definition: object, bindings: Mapping[str, object] | None = None) -> Plan:
         """Derive a plan; processes are bound by the name they were added under, a later one by its name only."""

@@ -1,0 +1,86 @@
+"""Write down who did what, under whose authority.
+
+Actions are `subject.verb`. `record` is called inside the transaction of what it tells, so that an entry and its deed
+are stored together or not at all. Details are JSON without secrets and without data of processes.
+
+| action | subject | details |
+| --- | --- | --- |
+| `template.created` `template.edited` `template.deleted` | template | revision, changed |
+| `template.published` `template.rolled_back` | template | version, followed |
+| `run.started` | run, or template for one in the foreground | action, how (page, form, command, trial, code …) |
+| `run.ended` | run | status |
+| `run.cancelled` | run | |
+| `instance.created` `instance.executed` | instance | action |
+| `authority.lent` | template | owner, action |
+| `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
+| `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db.models import Model
+
+from processes.domain.json_values import JSON
+from processes.models import AuditEntry
+
+__all__ = ["SYSTEM", "Actor", "actor_of", "record"]
+
+_MAX_ID, _MAX_NAME, _MAX_SUBJECT_NAME = 64, 150, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Name who acts: a user by id and name; neither for somebody who isn't signed in."""
+
+    id: str = ""
+    name: str = ""
+
+
+#: What Stepline does by itself, such as purging.
+SYSTEM = Actor(name="Stepline")
+
+
+def actor_of(user: object) -> Actor:
+    """Return the actor that a user is; somebody who isn't signed in, or nobody, has no id."""
+    key = getattr(user, "pk", None)
+    if key is None:
+        return Actor()
+    name = getattr(user, "get_username", None)
+    return Actor(id=str(key), name=str(name()) if callable(name) else str(user))
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    subject: Model | None = None,
+    kind: str = "",
+    subject_id: object = "",
+    subject_name: str = "",
+    authority: Actor | None = None,
+    plan_hash: str | None = None,
+    details: Mapping[str, JSON] | None = None,
+) -> None:
+    """Add an entry; `subject` fills in kind, id and name where those aren't given."""
+    if subject is not None:
+        kind = kind or subject._meta.model_name or ""
+        subject_id = subject_id or subject.pk
+        subject_name = subject_name or str(subject)
+    AuditEntry.objects.create(
+        action=action,
+        actor_id=actor.id[:_MAX_ID],
+        actor_name=actor.name[:_MAX_NAME],
+        authority_id=authority.id[:_MAX_ID] if authority else "",
+        authority_name=authority.name[:_MAX_NAME] if authority else "",
+        subject_kind=kind,
+        subject_id=_text(subject_id)[:_MAX_ID],
+        subject_name=subject_name[:_MAX_SUBJECT_NAME],
+        plan_hash=plan_hash or "",
+        details=dict(details or {}),
+    )
+
+
+def _text(value: object) -> str:
+    return value.hex if isinstance(value, uuid.UUID) else str(value)

@@ -1,0 +1,41 @@
+"""Find out whose rights a run acts with.
+
+An authority is JSON that a cursor keeps: `{"user": id}`, `{"grant": reference}`, or null for the run's caller.
+"""
+
+from collections.abc import Mapping
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+
+from processes.domain.json_values import JSON
+from processes.services.access import Caller
+from processes.services.errors import AuthorityError
+
+__all__ = ["described_user", "user_of_authority"]
+
+
+def user_of_authority(authority: JSON, *, caller: Caller) -> AbstractBaseUser | None:
+    """Return the user whom an authority stands for; raises AuthorityError where there is none (any more)."""
+    if isinstance(authority, Mapping) and "user" in authority:
+        user = get_user_model()._default_manager.filter(pk=authority["user"], is_active=True).first()
+        if user is not None:
+            return user
+    raise AuthorityError("The user in whose name this should run doesn't exist any more, or is inactive.")
+
+
+def described_user(user: object) -> dict[str, JSON]:
+    """Return what conditions and placeholders may know of a user: no secrets, nothing that isn't JSON."""
+    if not isinstance(user, AbstractBaseUser) or not user.is_authenticated:
+        return {
+            "id": None, "username": "", "email": "", "is_authenticated": False, "is_staff": False, "groups": [],
+        }  # fmt: skip
+    groups = getattr(user, "groups", None)
+    return {
+        "id": user.pk if isinstance(user.pk, int | str) else str(user.pk),
+        "username": user.get_username(),
+        "email": str(getattr(user, user.get_email_field_name(), "") or ""),
+        "is_authenticated": True,
+        "is_staff": bool(getattr(user, "is_staff", False)),
+        "groups": [] if groups is None else sorted(groups.values_list("name", flat=True)),
+    }
