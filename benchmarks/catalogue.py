@@ -48,6 +48,13 @@ BENCHMARKS = {
             quick_runs=3,
         ),
         Benchmark(
+            name="derivation",
+            module="benchmarks.derivation",
+            about="deriving a plan of 1,000 actions over 10 bases",
+            runs=9,
+            quick_runs=3,
+        ),
+        Benchmark(
             name="step", module="benchmarks.step", about="cost of step() in a tracked loop", runs=7, quick_runs=3
         ),
         Benchmark(name="latency", module="benchmarks.latency", about="idle enqueue to done, SQLite", runs=3),

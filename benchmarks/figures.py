@@ -94,6 +94,6 @@ def summary(figures: Sequence[Figure]) -> list[str]:
 
 def _row(figure: Figure) -> tuple[str, str, str, str, str]:
     value = f"{figure.value:g} {figure.unit}"
-    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} ×"
-    goal = "" if figure.goal is None else f"goal {figure.goal:g}{'  MISSED' if figure.misses_goal else ''}"
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.{2 if figure.ratio >= 0.1 else 4}f} ×"
+    goal = "" if figure.goal is None else f"goal {figure.goal:.3g}{'  MISSED' if figure.misses_goal else ''}"
     return figure.benchmark, value, ratio, goal, "" if figure.peer is None else f"beside: {figure.peer}"

@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks.figures import Figure, beside_peer
 from benchmarks.measuring import seconds_of, take_turns
-from benchmarks.peers import plain_loop
+from benchmarks.peers import plain_loop, spiff_bpmn, transitions_machine
 from processes.domain.application import Application
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition import parse_definition
@@ -15,18 +15,23 @@ from processes.domain.derivation import derive
 from processes.domain.directives import Finished
 from processes.domain.interpreter import Interpreter
 from processes.domain.merge import Layer
+from processes.domain.outside import Outside
 from processes.domain.plan import Plan
 from processes.domain.scripts import ScriptSpec
 from processes.domain.targets import ProcessTarget
-from processes.errors import NotFoundError
+from processes.errors import NotFoundError, ProcessError
 from processes.registry import ScriptRegistry
 
-SHORT, LONG = 100, 10_000
+TINY, SHORT, LONG = 10, 100, 10_000
 #: Actions that one sample carries out, whatever the length of the process.
 _ACTIONS_PER_SAMPLE = 100_000
 _QUICK_ACTIONS_PER_SAMPLE = 20_000
 GOAL_RATIO = 8.0
 GOAL_FLATNESS = 1.1
+#: 20 times and 3 times as fast as the peer.
+GOAL_RATIO_SPIFF, GOAL_RATIO_TRANSITIONS = 1 / 20, 1 / 3
+#: These are slower by far, so that a sample needs fewer of their actions.
+_PEER_ACTIONS_PER_SAMPLE = 10_000
 
 
 @dataclass
@@ -59,6 +64,18 @@ class MemoryHost:
         """Know no processes."""
         raise NotFoundError(f"no process {target}")
 
+    @property
+    def outside(self) -> Outside:
+        """Reach nothing."""
+        raise ProcessError("no outside world")
+
+    def user(self, authority: object) -> None:
+        """Know nobody."""
+
+    def describe_user(self, user: object) -> dict[str, object]:
+        """Know nobody."""
+        return {}
+
 
 def noop(app: Application) -> None:
     """Do nothing."""
@@ -74,13 +91,13 @@ def build_plan(length: int, *, registry: ScriptRegistry) -> Plan:
 
 
 def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
-    """Measure processes of 100 and of 10,000 actions."""
+    """Measure processes of 10, 100 and 10,000 actions."""
     actions = _QUICK_ACTIONS_PER_SAMPLE if quick else _ACTIONS_PER_SAMPLE
     host = MemoryHost()
     host.registry.task_script("noop")(noop)
-    plans = {length: build_plan(length, registry=host.registry) for length in (SHORT, LONG)}
+    plans = {length: build_plan(length, registry=host.registry) for length in (TINY, SHORT, LONG)}
 
-    def ours(length: int) -> float:
+    def ours(length: int, actions: int = actions) -> float:
         plan = plans[length]
 
         def work() -> None:
@@ -112,6 +129,24 @@ def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
 
         return seconds_of(work) / actions * 1e6
 
+    def spiff(length: int) -> float:
+        spec = spiff_bpmn.build(length)
+
+        def work() -> None:
+            for _ in range(_PEER_ACTIONS_PER_SAMPLE // 10 // length):
+                assert spiff_bpmn.run(spec).is_completed()
+
+        return seconds_of(work) / (_PEER_ACTIONS_PER_SAMPLE // 10) * 1e6
+
+    def transitions(length: int) -> float:
+        machine = transitions_machine.build(length)
+
+        def work() -> None:
+            for _ in range(_PEER_ACTIONS_PER_SAMPLE // length):
+                transitions_machine.run(machine, length=length)
+
+        return seconds_of(work) / _PEER_ACTIONS_PER_SAMPLE * 1e6
+
     for length in (SHORT, LONG):
         yield beside_peer(
             f"interpreter: no-op action of {length:,}",
@@ -126,4 +161,18 @@ def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
         unit="µs",
         peer=f"the interpreter itself at {SHORT} actions",
         goal=GOAL_FLATNESS,
+    )
+    yield beside_peer(
+        f"interpreter: no-op action of {TINY}, beside BPMN",
+        take_turns(partial(ours, TINY, _PEER_ACTIONS_PER_SAMPLE), partial(spiff, TINY), runs=runs),
+        unit="µs",
+        peer="SpiffWorkflow, BPMN script tasks",
+        goal=GOAL_RATIO_SPIFF,
+    )
+    yield beside_peer(
+        f"interpreter: no-op action of {SHORT}, beside a state machine",
+        take_turns(partial(ours, SHORT, _PEER_ACTIONS_PER_SAMPLE), partial(transitions, SHORT), runs=runs),
+        unit="µs",
+        peer="transitions, a callback after each transition",
+        goal=GOAL_RATIO_TRANSITIONS,
     )

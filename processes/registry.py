@@ -26,6 +26,8 @@ class ScriptRegistry:
     def __init__(self) -> None:
         self._specs: dict[str, ScriptSpec] = {}
         self._by_name: dict[str, ScriptSpec] = {}
+        #: Rises whenever a script comes or goes: what was derived before may not hold any more.
+        self.revision = 0
         #: Carries out a coroutine of an `async def` script; the Django app puts asgiref's bridge here.
         self.run_async: Callable[[AsyncFunction], ScriptFunction] = _run_async
 
@@ -48,6 +50,7 @@ class ScriptRegistry:
         and `errors` (a code, and when it comes) go into the reference.
         Raises RegistrationError for a name that is taken and for anything that isn't what it should be.
         """
+        _check_arguments(name, aliases)
 
         def register(function: _Function) -> _Function:
             self.register(
@@ -72,13 +75,17 @@ class ScriptRegistry:
         """Add a script; the same function may come again (a module that is reloaded)."""
         _check(spec)
         known = self._specs.get(spec.name)
-        if known is not None and _origin(known) == _origin(spec):
-            self.unregister(spec.name)
+        again = known is not None and _origin(known) == _origin(spec)
         for name in (spec.name, *spec.aliases):
-            if (other := self._by_name.get(name)) is not None:
+            other = self._by_name.get(name)
+            if other is not None and not (again and other is known):
                 raise RegistrationError(
-                    f'The script name "{name}" is already taken by {_origin(other)}', fields={"name": name}
+                    f'{_origin(spec)} can\'t be the script "{name}": that name is already taken by {_origin(other)}',
+                    fields={"name": name},
                 )
+        if again:
+            self.unregister(spec.name)
+        self.revision += 1
         self._specs[spec.name] = spec
         for name in (spec.name, *spec.aliases):
             self._by_name[name] = spec
@@ -86,6 +93,7 @@ class ScriptRegistry:
     def unregister(self, name: str) -> ScriptSpec:
         """Remove a script with its aliases, and give it back."""
         spec = self.get(name)
+        self.revision += 1
         del self._specs[spec.name]
         for known in (spec.name, *spec.aliases):
             del self._by_name[known]
@@ -149,7 +157,7 @@ class ScriptRegistry:
         return len(self._specs)
 
     def _callable(self, function: Callable[..., object]) -> ScriptFunction:
-        if not inspect.iscoroutinefunction(function):
+        if not _is_async(function):
             return function
 
         # Looked up when called: the app chooses the bridge after scripts have been imported.
@@ -163,6 +171,21 @@ class ScriptRegistry:
 def _run_async(function: AsyncFunction) -> ScriptFunction:
     """Carry a coroutine out on an event loop of its own."""
     return lambda app: asyncio.run(function(app))
+
+
+def _is_async(function: object) -> bool:
+    """Tell whether a call gives a coroutine, also that of an object with an `async def __call__`."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+
+
+def _check_arguments(name: object, aliases: object) -> None:
+    """Refuse what would otherwise register nothing, or something odd, without a word."""
+    if not isinstance(name, str):
+        raise RegistrationError(
+            f'@task_script needs the script\'s name: write @task_script("{getattr(name, "__name__", "my_script")}")'
+        )
+    if isinstance(aliases, str):
+        raise RegistrationError(f'The aliases of the script "{name}" are a list of names: write aliases=["{aliases}"]')
 
 
 def _check(spec: ScriptSpec) -> None:
@@ -179,6 +202,24 @@ def _check(spec: ScriptSpec) -> None:
         raise RegistrationError(f'The config of the script "{spec.name}" must be a pydantic model')
     if not callable(spec.function):
         raise RegistrationError(f'The script "{spec.name}" can\'t be called')
+    _check_signature(spec)
+
+
+def _check_signature(spec: ScriptSpec) -> None:
+    if isinstance(spec.function, type):
+        raise RegistrationError(f'The script "{spec.name}" is a class: register a function, or an instance of it')
+    function = inspect.unwrap(spec.function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError(f'The script "{spec.name}" yields, so its code would never run: let it return instead')
+    try:
+        inspect.signature(spec.function).bind(None)
+    except ValueError:
+        return  # a function written in C may not tell
+    except TypeError:
+        raise RegistrationError(
+            f'The script "{spec.name}" must be callable with one argument, the application: '
+            f"{_origin(spec)}{inspect.signature(spec.function)}"
+        ) from None
 
 
 def _origin(spec: ScriptSpec) -> str:

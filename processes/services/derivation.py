@@ -1,9 +1,11 @@
 """Derive plans from templates, store them, and load them again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition import parse_definition
@@ -17,13 +19,13 @@ from processes.domain.suggestions import did_you_mean
 from processes.domain.targets import ProcessResolver, ProcessTarget
 from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.models import Plan as PlanRow
-from processes.services.catalogue import catalogue
+from processes.services.catalogue import catalogue, catalogue_revision
 from processes.services.library import Library, Source
 
-__all__ = ["Derived", "derive_source", "load_plan", "store_plans"]
+__all__ = ["Derived", "derive_source", "forget_derivations", "load_plan", "store_plans"]
 
-#: Compiled plans kept in each process's memory.
-KEPT_PLANS = 256
+#: Compiled plans, and whole derivations, kept in each process's memory.
+KEPT_PLANS, KEPT_DERIVATIONS = 256, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,29 +45,30 @@ class Derived:
 def derive_source(library: Library, source: Source, *, plan_hashes: Mapping[str, str] | None = None) -> Derived:
     """Derive `source` over what `library` has published; raises DefinitionError with all problems.
 
-    `plan_hashes` overrides the published hashes of processes that are being published together with this one.
+    `plan_hashes` overrides the published hashes of processes that are being published together with this one. What was
+    derived lately from the very same parts is known, and not derived again.
     """
-    hashes = {**library.plan_hashes, **(plan_hashes or {})}
-    layers = _layers(library, source)
-    inline: list[Plan] = []
-
-    def resolve(reference: JSON) -> ProcessTarget:
-        if not isinstance(reference, str):
-            plan = _derive_inline(reference, source.slug, resolve)
-            inline.append(plan)
-            return ProcessTarget(name=plan.name, plan_hash=plan.hash, reference=reference)
-        if reference == source.slug or source.slug in library.reachable(reference):
-            # It leads back to itself: a plan can't hold its own hash, so the call looks it up.
-            return ProcessTarget(name=reference, reference=reference)
-        if reference in hashes:
-            return ProcessTarget(name=reference, plan_hash=hashes[reference], reference=reference)
-        problem = "isn't published yet" if reference in library.drafts else "doesn't exist"
-        raise NotFoundError(
-            f'The process "{reference}" {problem}', fields={"suggestion": did_you_mean(reference, hashes)}
+    sources = _sources(library, source)
+    resolver = _Resolver(library, source, plan_hashes or {})
+    key = (
+        tuple(item.fingerprint for item in sources),
+        tuple(resolver.description(name) for item in sources for name in sorted(item.process_names)),
+        catalogue_revision(),
+    )
+    derived = _known.get(key)
+    if derived is None:
+        layers = _layers(sources, own=source.slug)
+        derivation = derive(
+            layers, name=source.slug, catalogue=catalogue(), processes=resolver.find, abstract=source.abstract
         )
+        derived = Derived(source=source, derivation=derivation, inline=tuple(resolver.inline))
+        _known.put(key, derived)
+    return derived
 
-    derivation = derive(layers, name=source.slug, catalogue=catalogue(), processes=resolve, abstract=source.abstract)
-    return Derived(source=source, derivation=derivation, inline=tuple(inline))
+
+def forget_derivations() -> None:
+    """Derive everything anew from now on."""
+    _known.clear()
 
 
 def store_plans(plans: Sequence[Plan]) -> None:
@@ -83,22 +86,97 @@ def load_plan(plan_hash: str) -> Plan:
     return Plan.from_json(json.loads(content), plan_hash=plan_hash)
 
 
-def _layers(library: Library, source: Source) -> list[Layer]:
-    graph = {slug: base.extends for slug in library.drafts if (base := library.base(slug)) is not None}
-    graph[source.slug] = source.extends
+class _Known:
+    """Keep the latest derivations by what they were made from."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = Lock()
+        self._found: OrderedDict[Hashable, Derived] = OrderedDict()
+
+    def get(self, key: Hashable) -> Derived | None:
+        """Return what was derived from these parts."""
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
+
+    def put(self, key: Hashable, derived: Derived) -> None:
+        """Keep a derivation; the one that wasn't asked for longest gives way."""
+        with self._lock:
+            self._found[key] = derived
+            if len(self._found) > self._size:
+                self._found.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._found.clear()
+
+
+_known = _Known(KEPT_DERIVATIONS)
+
+
+class _Resolver:
+    """Find the processes that one template binds."""
+
+    def __init__(self, library: Library, source: Source, plan_hashes: Mapping[str, str]) -> None:
+        self._library, self._source = library, source
+        self._overriding = plan_hashes
+        #: The plans of inline processes, as they were met.
+        self.inline: list[Plan] = []
+
+    def find(self, reference: JSON) -> ProcessTarget:
+        """Return the target of a slug or an inline process; raises NotFoundError or DefinitionError."""
+        if not isinstance(reference, str):
+            plan = _derive_inline(reference, self._source.slug, self.find)
+            self.inline.append(plan)
+            return ProcessTarget(name=plan.name, plan_hash=plan.hash, reference=reference)
+        library, slug = self._library, self._source.slug
+        if reference == slug or slug in library.reachable(reference):
+            # It leads back to itself: a plan can't hold its own hash, so the call looks it up.
+            return ProcessTarget(name=reference, reference=reference)
+        plan_hash = self._overriding.get(reference) or library.plan_hashes.get(reference)
+        if plan_hash is not None:
+            return ProcessTarget(name=reference, plan_hash=plan_hash, reference=reference)
+        problem = "isn't published yet" if reference in library.drafts else "doesn't exist"
+        suggestion = did_you_mean(reference, {**library.plan_hashes, **self._overriding})
+        raise NotFoundError(f'The process "{reference}" {problem}', fields={"suggestion": suggestion})
+
+    def description(self, reference: str) -> Hashable:
+        """Return what is equal where `find` gives the same target; a refusal is never known."""
+        try:
+            found = self.find(reference)
+        except NotFoundError:
+            return object()
+        return found.name, found.plan_hash
+
+
+def _sources(library: Library, source: Source) -> list[Source]:
+    """Return the sources of the layers in the order in which they apply; raises DefinitionError for a circle."""
+    graph: dict[str, tuple[str, ...]] = {source.slug: source.extends}
+    found = {source.slug: source}
+    todo = list(source.extends)
+    while todo:
+        slug = todo.pop()
+        if slug not in found and (base := library.base(slug)) is not None:
+            found[slug], graph[slug] = base, base.extends
+            todo.extend(base.extends)
+    return [found[slug] for slug in linearise(graph, source.slug)]
+
+
+def _layers(sources: Sequence[Source], *, own: str) -> list[Layer]:
     layers: list[Layer] = []
     problems: list[Problem] = []
     parsed: dict[str, Layer] = {}
-    for slug in linearise(graph, source.slug):
+    for source in sources:
+        slug = source.slug
         if slug not in parsed:
-            layer_source = source if slug == source.slug else library.base(slug)
-            if layer_source is None:
-                raise DefinitionError([Problem(path="/extends", message=f'There is no template "{slug}"', value=slug)])
             try:
-                parsed[slug] = _layer(layer_source)
+                parsed[slug] = _layer(source)
             except DefinitionError as error:
                 found = error.problems
-                problems.extend(found if slug == source.slug else [problem.of(slug) for problem in found])
+                problems.extend(found if slug == own else [problem.of(slug) for problem in found])
                 continue
         layers.append(parsed[slug])
     if problems:

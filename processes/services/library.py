@@ -5,16 +5,17 @@ unfinished edit reaches another template. Reading takes a constant number of que
 and levels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from processes.domain.json_values import JSON
+from processes.domain.json_values import JSON, canonical
 from processes.models import Binding, Extension, ProcessTemplate
 
 __all__ = ["Library", "Source", "read_library"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """Hold what a template is derived from: its definition's text, the slugs that it extends, its bindings."""
 
@@ -23,6 +24,16 @@ class Source:
     abstract: bool = False
     extends: tuple[str, ...] = ()
     bindings: Mapping[str, JSON] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> Hashable:
+        """Return what is equal for equal sources; it is computed once, since definitions are long."""
+        return (self.slug, self.definition, self.abstract, self.extends, canonical(dict(self.bindings)))
+
+    @cached_property
+    def process_names(self) -> frozenset[str]:
+        """Return the slugs of the processes that the bindings name, those inside inline processes too."""
+        return frozenset(name for target in self.bindings.values() for name in _processes_in(target))
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON form, without the slug."""
@@ -64,14 +75,14 @@ class Library:
         while todo:
             source = self.base(todo.pop())
             if source is not None:
-                new = {*_called(source), *source.extends} - found
+                new = {*source.process_names, *source.extends} - found
                 found |= new
                 todo.extend(new)
         return found
 
     def dependents(self, slug: str) -> list[str]:
         """Return the published templates that extend or call `slug`, directly or not, each after what it needs."""
-        needs = {name: {*source.extends, *_called(source)} for name, source in self.published.items()}
+        needs = {name: {*source.extends, *source.process_names} for name, source in self.published.items()}
         found: dict[str, None] = {}
         todo = [slug]
         while todo:
@@ -111,10 +122,14 @@ def read_library() -> Library:
     return Library(drafts=drafts, published=published, plan_hashes={row[1]: row[5] for row in rows if row[5]})
 
 
-def _called(source: Source) -> set[str]:
-    """Return the slugs of the processes that a source binds."""
-    targets = source.bindings.values()
-    return {name for target in targets if isinstance(target, dict) and isinstance(name := target.get("process"), str)}
+def _processes_in(target: JSON) -> Iterator[str]:
+    """Give the slugs that a binding's target leads to; an inline process has bindings of its own."""
+    process = target.get("process") if isinstance(target, dict) else None
+    if isinstance(process, str):
+        yield process
+    elif isinstance(process, dict) and isinstance(bindings := process.get("bindings"), dict):
+        for inner in bindings.values():
+            yield from _processes_in(inner)
 
 
 def _in_order(names: Mapping[str, None], needs: Mapping[str, set[str]]) -> list[str]:

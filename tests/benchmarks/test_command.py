@@ -48,7 +48,7 @@ def test_the_command_prints_json_lines_and_ends_its_other_output_with_a_summary(
     )
     assert completed.returncode == 0, completed.stderr
     figures = [json.loads(line) for line in completed.stdout.splitlines()]
-    assert len(figures) == 3
+    assert len(figures) == 5
     assert all(figure["runs"] == 1 and figure["value"] > 0 for figure in figures)
-    assert "of 3 goals reached" in completed.stderr.splitlines()[-2]
+    assert "of 5 goals reached" in completed.stderr.splitlines()[-2]
     assert list(tmp_path.iterdir()) == []
