@@ -2,7 +2,9 @@
 
 from django.apps import AppConfig
 
-# Imported for its effect: every process that runs Django must publish through our Celery app, not Celery's default.
+# Imported for their effect: the checks register themselves, and every process that runs Django must publish through our
+# Celery app, not Celery's default.
+from config import checks
 from config.celery import app as celery_app
 
 
@@ -12,3 +14,4 @@ class SteplineConfig(AppConfig):
     name = "config"
     verbose_name = "Stepline"
     celery_app = celery_app
+    checks = checks

@@ -1,6 +1,8 @@
 """The data folder: what lies where, private files, and a socket path that is short enough.
 
 secret-key            the generated SECRET_KEY, mode 0600
+encryption-key        the generated STEPLINE_ENCRYPTION_KEYS, mode 0600
+mail/                 mail that was sent without a mail server, under DEBUG
 db.sqlite3            the embedded database
 media/ static/        uploads; collected static files
 broker/               the embedded Valkey's append-only files
@@ -15,6 +17,7 @@ import os
 import secrets
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from config.problems import EnvironmentProblem
@@ -57,14 +60,19 @@ def write_private_file(path: Path, text: str) -> None:
         ) from error
 
 
-def read_or_create_secret(path: Path) -> str:
+def new_secret() -> str:
+    """Return 512 random bits as text."""
+    return secrets.token_urlsafe(64)
+
+
+def read_or_create_secret(path: Path, *, make: Callable[[], str] = new_secret) -> str:
     """Return the secret kept in a file, creating it once; two processes that come first together agree on one."""
     kept = _read_text(path)
     if kept:
         return kept
     ensure_private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    write_private_file(temporary, secrets.token_urlsafe(64) + "\n")
+    write_private_file(temporary, make() + "\n")
     try:
         # A link never replaces: whoever comes second reads the first one's secret.
         os.link(temporary, path)

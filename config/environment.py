@@ -11,6 +11,9 @@ from pathlib import Path
 
 from config.broker_urls import read_broker
 from config.data_folder import read_or_create_secret
+from config.encryption import VARIABLE as ENCRYPTION_KEYS
+from config.encryption import read_encryption_keys
+from config.outbound import read_hosts, read_mail, read_private, read_sender
 from config.problems import EnvironmentProblem
 from config.variables import Variables
 
@@ -28,6 +31,10 @@ class Environment:
     data_dir: Path
     debug: bool
     secret_key: str = field(repr=False)
+    #: What secrets in the database are encrypted with: the first encrypts, all decrypt.
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    #: Whether the keys were given, rather than generated in this host's data folder.
+    encryption_keys_given: bool
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
     https: bool
@@ -51,6 +58,14 @@ class Environment:
     log_level: str
     static_root: Path
     media_root: Path
+    #: Where processes may send requests, and which addresses of private networks they may reach.
+    outbound_hosts: tuple[str, ...]
+    outbound_private: tuple[str, ...]
+    #: Where requests may bear the caller's own credentials.
+    caller_hosts: tuple[str, ...]
+    #: Django's own form of the mail settings; empty without a mail server.
+    mail: Mapping[str, object] = field(repr=False)
+    mail_sender: str
 
     @property
     def uses_sqlite(self) -> bool:
@@ -78,6 +93,8 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         data_dir=data_dir,
         debug=debug,
         secret_key=_read_secret_key(read, data_dir),
+        encryption_keys=read_encryption_keys(read, data_dir),
+        encryption_keys_given=bool(read.text(ENCRYPTION_KEYS, "")),
         allowed_hosts=read.words("ALLOWED_HOSTS", LOCAL_HOSTS),
         csrf_trusted_origins=_read_origins(read),
         https=read.flag("STEPLINE_HTTPS", not debug),
@@ -96,6 +113,11 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         log_level=read.choice("LOG_LEVEL", "INFO", _LOG_LEVELS),
         static_root=read.path("STATIC_ROOT", data_dir / "static"),
         media_root=read.path("MEDIA_ROOT", data_dir / "media"),
+        outbound_hosts=read_hosts(read, "STEPLINE_OUTBOUND_HOSTS"),
+        outbound_private=read_private(read, "STEPLINE_OUTBOUND_PRIVATE"),
+        caller_hosts=read_hosts(read, "STEPLINE_CALLER_HOSTS"),
+        mail=read_mail(read, "EMAIL_URL"),
+        mail_sender=read_sender(read, "DEFAULT_FROM_EMAIL"),
     )
 
 

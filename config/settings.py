@@ -143,6 +143,25 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 20
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 
+# --- other systems ---------------------------------------------------------------------------------------------------
+
+STEPLINE_ENCRYPTION_KEYS = ENVIRONMENT.encryption_keys
+STEPLINE_OUTBOUND_HOSTS = ENVIRONMENT.outbound_hosts
+STEPLINE_OUTBOUND_PRIVATE = ENVIRONMENT.outbound_private
+STEPLINE_CALLER_HOSTS = ENVIRONMENT.caller_hosts
+
+# The name of this host's own mail server would be a guess: without EMAIL_URL no mail leaves. Under DEBUG it can be read
+# in the data folder.
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = ""
+EMAIL_TIMEOUT = 30
+DEFAULT_FROM_EMAIL = ENVIRONMENT.mail_sender
+if ENVIRONMENT.mail:
+    globals().update(ENVIRONMENT.mail)
+elif DEBUG:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = ENVIRONMENT.data_dir / "mail"
+
 # --- live updates ----------------------------------------------------------------------------------------------------
 
 CHANNEL_LAYERS = {
@@ -222,5 +241,8 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
+        # What they tell of each request are its URL and the headers of its answer, which are nobody's business here.
+        "httpcore": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
     },
 }

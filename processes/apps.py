@@ -2,9 +2,9 @@
 
 from asgiref.sync import async_to_sync
 from django.apps import AppConfig
-from django.utils.module_loading import autodiscover_modules
 
 from processes.registry import scripts
+from processes.services.discovery import import_modules
 
 
 class ProcessesConfig(AppConfig):
@@ -18,4 +18,4 @@ class ProcessesConfig(AppConfig):
         """Import the `scripts` and `jobs` modules of each installed app, so that what they declare is registered."""
         # Scripts that are coroutines run on the loop of the thread that calls them, where there is one.
         scripts.run_async = async_to_sync
-        autodiscover_modules("scripts", "jobs")
+        import_modules("scripts", "jobs")

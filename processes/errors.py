@@ -4,6 +4,7 @@ The JSON form of an error is `{"code", "message"}` plus, where they are known, `
 `"action"`, `"process"`, `"path"` (a JSON Pointer), `"fields"` (any JSON) and `"cause"` (an error again).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -12,6 +13,7 @@ from tasks.errors import TaskCancelled
 
 __all__ = [
     "ActionLimitError",
+    "ConditionError",
     "ConfigError",
     "CursorError",
     "DefinitionError",
@@ -30,23 +32,36 @@ __all__ = [
     "UnknownScriptError",
 ]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+
 _MAX_CAUSES = 20
 _MAX_MESSAGE = 4_000
 
 
 def _json_safe(value: object, depth: int = 0) -> Any:
     """Turn anything into JSON, describing by its repr what isn't: an error must always be storable."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return _storable_text(value)
+    if isinstance(value, int):
+        return value if value.bit_length() <= 4096 else "a very large number"
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else repr(value)
     if depth >= 20:
         return "…"
     if isinstance(value, Mapping):
-        return {str(key): _json_safe(item, depth + 1) for key, item in value.items()}
+        return {_storable_text(str(key)): _json_safe(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_json_safe(item, depth + 1) for item in value]
-    return repr(value)[:200]
+    return _storable_text(repr(value)[:200])
+
+
+def _storable_text(text: str) -> str:
+    """Replace what neither UTF-8 nor PostgreSQL's jsonb can hold: halves of surrogate pairs, and NUL."""
+    text = text.replace("\0", _UNREADABLE)
+    return text if text.isascii() else _SURROGATE.sub(_UNREADABLE, text)
 
 
 class ProcessError(Exception):
@@ -121,12 +136,12 @@ class ProcessError(Exception):
         return self._to_json(_MAX_CAUSES)
 
     def _to_json(self, causes_left: int) -> dict[str, Any]:
-        result: dict[str, Any] = {"code": self.code, "message": self.message}
+        result: dict[str, Any] = {"code": _storable_text(str(self.code)), "message": _storable_text(str(self.message))}
         if self.kind != ProcessError.kind:
             result["kind"] = self.kind
         for name in ("action", "process", "path"):
             if (value := getattr(self, name)) is not None:
-                result[name] = value
+                result[name] = _storable_text(str(value))
         if self.fields:
             result["fields"] = _json_safe(self.fields)
         if self.cause is not None and causes_left:
@@ -202,6 +217,15 @@ class ConfigError(PermanentError):
     """Report a config that the script's model refuses once its placeholders are filled."""
 
     code = "config"
+
+
+class ConditionError(PermanentError, ValueError):
+    """Report a condition that can't be read, or that came to no answer; a ValueError, for config models.
+
+    `fields` hold the `condition` and, where they are known, `line`, `column` and `suggestion`.
+    """
+
+    code = "condition"
 
 
 class PlaceholderError(PermanentError):

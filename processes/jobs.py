@@ -1,7 +1,7 @@
 """The jobs of the `processes` app."""
 
 from processes.services.advance import advance_run
-from processes.services.background import RUN_JOB, settle_idle_run
+from processes.services.background import RUN_JOB, note_cancelled, settle_idle_run
 from processes.services.purging import purge_expired
 from tasks import job
 from tasks.domain.jsonvalue import JSON
@@ -15,7 +15,7 @@ from tasks.services.work import Context
 RETRY = RetryPolicy(attempts=6, backoff="exponential", delay_seconds=1, cap_seconds=60)
 
 
-@job(RUN_JOB, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run)
+@job(RUN_JOB, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run, note_cancel=note_cancelled)
 def run_process(context: JobContext) -> Outcome:
     """Carry a background run on."""
     if not isinstance(context, Context):
@@ -25,6 +25,6 @@ def run_process(context: JobContext) -> Outcome:
 
 @job("processes.purge")
 def purge(context: JobContext) -> JSON:
-    """Delete expired data nodes and files; Celery beat enqueues it (config.settings)."""
+    """Delete expired data nodes, files and grants; Celery beat enqueues it (config.settings)."""
     purged = purge_expired()
-    return {"data_nodes": purged.data_nodes, "files": purged.files}
+    return {"data_nodes": purged.data_nodes, "files": purged.files, "grants": purged.grants}

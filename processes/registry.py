@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
@@ -142,6 +142,13 @@ class ScriptRegistry:
             )
         return spec
 
+    def name_of(self, function: Callable[..., object]) -> str | None:
+        """Give the name under which a function is registered, None where it isn't."""
+        for spec in self._specs.values():
+            if function is spec.function or function is inspect.unwrap(spec.function):
+                return spec.name
+        return None
+
     def names(self) -> list[str]:
         """Give all names and aliases, sorted."""
         return sorted(self._by_name)
@@ -173,9 +180,11 @@ def _run_async(function: AsyncFunction) -> ScriptFunction:
     return lambda app: asyncio.run(function(app))
 
 
-def _is_async(function: object) -> bool:
+def _is_async(function: Callable[..., object]) -> TypeGuard[AsyncFunction]:
     """Tell whether a call gives a coroutine, also that of an object with an `async def __call__`."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or (
+        callable(function) and inspect.iscoroutinefunction(type(function).__call__)
+    )
 
 
 def _check_arguments(name: object, aliases: object) -> None:

@@ -46,6 +46,18 @@ JobFunction = Callable[[JobContext], Outcome | JSON]
 SettleIdle = Callable[[uuid.UUID, NodeStatus, str], None]
 
 
+class Canceller(Protocol):
+    """Say who cancels a job: a user, or the session of somebody not signed in."""
+
+    @property
+    def user_id(self) -> int | str | None:
+        """The user, None for somebody not signed in."""
+
+
+#: Take note of who asks for a job's end: its id, and who. It runs inside the transaction that cancels the job.
+NoteCancel = Callable[[uuid.UUID, Canceller], None]
+
+
 class DuplicateJob(TasksError):
     """Two functions are registered as the same job."""
 
@@ -64,6 +76,7 @@ class JobSpec:
     #: The function moves its own checkpoint; flushes in between show progress only.
     checkpointed: bool = False
     settle_idle: SettleIdle | None = None
+    note_cancel: NoteCancel | None = None
 
 
 class JobRegistry:
@@ -112,6 +125,7 @@ def job(
     retry: RetryPolicy | None = None,
     checkpointed: bool = False,
     settle_idle: SettleIdle | None = None,
+    note_cancel: NoteCancel | None = None,
 ) -> Callable[[JobFunction], JobFunction]:
     """Register the decorated function as the job `name`."""
 
@@ -125,6 +139,7 @@ def job(
                 retry=retry or RetryPolicy(),
                 checkpointed=checkpointed,
                 settle_idle=settle_idle,
+                note_cancel=note_cancel,
             )
         )
         return function

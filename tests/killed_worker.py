@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-NOTE, BOOK = "test_killed_note", "test_killed_book"
+NOTE, BOOK, RIGHTS = "test_killed_note", "test_killed_book", "test_killed_rights"
 
 
 def register_scripts() -> None:
@@ -20,6 +20,7 @@ def register_scripts() -> None:
     from processes.domain.application import Application
     from processes.models import StoredFile
     from processes.registry import scripts
+    from processes.services.host import acting_user
     from tasks import step, subtask
 
     def note(app: Application) -> None:
@@ -34,7 +35,15 @@ def register_scripts() -> None:
         """Insert a row, which commits with the checkpoint."""
         StoredFile.objects.create(name="booked", size=1, content_type="text/plain")
 
-    for name, function, effect in ((NOTE, note, "idempotent"), (BOOK, book, "transactional")):
+    def rights(app: Application) -> None:
+        """Append the action's name, whose rights are in force, and who `app.user` is."""
+        assert app.action is not None
+        names = ["-" if user is None else user.get_username() for user in (acting_user(app), app.user)]
+        with Path(str(app.data["file"])).open("a") as file:
+            file.write(f"{app.action.name}:{names[0]}:{names[1]}\n")
+
+    effects = ((NOTE, note, "idempotent"), (BOOK, book, "transactional"), (RIGHTS, rights, "idempotent"))
+    for name, function, effect in effects:
         if name not in scripts:
             scripts.task_script(name, effect=effect)(function)  # type: ignore[arg-type]
 

@@ -1,4 +1,7 @@
-"""The form in which a template is edited: JSON as text, checked as a whole with bindings and extensions."""
+"""The form in which a template is edited: JSON as text, checked as a whole with bindings and extensions.
+
+Each problem is shown where it is: beside the definition, or in the row of the binding or extended template.
+"""
 
 import json
 from typing import Any
@@ -6,29 +9,30 @@ from typing import Any
 from django import forms
 from django.forms.fields import InvalidJSONInput
 
+from processes.admin.editor import BINDINGS, EXTENSIONS, JsonText, read_draft
 from processes.domain.definition_text import parse_json_text
 from processes.domain.json_values import JSON
 from processes.errors import DefinitionError, Problem
 from processes.models import Binding, Extension, ProcessTemplate
-from processes.services.templates import check_draft
+from processes.services.checking import DraftProblem, find_problems
 
-__all__ = ["BINDINGS", "EXTENSIONS", "BindingForm", "ProcessTemplateForm", "describe"]
+__all__ = ["BINDINGS", "EXTENSIONS", "BindingForm", "BindingRows", "ExtensionRows", "ProcessTemplateForm", "describe"]
 
-#: The prefixes of the inline forms on the page.
-BINDINGS, EXTENSIONS = "bindings", "extensions"
+_HELP = (
+    "A JSON array of actions, run in their order. An action has a name and a script, and may have a config, a comment "
+    "and a next. Ctrl-Space shows what may be written at the cursor, with its documentation."
+)
 
+_LINE_CHARACTERS = 80
 
-class JsonText(forms.Textarea):
-    """Edit JSON in a monospaced field."""
-
-    def __init__(self, rows: int = 30) -> None:
-        super().__init__(attrs={"rows": rows, "cols": 100, "class": "json-text", "spellcheck": "false", "wrap": "off"})
+#: Where a template's form leaves its messages for rows; both are about the same instance.
+ROW_MESSAGES = "_row_messages"
 
 
 class JsonField(forms.JSONField):
     """Take any JSON text, however absurd, and say where it is wrong."""
 
-    widget = JsonText
+    widget = forms.Textarea
 
     def to_python(self, value: Any) -> JSON:
         """Read the text; raises ValidationError with line and column."""
@@ -40,10 +44,11 @@ class JsonField(forms.JSONField):
             raise forms.ValidationError([describe(problem) for problem in error.problems]) from error
 
     def prepare_value(self, value: Any) -> Any:
-        """Write the value over several lines; nothing is an empty text."""
+        """Write the value in one line, or over several where it is long; nothing is an empty text."""
         if value is None or isinstance(value, InvalidJSONInput):
             return value or ""
-        return json.dumps(value, ensure_ascii=False, indent=2)
+        line = json.dumps(value, ensure_ascii=False)
+        return line if len(line) <= _LINE_CHARACTERS else json.dumps(value, ensure_ascii=False, indent=2)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return what is shown again: text that isn't JSON as it was entered."""
@@ -62,7 +67,34 @@ class BindingForm(forms.ModelForm):
         model = Binding
         fields = ("reference", "target")
         field_classes = {"target": JsonField}
-        widgets = {"target": JsonText(rows=2)}
+        widgets = {"target": JsonText("target", rows=2)}
+
+
+class _Rows(forms.BaseInlineFormSet):
+    """Show, in each row, what the template's form found wrong with it."""
+
+    #: The field of a row that bears the message.
+    shown_at = ""
+
+    def clean(self) -> None:
+        """Add the messages; fields that have one of their own already keep just that."""
+        super().clean()
+        messages = getattr(self.instance, ROW_MESSAGES, {})
+        for form in self.forms:
+            for message in () if self.shown_at in form.errors else messages.get(form.prefix, ()):
+                form.add_error(self.shown_at, message)
+
+
+class BindingRows(_Rows):
+    """Show what is wrong with a binding beside its target."""
+
+    shown_at = "target"
+
+
+class ExtensionRows(_Rows):
+    """Show what is wrong with an extended template beside its name."""
+
+    shown_at = "base"
 
 
 class ProcessTemplateForm(forms.ModelForm):
@@ -73,7 +105,8 @@ class ProcessTemplateForm(forms.ModelForm):
     class Meta:
         model = ProcessTemplate
         fields = ("title", "slug", "description", "access", "groups", "abstract", "owner", "definition")
-        widgets = {"definition": JsonText(), "description": forms.Textarea(attrs={"rows": 2})}
+        widgets = {"definition": JsonText("definition"), "description": forms.Textarea(attrs={"rows": 2})}
+        help_texts = {"definition": _HELP}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,28 +114,32 @@ class ProcessTemplateForm(forms.ModelForm):
         #: Known once the form is valid: what save_draft() takes besides the definition.
         self.bindings: dict[str, JSON] = {}
         self.bases: list[ProcessTemplate] = []
+        self._problems: list[DraftProblem] = []
+
+    def shown_problems(self) -> list[dict[str, JSON]]:
+        """Return what the check found, for the editor to mark before it has asked by itself."""
+        return [found.to_json() for found in self._problems]
 
     def clean(self) -> dict[str, Any]:
         """Check revision, definition, bindings and extensions together, since each may break another."""
         cleaned = super().clean() or self.cleaned_data
         self._check_revision(cleaned)
-        definition = cleaned.get("definition")
-        if definition is None or not self._read_inlines():
-            return cleaned
-        try:
-            check_draft(
-                slug=cleaned.get("slug") or self.instance.slug,
-                definition=definition,
-                bindings=self.bindings,
-                extends=[base.slug for base in self.bases],
-                abstract=bool(cleaned.get("abstract")),
-            )
-        except DefinitionError as error:
-            for problem in error.problems:
-                # Those of bindings and extensions have no field of their own on the page.
-                own = not problem.source and not problem.path.startswith(("/bindings", "/extends"))
-                self.add_error("definition" if own else None, describe(problem))
+        self._read_inlines()
+        if cleaned.get("definition") is not None:
+            # The text as it was sent: places are counted in what is shown again.
+            self._problems = find_problems(read_draft(self.data, self.instance))
+            self._show(self._problems)
         return cleaned
+
+    def _show(self, problems: list[DraftProblem]) -> None:
+        """Put each problem where it belongs; rows are checked after this form, and take theirs from the template."""
+        rows: dict[str, list[str]] = {}
+        for found in problems:
+            if found.row is not None:
+                rows.setdefault(found.row, []).append(_describe_placed(found))
+            else:
+                self.add_error("definition" if found.part == "definition" else None, _describe_placed(found))
+        setattr(self.instance, ROW_MESSAGES, rows)
 
     def _check_revision(self, cleaned: dict[str, Any]) -> None:
         if self.instance._state.adding:
@@ -115,17 +152,16 @@ class ProcessTemplateForm(forms.ModelForm):
             )
             self.add_error(None, forms.ValidationError(message, code="stale"))
 
-    def _read_inlines(self) -> bool:
-        """Read bindings and extensions from the same request; tell whether they make sense by themselves."""
+    def _read_inlines(self) -> None:
+        """Read bindings and extensions from the same request; rows that make no sense tell so themselves."""
         bindings = _BindingFormSet(self.data, instance=self.instance, prefix=BINDINGS)
         extensions = _ExtensionFormSet(self.data, instance=self.instance, prefix=EXTENSIONS)
         if not (bindings.is_valid() and extensions.is_valid()):
-            return False
+            return
         kept = [form.cleaned_data for form in bindings.forms if _is_kept(form)]
         self.bindings = {row["reference"]: row["target"] for row in kept}
         listed = [form.cleaned_data for form in extensions.forms if _is_kept(form)]
         self.bases = [row["base"] for row in sorted(listed, key=lambda row: row.get("position") or 0)]
-        return True
 
 
 def describe(problem: Problem) -> str:
@@ -139,6 +175,12 @@ def describe(problem: Problem) -> str:
     text = f"{where}: {problem.message}{value}.{suggestion}"
     # Half a surrogate pair, which may be just what is wrong, can't be sent to a browser.
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _describe_placed(found: DraftProblem) -> str:
+    """Return a problem in a line that begins with its place in the text."""
+    text = describe(found.problem)
+    return text if found.start is None else f"Line {found.start.line}, column {found.start.column}: {text}"
 
 
 def _is_kept(form: forms.BaseForm) -> bool:

@@ -4,19 +4,31 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
 
-from processes.admin.forms import BindingForm, ProcessTemplateForm, describe
+from processes.admin.editor import editor_urls
+from processes.admin.forms import BindingForm, BindingRows, ExtensionRows, ProcessTemplateForm
+from processes.admin.impact import impact_message, refusal_message
+from processes.admin.rights import RightsForm, may_edit_stored
 from processes.admin.tabs import TABS, Tab
 from processes.admin.tabs.page import serve_tab
-from processes.errors import DefinitionError, Problem
+from processes.errors import DefinitionError, ProcessError
 from processes.models import Binding, Extension, ProcessTemplate
-from processes.services.errors import PublishRefusedError, StaleDraftError
-from processes.services.templates import differs_from_published, publish, save_draft
+from processes.services.errors import (
+    BindingRefusedError,
+    PublishRefusedError,
+    StaleDraftError,
+    TemplateInUseError,
+    TemplateNotFoundError,
+)
+from processes.services.impact import impact_of_draft
+from processes.services.library import read_library
+from processes.services.publishing import publish
+from processes.services.templates import delete_template, differs_from_published, save_draft
 
 #: The name of the button that also publishes.
 PUBLISH = "_publish"
@@ -25,7 +37,9 @@ PUBLISH = "_publish"
 class _PartOfTemplate:
     """Follow the permissions of the template: its parts are saved with it, or not at all."""
 
-    def _may_change(self, request: HttpRequest) -> bool:
+    def _may_change(self, request: HttpRequest, template: object) -> bool:
+        if isinstance(template, ProcessTemplate) and template.pk is not None:
+            return may_edit_stored(request, template)
         return request.user.has_perm("processes.change_processtemplate") or request.user.has_perm(
             "processes.add_processtemplate"
         )
@@ -40,19 +54,19 @@ class _PartOfTemplate:
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Show the part to whoever sees the template."""
-        return self._may_change(request) or request.user.has_perm("processes.view_processtemplate")
+        return self._may_change(request, obj) or request.user.has_perm("processes.view_processtemplate")
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Let whoever may change the template add to it."""
-        return self._may_change(request)
+        return self._may_change(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Let whoever may change the template change its parts."""
-        return self._may_change(request)
+        return self._may_change(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Let whoever may change the template delete its parts."""
-        return self._may_change(request)
+        return self._may_change(request, obj)
 
 
 class BindingInline(_PartOfTemplate, admin.TabularInline):
@@ -60,6 +74,7 @@ class BindingInline(_PartOfTemplate, admin.TabularInline):
 
     model = Binding
     form = BindingForm
+    formset = BindingRows
     extra = 1
 
 
@@ -68,6 +83,7 @@ class ExtensionInline(_PartOfTemplate, admin.TabularInline):
 
     model = Extension
     fk_name = "template"
+    formset = ExtensionRows
     fields = ("base", "position")
     extra = 1
     verbose_name = "extended template"
@@ -78,7 +94,7 @@ class ExtensionInline(_PartOfTemplate, admin.TabularInline):
 class ProcessTemplateAdmin(admin.ModelAdmin):
     """Edit templates. “Save” keeps a draft; “Save and publish” puts it into force."""
 
-    form = ProcessTemplateForm
+    form = RightsForm
     inlines = (ExtensionInline, BindingInline)
     change_form_template = "processes/admin/template_form.html"
     list_display = ("title", "slug", "access", "abstract", "published_at", "state")
@@ -87,8 +103,9 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
     readonly_fields = ("published", "state")
     fieldsets = (
         (None, {"fields": ("title", "slug", "description", "expected_revision")}),
-        ("Who may execute it", {"fields": ("access", "groups", "owner")}),
         ("Definition", {"fields": ("definition", "abstract", "published", "state")}),
+        ("Who may execute it", {"fields": ("access", "groups", "owner"), "classes": ("collapse",)}),
+        ("Who may edit it", {"fields": ("edit_access", "edit_groups"), "classes": ("collapse",)}),
     )
 
     class Media:
@@ -130,16 +147,65 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
             )
             for tab in TABS
         ]
-        return [*pages, *super().get_urls()]
+        return [*editor_urls(self), *pages, *super().get_urls()]
 
     def _serve_tab(self, tab: Tab, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return serve_tab(tab, request, object_id, self)
 
+    def has_change_permission(self, request: HttpRequest, obj: ProcessTemplate | None = None) -> bool:
+        """Let an editor change what is kept for groups only if they belong to it."""
+        return super().has_change_permission(request, obj) and (obj is None or may_edit_stored(request, obj))
+
     def has_delete_permission(self, request: HttpRequest, obj: ProcessTemplate | None = None) -> bool:
-        """Keep templates that others build on; deleting one would break them."""
-        if obj is not None and obj.extension_uses.exists():
-            return False
-        return super().has_delete_permission(request, obj)
+        """Let nobody delete what they may not edit."""
+        return super().has_delete_permission(request, obj) and (obj is None or may_edit_stored(request, obj))
+
+    def get_form(
+        self, request: HttpRequest, obj: ProcessTemplate | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form for whoever edits."""
+        return type("TemplateForm", (super().get_form(request, obj, change, **kwargs),), {"user": request.user})
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """List, besides what Django knows, who calls the templates; what belongs to one is deleted with it."""
+        to_delete, counts, needed, protected = super().get_deleted_objects(objs, request)
+        library = read_library()
+        listed = [
+            f"“{template}”: {use.slug} {use.how} it"
+            for template in objs
+            for use in library.uses(template.slug)
+            if use.how == "calls"
+        ]
+        # Nobody deletes those by hand: they go with their template, or keep it from going.
+        parts = {str(model._meta.verbose_name) for model in self.opts.app_config.get_models()}
+        parts.discard(str(self.opts.verbose_name))
+        return to_delete, counts, set(needed) - parts, [*protected, *listed]
+
+    def delete_model(self, request: HttpRequest, obj: ProcessTemplate) -> None:
+        """Delete a template; the audit log tells who did."""
+        delete_template(template=obj, user=request.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ProcessTemplate]) -> None:
+        """Delete the chosen templates, all or none."""
+        with transaction.atomic():
+            for template in queryset:
+                self.delete_model(request, template)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Delete a template; what began to build on it in the very same moment is told."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except (TemplateInUseError, TemplateNotFoundError) as error:
+            return self._refuse(request, error)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """List the templates, and carry out what was chosen for some of them."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except (TemplateInUseError, TemplateNotFoundError) as error:
+            return self._refuse(request, error)
 
     def changeform_view(
         self,
@@ -151,9 +217,8 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         """Edit a template; what another editor did in the very same moment is told instead of overwritten."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except (StaleDraftError, DefinitionError) as error:
-            self.message_user(request, f"Nothing was saved. {error.message}", messages.ERROR)
-            return HttpResponseRedirect(request.path)
+        except (BindingRefusedError, DefinitionError, StaleDraftError, TemplateNotFoundError) as error:
+            return self._refuse(request, error, "Nothing was saved. ")
 
     def save_model(self, request: HttpRequest, obj: ProcessTemplate, form: ProcessTemplateForm, change: bool) -> None:
         """Save the draft, with the bindings and extensions that the form has read."""
@@ -163,11 +228,13 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
             bindings=form.bindings,
             extends=form.bases,
             expected_revision=form.cleaned_data["expected_revision"] if change else None,
+            groups=form.cleaned_data.get("groups"),
+            edit_groups=form.cleaned_data.get("edit_groups"),
+            user=request.user,
         )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the groups; bindings and extensions are saved already."""
-        form.save_m2m()
+        """Save nothing: groups, bindings and extensions are saved with the template."""
         for formset in formsets:
             # For the history, which tells what was added and changed.
             formset.save(commit=False)
@@ -179,31 +246,46 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         if PUBLISH in request.POST:
             self._publish(request, obj)
             return HttpResponseRedirect(self._address(obj))
-        return super().response_add(request, obj, post_url_continue)
+        response = super().response_add(request, obj, post_url_continue)
+        self._tell_impact(request, obj)
+        return response
 
     def response_change(self, request: HttpRequest, obj: ProcessTemplate) -> HttpResponse:
         """Publish, if that was asked for; then stay on the template's page."""
         if PUBLISH in request.POST:
             self._publish(request, obj)
             return HttpResponseRedirect(self._address(obj))
-        return super().response_change(request, obj)
+        response = super().response_change(request, obj)
+        self._tell_impact(request, obj)
+        return response
+
+    def _tell_impact(self, request: HttpRequest, template: ProcessTemplate) -> None:
+        """Say who builds on the draft that was just saved, and what publishing it would break."""
+        impact = impact_of_draft(template)
+        if (text := impact_message(impact)) is not None:
+            self.message_user(request, text, messages.WARNING if impact.broken else messages.INFO)
 
     def _publish(self, request: HttpRequest, template: ProcessTemplate) -> None:
         try:
-            result = publish(template=template)
+            result = publish(template=template, user=request.user, expected_revision=template.revision)
         except PublishRefusedError as error:
-            listed = format_html_join("", "<li>{}</li>", ((_line_of(item),) for item in error.fields["broken"]))
-            text = format_html("The draft is saved, but not published. {}<ul>{}</ul>", error.message, listed)
+            text = refusal_message(f"The draft is saved, but not published. {error.message}", error.fields["broken"])
             self.message_user(request, text, messages.ERROR)
+            return
+        except ProcessError as error:
+            self.message_user(request, f"The draft is saved, but not published. {error.message}", messages.ERROR)
+            return
+        if result.version is None:
+            self.message_user(request, f"“{template}” is saved; exactly this is in force already.", messages.SUCCESS)
             return
         others = [slug for slug in result.changed if slug != template.slug]
         followed = f" These follow it: {', '.join(others)}." if others else ""
-        self.message_user(request, f"“{template}” is saved and published.{followed}", messages.SUCCESS)
+        told = f"“{template}” is saved and published as version {result.version}.{followed}"
+        self.message_user(request, told, messages.SUCCESS)
+
+    def _refuse(self, request: HttpRequest, error: ProcessError, what: str = "") -> HttpResponse:
+        self.message_user(request, f"{what}{error.message}", messages.ERROR)
+        return HttpResponseRedirect(request.path)
 
     def _address(self, template: ProcessTemplate) -> str:
         return reverse("admin:processes_processtemplate_change", args=[template.pk], current_app=self.admin_site.name)
-
-
-def _line_of(broken: dict[str, Any]) -> str:
-    problem = Problem(path=broken["path"], message=broken["message"], suggestion=broken["suggestion"])
-    return f"{broken['template']} {describe(problem)}"

@@ -216,6 +216,23 @@ class Application:
             raise KeyError(name)
         return value
 
+    def describe(self, name: str) -> object:
+        """Give an attribute as conditions and placeholders see it; raises KeyError where it isn't set.
+
+        That is JSON wherever the attribute is: of `user` what the host tells, of `error` code, message and action, of
+        `action` and `process` the name, of `request` and `response` what is set in them.
+        """
+        if name == "user":
+            host, _ = self._running()
+            return host.describe_user(self.user)
+        value = self.lookup(name)
+        if name == "error":
+            error = ProcessError.wrap(value) if isinstance(value, BaseException) else ProcessError(str(value))
+            return {"code": error.code, "message": error.message, "action": error.action}
+        if name in ("action", "process"):
+            return {"name": value.name}
+        return value.to_json() if name in ("request", "response") else value
+
     def set(self, name: str, value: Any) -> None:
         """Set an attribute."""
         if name == "config":
@@ -257,6 +274,10 @@ class Application:
     def idempotency_key(self) -> str:
         """Give a key for this step that is the same in every attempt, for outside systems that accept one."""
         return f"{self.execution}:{self.ordinal}"
+
+    def now(self) -> datetime:
+        """Give the present time, aware of its zone; in a test, what its clock shows."""
+        return self._running()[0].now()
 
     def check_cancelled(self) -> None:
         """Leave the run here if it has been cancelled (raises RunCancelled); call it in long loops."""

@@ -5,7 +5,7 @@ A target is `{"script": NAME}`, `{"process": SLUG, FILE or inline object}`, `{"v
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -13,7 +13,7 @@ from processes.domain.json_values import JSON, Path, copy_json, json_problems, p
 from processes.domain.suggestions import did_you_mean
 from processes.errors import DefinitionError, Problem
 
-__all__ = ["KINDS", "Binding", "Kind", "parse_bindings", "reference_of", "replace_references"]
+__all__ = ["KINDS", "Binding", "Kind", "parse_bindings", "reference_of", "replace_references", "restore_references"]
 
 Kind: TypeAlias = Literal["script", "process", "value", "data_node", "status_rules", "credential"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -97,13 +97,16 @@ def reference_of(text: str) -> str | None:
 
 
 def replace_references(
-    config: JSON, resolve: Callable[[str], JSON], on_unresolved: Callable[[Path, str], None]
+    config: JSON,
+    resolve: Callable[[str], JSON],
+    on_unresolved: Callable[[Path, str], None],
+    replaced: dict[Path, str] | None = None,
 ) -> tuple[JSON, list[tuple[Path, str]]]:
     """Replace each string that is exactly `${reference}`, at any depth; give a new config.
 
     `resolve` gives the replacement or raises KeyError; then `on_unresolved(path, reference)` is told and the string
-    stays. Replacements aren't looked into again, by nobody: the second part of the answer lists the other texts in
-    which placeholders may be, with their paths.
+    stays. What is replaced is noted in `replaced`, by path. Replacements aren't looked into again, by nobody: the
+    second part of the answer lists the other texts in which placeholders may be, with their paths.
     """
     texts: list[tuple[Path, str]] = []
 
@@ -114,9 +117,13 @@ def replace_references(
                 texts.append((path, value))
             elif value.startswith("${") and (reference := reference_of(value)) is not None:
                 try:
-                    return resolve(reference)
+                    replacement = resolve(reference)
                 except KeyError:
                     on_unresolved(path, reference)
+                    return value
+                if replaced is not None:
+                    replaced[path] = reference
+                return replacement
             return value
         if kind is dict:
             return {key: walk(item, (*path, key)) for key, item in value.items()}
@@ -125,3 +132,20 @@ def replace_references(
         return value
 
     return walk(config, ()), texts
+
+
+def restore_references(config: JSON, references: Mapping[str, str]) -> JSON:
+    """Give a copy of a config with `${reference}` put back where `replace_references` took it (by JSON Pointer)."""
+    if not references:
+        return copy_json(config)
+
+    def walk(value: JSON, place: str) -> JSON:
+        if place in references:
+            return f"${{{references[place]}}}"
+        if isinstance(value, dict):
+            return {key: walk(item, place + pointer(key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, place + pointer(index)) for index, item in enumerate(value)]
+        return value
+
+    return walk(config, "")

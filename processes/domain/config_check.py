@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from processes.domain.json_values import JSON, Path, pointer
 from processes.domain.placeholders import Filler
 from processes.domain.suggestions import did_you_mean
-from processes.errors import ConfigError, Problem
+from processes.errors import ConditionError, ConfigError, Problem
 
 __all__ = ["config_problems", "typed_config"]
 
@@ -48,15 +48,19 @@ def typed_config(model: type[BaseModel], config: JSON) -> BaseModel:
 def _problems(
     error: ValidationError, model: type[BaseModel], config: JSON, placeholders: frozenset[Path]
 ) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False, include_context=False):
+    for detail in error.errors(include_url=False):
         # A missing key is never in the config: what is pointed at is the object that lacks it.
         location = detail["loc"][:-1] if detail["type"] == _MISSING else detail["loc"]
         path, value, uncertain = _locate(config, location)
-        if placeholders:
+        cause = detail.get("ctx", {}).get("error")
+        # A condition is refused because of a placeholder, not in spite of it.
+        if placeholders and not isinstance(cause, ConditionError):
             below = any(place[: len(path)] == path for place in placeholders)
             if path in placeholders or (below and (uncertain or detail["type"] in _OWN_RULES)):
                 continue
         message, suggestion = detail["msg"].removeprefix("Value error, "), None
+        if isinstance(cause, ConditionError):
+            message, suggestion = cause.message, cause.fields.get("suggestion")
         if detail["type"] == _MISSING:
             message = f'The key "{detail["loc"][-1]}" is required'
         elif detail["type"] == _EXTRA:

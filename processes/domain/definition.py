@@ -127,8 +127,13 @@ def parse_definition(document: object, *, inherited: Collection[str] = (), abstr
     return Definition(actions=tuple(actions), envelope=envelope)
 
 
-def name_problems(actions: Iterable[Action], declared: Collection[str], *, limit: int = MAX_PROBLEMS) -> list[Problem]:
-    """List each `next` and `compensate` that names an action which nobody declares, or one that can't be a target."""
+def name_problems(
+    actions: Iterable[Action], declared: Collection[str] | None, *, limit: int = MAX_PROBLEMS
+) -> list[Problem]:
+    """List each `next` and `compensate` that names an action which nobody declares, or one that can't be a target.
+
+    Without `declared` (in an abstract template) any name may be declared later.
+    """
     problems: list[Problem] = []
     for action in actions:
         if len(problems) >= limit:
@@ -139,9 +144,18 @@ def name_problems(actions: Iterable[Action], declared: Collection[str], *, limit
                 problems.append(
                     Problem(path=path, message=f"{target} runs by itself: a next clause can't name it", value=target)
                 )
-            elif target not in declared:
+            elif target.endswith("?"):
+                problems.append(
+                    Problem(
+                        path=path,
+                        message="Only where a process is entered may an action be optional, not in a next clause",
+                        value=target,
+                        suggestion=f'Use "{target.rstrip("?")}"',
+                    )
+                )
+            elif declared is not None and target not in declared:
                 problems.append(_undeclared(path, target, declared, guess=len(problems) < _MAX_GUESSES))
-        if action.compensate is not None and action.compensate not in declared:
+        if declared is not None and action.compensate is not None and action.compensate not in declared:
             path = f"{action.path}/compensate"
             problems.append(_undeclared(path, action.compensate, declared, guess=len(problems) < _MAX_GUESSES))
     return problems

@@ -1,6 +1,6 @@
 """Derive plans: merge layers, resolve bindings, check configs, compile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from processes.domain.bindings import Binding, replace_references
@@ -12,12 +12,20 @@ from processes.domain.placeholders import Filler, scan_texts
 from processes.domain.plan import Places, Plan, PlanAction
 from processes.domain.scripts import Catalogue
 from processes.domain.suggestions import did_you_mean
-from processes.domain.targets import ActionTarget, BoundTarget, ProcessResolver, ProcessTarget, ScriptTarget
+from processes.domain.targets import (
+    ActionTarget,
+    BoundTarget,
+    CredentialCheck,
+    ProcessResolver,
+    ProcessTarget,
+    ScriptTarget,
+)
 from processes.errors import DefinitionError, NotFoundError, Problem, ProcessError
 
 __all__ = ["Derivation", "derive"]
 
 MAX_PROBLEMS = 200
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,24 +42,26 @@ def derive(
     name: str,
     catalogue: Catalogue,
     processes: ProcessResolver | None = None,
+    credentials: CredentialCheck | None = None,
     abstract: bool = False,
 ) -> Derivation:
     """Derive the plan of the last layer, which extends those before it.
 
-    `processes` resolves process bindings. An abstract template may leave actions undeclared and references unbound;
-    everything else is checked, and no plan results. Raises DefinitionError with all problems: those in an extended
-    layer bear its name as `source`.
+    `processes` resolves process bindings, `credentials` refuses names of connections that don't exist. An abstract
+    template may leave actions undeclared and references unbound; everything else is checked, and no plan results.
+    Raises DefinitionError with all problems: those in an extended layer bear its name as `source`.
     """
     merged = merge(layers)
-    work = _Work(own=layers[-1].name if layers else name, merged=merged, catalogue=catalogue, lenient=abstract)
+    own = layers[-1].name if layers else name
+    work = _Work(own=own, merged=merged, catalogue=catalogue, lenient=abstract, credentials=credentials)
     if len(merged.actions) > MAX_ACTIONS:
         raise DefinitionError([Problem(path="", message=f"More than {MAX_ACTIONS:,} actions")])
     for reference, bound in merged.bindings.items():
         work.resolve_binding(reference, bound, processes or _no_processes)
     resolved = [work.resolve_action(action) for action in merged.actions]
+    for action, problem in merged.misdirected(lenient=abstract):
+        work.add(action.layer, action.layer.definition_path, problem)
     if not abstract:
-        for action, problem in merged.undeclared():
-            work.add(action.layer, action.layer.definition_path, problem)
         for item in resolved:
             work.check_required(item)
     if work.problems:
@@ -65,6 +75,7 @@ class _Resolved:
     target: ActionTarget
     config: JSON
     fillers: tuple[Filler, ...]
+    references: Mapping[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +86,7 @@ class _Work:
     merged: Merged
     catalogue: Catalogue
     lenient: bool
+    credentials: CredentialCheck | None
     problems: list[Problem] = field(default_factory=list)
     bindings: dict[str, BoundTarget] = field(default_factory=dict)
     _scripts: dict[str, ScriptTarget] = field(default_factory=dict)
@@ -106,6 +118,12 @@ class _Work:
                 suggestion = error.fields.get("suggestion")
                 self.add(bound.layer, place, Problem("", error.message, binding.to_json(), suggestion))
         else:
+            if binding.kind == "credential" and self.credentials is not None:
+                try:
+                    self.credentials(str(binding.target))
+                except ProcessError as error:
+                    suggestion = error.fields.get("suggestion")
+                    self.add(bound.layer, f"{place}/credential", Problem("", error.message, binding.target, suggestion))
             self.bindings[reference] = binding
 
     def resolve_action(self, merged: MergedAction) -> _Resolved:
@@ -115,9 +133,10 @@ class _Work:
         place = f"{layer.definition_path}{action.path}/config"
         config, fillers = action.config, tuple[Filler, ...]()
         unresolved: list[tuple[Path, str]] = []
+        replaced: dict[Path, str] = {}
         if config is not None:
             config, texts = replace_references(
-                config, self._replacement, lambda path, reference: unresolved.append((path, reference))
+                config, self._replacement, lambda path, reference: unresolved.append((path, reference)), replaced
             )
             fillers, misspelt = scan_texts(texts)
             for problem in misspelt:
@@ -131,7 +150,8 @@ class _Work:
         if not unresolved:
             for problem in self._config_problems(target, config, fillers):
                 self.add(layer, place, problem)
-        return _Resolved(merged, target, config, fillers)
+        references = {pointer(*path): reference for path, reference in replaced.items()} if replaced else _NONE
+        return _Resolved(merged, target, config, fillers, references)
 
     def check_required(self, resolved: _Resolved) -> None:
         """Refuse a script that needs an action which isn't declared, and offer it."""
@@ -217,6 +237,7 @@ def _compile(name: str, resolved: Sequence[_Resolved], bindings: dict[str, Bound
                 comment=action.comment,
                 config=item.config,
                 fillers=item.fillers,
+                references=item.references,
                 next=action.next,
                 after=after,
                 routes=routes,

@@ -7,6 +7,7 @@ Between actions the whole state is the cursor.
     outcome = interpreter.run()
 """
 
+from math import isfinite
 from typing import Any, Final
 
 from processes.domain.application import UNSET, Application, Host, entry_of
@@ -129,6 +130,16 @@ class Interpreter(Rules):
             ordinal=self.app.ordinal + 1,
             process=frame.label,
         )
+
+    @property
+    def under_way(self) -> list[TraceEntry]:
+        """Give what has begun and not ended: the actions whose sub process runs, then the pending one."""
+        pending = self.pending
+        if pending is None:
+            return []
+        entries = self._callers()
+        entries.append(TraceEntry(pending.ordinal, pending.name, pending.script, None, pending.process))
+        return entries
 
     def cursor_json(self) -> dict[str, JSON]:
         """Give the cursor as JSON, to be asked for between actions; raises NotJsonError for a value that isn't JSON."""
@@ -268,7 +279,7 @@ class Interpreter(Rules):
         app = self.app
         # Nobody's config is in force while this one is being filled.
         app._config = None
-        context = Context(app.request.parameters, app.data, app.get, self.host.now)
+        context = Context(app.request.parameters, app.data, app.describe, self.host.now)
         app._config = fill(action.config, action.fillers, context)
         if isinstance(action.target, ScriptTarget):
             # Now that all values are known the model must accept them, whether or not the script looks.
@@ -335,12 +346,13 @@ class Interpreter(Rules):
 def _state_text(state: object) -> str:
     """Give a state that isn't text as JSON would write it; only scalars can be one."""
     if isinstance(state, str):
-        return state
+        # A member of a text enumeration says its value, whatever its class makes of str().
+        return str.__str__(state)
     if isinstance(state, bool):
         return "true" if state else "false"
-    if isinstance(state, int | float):
+    if isinstance(state, int | float) and isfinite(state):
         return str(state)
-    raise ProcessError(f"A state is a text, not {type(state).__name__}", code="bad_state")
+    raise ProcessError(f"A state is a text (or a number, true or false), not {type(state).__name__}", code="bad_state")
 
 
 def _too_many(count: int, action: PlanAction, plan: Plan) -> ActionLimitError:

@@ -49,9 +49,12 @@ class Merged:
     actions: tuple[MergedAction, ...]
     bindings: Mapping[str, MergedBinding]
 
-    def undeclared(self) -> Iterator[tuple[MergedAction, Problem]]:
-        """List the next clauses and compensations that name an action which no layer declares."""
-        declared = {merged.action.name for merged in self.actions}
+    def misdirected(self, *, lenient: bool = False) -> Iterator[tuple[MergedAction, Problem]]:
+        """List the next clauses and compensations that name an action which no layer declares, or that can't be named.
+
+        Where that is `lenient` (in an abstract template) an action may be declared later.
+        """
+        declared = None if lenient else {merged.action.name for merged in self.actions}
         for merged in self.actions:
             for problem in name_problems([merged.action], declared):
                 yield merged, problem

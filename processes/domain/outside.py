@@ -24,6 +24,8 @@ class OutboundRequest:
     connection: str | None = None
     timeout_seconds: float = 30.0
     max_bytes: int = 5_000_000
+    #: How many redirects are followed; each is checked like a request of its own.
+    redirects: int = 0
     #: Lends the caller's own credentials: the reference of a grant (`store_credentials`).
     grant: str | None = None
 

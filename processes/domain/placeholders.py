@@ -24,7 +24,7 @@ _LOOKS_LIKE = re.compile(r"%\{\s*([A-Za-z_]{1,20})\s*(?::[^{}]*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Hold where values come from when an action is about to run; `attribute` gives None for what isn't set."""
+    """Hold where values come from when an action is about to run; `attribute` raises KeyError for what isn't set."""
 
     parameters: Mapping[str, JSON]
     data: Mapping[str, JSON]
@@ -154,9 +154,10 @@ def _value(part: _Part, filler: Filler, context: Context) -> object:
     if part.source == "data":
         return _walk(context.data, part.name.split("."), part, filler)
     first, *rest = part.name.split(".")
-    value = context.attribute(first)
-    if value is None:
-        raise _missing(part, filler, "isn't set")
+    try:
+        value = context.attribute(first)
+    except KeyError:
+        raise _missing(part, filler, "isn't set") from None
     return _walk(value, rest, part, filler)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from processes.domain.bindings import restore_references
 from processes.domain.definition import JUMPABLE, LIFECYCLE
 from processes.domain.formats import Upcaster, upcast
-from processes.domain.json_values import JSON, canonical, content_hash
+from processes.domain.json_values import JSON, canonical, content_hash, copy_json
 from processes.domain.next_clause import Destination, NextClause, parse_next
 from processes.domain.placeholders import Filler, compile_fillers
 from processes.domain.retry_policy import RetryPolicy, parse_retry
@@ -21,6 +22,9 @@ __all__ = ["EXIT", "ONWARD", "PLAN_FORMAT", "Plan", "PlanAction"]
 PLAN_FORMAT = 1
 UPCASTERS: Mapping[int, Upcaster] = {}
 
+#: Keys that stand in a plan as they do in a definition.
+_ALIKE = ("retry", "timeout_seconds", "compensate", "safe", "entry")
+
 #: Where an action leads when not to another one: out of its phase, or (from `@start`) on to the entry action.
 EXIT, ONWARD = -1, -2
 
@@ -29,7 +33,8 @@ EXIT, ONWARD = -1, -2
 class PlanAction:
     """Hold one action, ready to run.
 
-    `after` is the index of the action that follows (or EXIT, ONWARD), `routes` those for particular states.
+    `after` is the index of the action that follows (or EXIT, ONWARD), `routes` those for particular states;
+    `references` tells, by JSON Pointer, which parts of the config a binding has given.
     """
 
     index: int
@@ -39,6 +44,7 @@ class PlanAction:
     comment: str | None = None
     config: JSON = None
     fillers: tuple[Filler, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
     next: NextClause
     after: int
     routes: Mapping[str, int] | None = None
@@ -76,10 +82,27 @@ class PlanAction:
         result.update((key, value) for key, value in optional.items() if value is not None)
         if self.fillers:
             result["placeholders"] = [filler.pointer for filler in self.fillers]
+        if self.references:
+            result["references"] = dict(self.references)
         if self.safe:
             result["safe"] = True
         if not self.entry:
             result["entry"] = False
+        return result
+
+    def to_definition(self) -> dict[str, JSON]:
+        """Give the action as a definition would have it, in its shortest form: what is the default is left out."""
+        result: dict[str, JSON] = {"name": self.name}
+        if self.reference != self.name:
+            result["script"] = self.reference
+        if self.comment is not None:
+            result["comment"] = self.comment
+        if self.next.to_json() is not True:
+            result["next"] = self.next.to_json()
+        if (config := restore_references(self.config, self.references)) is not None:
+            result["config"] = config
+        written = self.to_json()
+        result.update((key, written[key]) for key in _ALIKE if key in written)
         return result
 
 
@@ -143,6 +166,17 @@ class Plan:
             "bindings": {reference: target.to_json() for reference, target in self.bindings.items()},
         }
 
+    def to_definition(self) -> list[dict[str, JSON]]:
+        """Give the effective definition as a document: what all layers together have come to, `${…}` as written.
+
+        Derived again under the same name, over `to_bindings()`, it gives this plan.
+        """
+        return [action.to_definition() for action in self.actions]
+
+    def to_bindings(self) -> dict[str, JSON]:
+        """Give the effective bindings as a document."""
+        return {reference: _written(target) for reference, target in self.bindings.items()}
+
     @classmethod
     def from_json(cls, value: object, *, plan_hash: str | None = None) -> "Plan":
         """Rebuild a plan; `plan_hash` is the address it was stored under (a database may reorder keys).
@@ -162,6 +196,14 @@ class Plan:
             return cls(name=str(document["name"]), actions=compiled, bindings=bindings, stored_hash=plan_hash)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CursorError(f"A stored plan is damaged: {type(error).__name__}: {error}") from error
+
+
+def _written(target: BoundTarget) -> JSON:
+    if isinstance(target, ScriptTarget):
+        return {"script": target.name}
+    if isinstance(target, ProcessTarget):
+        return {"process": target.name if target.reference is None else copy_json(target.reference)}
+    return target.to_json()
 
 
 class Places:
@@ -208,6 +250,7 @@ def _action_from_json(value: dict[str, JSON], index: int, places: Places) -> Pla
         index=index, name=places.names[index], target=target, reference=value.get("reference"),
         comment=value.get("comment"), config=value.get("config"),
         fillers=compile_fillers(value.get("config"), value.get("placeholders", ())),
+        references={str(place): str(reference) for place, reference in value.get("references", {}).items()},
         next=clause, after=after, routes=routes, retry=retry, timeout_seconds=value.get("timeout_seconds"),
         compensate=value.get("compensate"), safe=value.get("safe", False), entry=value.get("entry", True),
     )  # fmt: skip

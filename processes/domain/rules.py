@@ -4,6 +4,8 @@ Nothing here runs a script. Where the rules are: `_enter` (entry, `@start`), `_c
 `_fail_action` and `_complete_error` (`@error`), `_return` and `_give_up` (sub processes).
 """
 
+from dataclasses import replace
+
 from processes.domain.application import UNSET, Application, Host
 from processes.domain.cursor import MAX_NESTING, Frame, Phase
 from processes.domain.directives import INHERITED, RUNNING, Failed, Finished, Outcome
@@ -98,7 +100,7 @@ class Rules:
             self._complete_error(frame, state, after)
             return
         if frame.phase is _END:
-            if not action.is_lifecycle:
+            if action.name != "@end":
                 frame.state, frame.value = state, value
             elif state is not None:
                 frame.state = state
@@ -119,7 +121,10 @@ class Rules:
         """Go on after `@error` if it has reset the error; end with the error if not."""
         app = self.app
         if app.error is not None:
-            self._give_up(as_error(app.error))
+            error = as_error(app.error)
+            if frame.error is not None and error is not frame.error:
+                error.chain(frame.error)
+            self._give_up(error)
             return
         app.error, frame.error = frame.ambient, None
         frame.state, frame.phase = state, _MAIN
@@ -196,10 +201,22 @@ class Rules:
 
     def _stop(self, error: ProcessError) -> None:
         """End the run with an error that no rule deals with."""
+        if self.trace is not None:
+            # It ends the actions that called their way to here, too; the innermost was told already.
+            for entry in reversed(self._callers()):
+                self.trace(replace(entry, error=error))
         self._frames.clear()
         self.app.state = None
         self.app.error = error
         self._final = self._outcome = Failed(error)
+
+    def _callers(self) -> list[TraceEntry]:
+        """Give the actions whose sub process is running, outermost first."""
+        return [
+            TraceEntry(frame.ordinal, action.name, action.script, None, frame.label)
+            for frame in self._frames[:-1]
+            for action in (frame.plan.actions[frame.index],)
+        ]
 
     def _error_was_set(self, frame: Frame) -> ProcessError | None:
         """Deal with a script that changed `app.error`: raise what it has set; a reset concerns a caller's `@error`."""

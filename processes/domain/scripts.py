@@ -1,5 +1,6 @@
 """Describe a task script: what is called, with which config, to what effect."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,11 @@ __all__ = ["EFFECTS", "Catalogue", "Effect", "Example", "ScriptFunction", "Scrip
 #: checkpoint) or `once` (an intent is committed first).
 Effect: TypeAlias = Literal["pure", "idempotent", "transactional", "once"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
+
+#: Keywords of a JSON schema: texts for people, values as they are, and objects whose keys are names.
+_TEXTS = frozenset({"title", "description", "examples"})
+_VALUES = frozenset({"const", "default", "enum"})
+_NAMED = frozenset({"$defs", "properties"})
 
 #: Takes the application. (Its class isn't named: it stands on specs, and an import goes one way.)
 ScriptFunction: TypeAlias = Callable[[Any], object]
@@ -56,14 +62,35 @@ class ScriptSpec:
     errors: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def module(self) -> str:
+        """Give the name of the module that holds the function."""
+        return str(getattr(self.function, "__module__", None) or type(self.function).__module__)
+
+    @property
     def documentation(self) -> str:
-        """Give the function's docstring."""
-        return (self.function.__doc__ or "").strip()
+        """Give the function's docstring, without the indentation that it has in the code."""
+        return inspect.cleandoc(self.function.__doc__ or "").strip()
 
     @cached_property
     def schema_hash(self) -> str | None:
-        """Give the hash of the config model's JSON schema, None without a model."""
-        return None if self.config is None else content_hash(self.config.model_json_schema())
+        """Give the hash of what the config model accepts, None without a model.
+
+        Titles and descriptions don't count: a better word must not make a plan another one.
+        """
+        return None if self.config is None else content_hash(_structure(self.config.model_json_schema()))
+
+
+def _structure(schema: JSON, *, by_name: bool = False) -> JSON:
+    """Give a JSON schema without its texts for people; `by_name` says that the keys are names, not keywords."""
+    if isinstance(schema, list):
+        return [_structure(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: part if key in _VALUES and not by_name else _structure(part, by_name=not by_name and key in _NAMED)
+        for key, part in schema.items()
+        if by_name or key not in _TEXTS
+    }
 
 
 class Catalogue(Protocol):

@@ -8,7 +8,15 @@ from processes.domain.bindings import KINDS, REF, Binding
 from processes.domain.json_values import JSON, copy_json
 from processes.domain.scripts import Effect, ScriptSpec
 
-__all__ = ["ActionTarget", "BoundTarget", "ProcessResolver", "ProcessTarget", "ScriptTarget", "target_from_json"]
+__all__ = [
+    "ActionTarget",
+    "BoundTarget",
+    "CredentialCheck",
+    "ProcessResolver",
+    "ProcessTarget",
+    "ScriptTarget",
+    "target_from_json",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,8 @@ BoundTarget: TypeAlias = ScriptTarget | ProcessTarget | Binding
 
 #: Finds a process by what a binding says (a name, or an inline document); raises ProcessError.
 ProcessResolver: TypeAlias = Callable[[JSON], ProcessTarget]
+#: Raises NotFoundError for a name that no connection has; its `fields` may hold a suggestion.
+CredentialCheck: TypeAlias = Callable[[str], None]
 
 
 def target_from_json(value: Mapping[str, Any] | None) -> BoundTarget | None:

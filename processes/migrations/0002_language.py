@@ -35,6 +35,26 @@ def allow_changes(apps, schema_editor):
         schema_editor.execute(f"DROP FUNCTION {table}_append_only()")
 
 
+def write_first_versions(apps, schema_editor):
+    """Begin the history of every template that is published already with what is in force."""
+    ProcessTemplate = apps.get_model("processes", "ProcessTemplate")
+    TemplateVersion = apps.get_model("processes", "TemplateVersion")
+    published = ProcessTemplate.objects.filter(published_source__isnull=False).order_by("pk")
+    rows = published.values_list("pk", "published_plan_id", "published_source")
+    TemplateVersion.objects.bulk_create(
+        (
+            TemplateVersion(template_id=pk, number=1, plan_id=plan_id, source=source)
+            for pk, plan_id, source in rows.iterator()
+        ),
+        batch_size=100,
+    )
+    # Creation sets the present time.
+    at = ProcessTemplate.objects.filter(pk=models.OuterRef("template_id"), published_at__isnull=False)
+    TemplateVersion.objects.filter(template__published_at__isnull=False).update(
+        published_at=models.Subquery(at.values("published_at")[:1])
+    )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -130,12 +150,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='datanode',
             name='instance',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='data_node', to='processes.processinstance'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='data_nodes', to='processes.processinstance'),
+        ),
+        migrations.AddConstraint(
+            model_name='datanode',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'context')), fields=('instance',), name='processes_one_context_node'),
         ),
         migrations.AddField(
             model_name='run',
             name='instance',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='runs', to='processes.processinstance'),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='processes.processinstance'),
         ),
         migrations.CreateModel(
             name='TemplateVersion',
@@ -156,4 +180,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunPython(refuse_changes, allow_changes),
+        migrations.RunPython(write_first_versions, migrations.RunPython.noop),
     ]

@@ -5,6 +5,22 @@ from typing import Any, NoReturn
 from django.db import models
 
 
+class AuditEntries(models.QuerySet["AuditEntry"]):
+    """Refuse what would change or delete rows of the log."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refuse."""
+        _refuse()
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse."""
+        _refuse()
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        _refuse()
+
+
 class AuditEntry(models.Model):
     """Hold one thing that somebody did.
 
@@ -29,6 +45,8 @@ class AuditEntry(models.Model):
     plan_hash = models.CharField(max_length=64, blank=True, default="")
     #: JSON, without secrets and without data of the process.
     details = models.JSONField(default=dict)
+
+    objects = AuditEntries.as_manager()
 
     class Meta:
         verbose_name = "audit entry"

@@ -31,9 +31,9 @@ class DataNode(models.Model):
     reference = models.CharField(max_length=22, unique=True, default=new_reference, editable=False)
     kind = models.CharField(max_length=16, choices=DataNodeKind.choices, default=DataNodeKind.TEMPORARY)
     template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.CASCADE, related_name="data_nodes")
-    #: Whose Data it is, where it is a context node; deleted with it.
-    instance = models.OneToOneField(
-        ProcessInstance, null=True, blank=True, on_delete=models.CASCADE, related_name="data_node"
+    #: Whose Data it is, where it is a context node; else the instance that was being executed, if one was.
+    instance = models.ForeignKey(
+        ProcessInstance, null=True, blank=True, on_delete=models.CASCADE, related_name="data_nodes"
     )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE)
     #: The session of an owner who is not signed in; empty for a user's.
@@ -47,6 +47,13 @@ class DataNode(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["instance"], condition=models.Q(kind=DataNodeKind.CONTEXT), name="processes_one_context_node"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"data node {self.pk}"

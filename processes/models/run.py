@@ -19,8 +19,9 @@ class Run(models.Model):
     root = models.OneToOneField(TaskRoot, primary_key=True, on_delete=models.CASCADE, related_name="run")
     template = models.ForeignKey(ProcessTemplate, null=True, on_delete=models.SET_NULL, related_name="runs")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="runs")
-    #: The instance that is being executed, where one is.
-    instance = models.ForeignKey(ProcessInstance, null=True, on_delete=models.SET_NULL, related_name="runs")
+    #: The instance that is being executed, where one is. (It can't go while runs know it: whose rights they may
+    #: borrow depends on it.)
+    instance = models.ForeignKey(ProcessInstance, null=True, on_delete=models.PROTECT, related_name="runs")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     session_key = models.CharField(max_length=40, blank=True, default="")
     status = models.CharField(

@@ -49,6 +49,7 @@ _FAILED = _Page(
 _PAGES: Mapping[str, _Page] = {
     "not_found": _NOTHING_HERE,
     "template_not_found": _NOTHING_HERE,
+    "instance_not_found": _NOTHING_HERE,
     "not_published": _NOTHING_HERE,
     "file_not_found": _NOTHING_HERE,
     "data_node_not_found": _Page(
@@ -76,18 +77,18 @@ def status_of(error: ProcessError | TasksError) -> int:
     return _page_of(error).status
 
 
-def error_response(request: HttpRequest, error: ProcessError | TasksError, *, slug: str = "") -> HttpResponse:
-    """Return the page that says what went wrong and how to go on; `slug` names the process, where one was found."""
+def error_response(request: HttpRequest, error: ProcessError | TasksError, *, begin: str = "") -> HttpResponse:
+    """Return the page that says what went wrong and how to go on; `begin` is where the process begins, if one runs."""
     if error.code == "sign_in_required":
         return _to_login(request)
     page = _page_of(error)
     if page.status >= 500:
-        logger.error("Process %s failed: [%s] %s", slug or "-", error.code, error.message, exc_info=error)
+        logger.error("Process %s failed: [%s] %s", begin or "-", error.code, error.message, exc_info=error)
     context = {
         "title": page.title,
         "text": page.text or error.message,
         "details": _details(request, error, page),
-        "links": _links(error, slug),
+        "links": _links(error, begin),
     }
     response = HttpResponse(render_to_string("processes/error.html", context, request), status=page.status)
     if page.status == 405:
@@ -95,9 +96,9 @@ def error_response(request: HttpRequest, error: ProcessError | TasksError, *, sl
     return response
 
 
-def bad_request_response(request: HttpRequest, error: Exception, *, slug: str = "") -> HttpResponse:
+def bad_request_response(request: HttpRequest, error: Exception, *, begin: str = "") -> HttpResponse:
     """Return the page for a request that could not be read: too large, too many fields, malformed."""
-    return error_response(request, _as_process_error(error), slug=slug)
+    return error_response(request, _as_process_error(error), begin=begin)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -159,25 +160,24 @@ def _details(request: HttpRequest, error: ProcessError | TasksError, page: _Page
     return [f"{where}{error.message}"]
 
 
-def _links(error: ProcessError | TasksError, slug: str) -> list[dict[str, str]]:
+def _links(error: ProcessError | TasksError, begin: str) -> list[dict[str, str]]:
     links: list[dict[str, str]] = []
     if error.code == "conflict":
-        links.extend(_ways_on(error, slug))
-    if slug and error.code not in ("template_not_found", "not_published"):
-        links.append({"url": reverse("processes:process", kwargs={"slug": slug}), "text": "Start again"})
+        links.extend(_ways_on(error, begin))
+    if begin and error.code not in ("template_not_found", "instance_not_found", "not_published"):
+        links.append({"url": begin, "text": "Start again"})
     links.append({"url": reverse("processes:home"), "text": "All processes"})
     return links
 
 
-def _ways_on(error: ProcessError | TasksError, slug: str) -> list[dict[str, str]]:
+def _ways_on(error: ProcessError | TasksError, begin: str) -> list[dict[str, str]]:
     fields = error.fields
     if fields.get("continued_in"):
         url = reverse("processes:progress", kwargs={"root_id": fields["continued_in"]})
         return [{"url": url, "text": "See how the work is going"}]
-    if fields.get("step") and slug:
+    if fields.get("step") and begin:
         query = urlencode({"form": fields["step"], "data": fields["reference"]})
-        url = f"{reverse('processes:process', kwargs={'slug': slug})}?{query}"
-        return [{"url": url, "text": "See this step as it stands now"}]
+        return [{"url": f"{begin}?{query}", "text": "See this step as it stands now"}]
     return []
 
 

@@ -18,6 +18,7 @@ from processes.pages.callers import caller_of_request
 from processes.pages.process import errors_as_pages
 from processes.pages.rendering import PROGRESS_TEMPLATE, render_response
 from processes.services.access import is_allowed_redirect
+from processes.services.addresses import address_of
 from processes.services.derivation import load_plan
 from processes.services.foreground import Visit, render_progress
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
@@ -35,9 +36,10 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
     """Show how a task is going: the process's own `renderProgress` where it has one."""
     viewer = viewer_of(user=request.user, session=request.session)
     root = find_root(viewer, root_id)
-    run = Run.objects.select_related("template").filter(pk=root_id).first()
+    run = Run.objects.select_related("template", "instance").filter(pk=root_id).first()
     template = run.template if run is not None and run.template is not None else _no_template(root)
-    caller = caller_of_request(request, template=template if template.pk else None)
+    instance = run.instance if run is not None else None
+    caller = caller_of_request(request, template=template if template.pk else None, instance=instance)
     response, data = Response(), {}
     if run is not None and run.template is not None:
         visit = Visit(
@@ -46,6 +48,7 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
             request=Request(path=request.path, language=get_language()),
             caller=caller,
             user=request.user,
+            instance=instance,
         )
         answer = render_progress(visit=visit, root_id=root_id)
         response, data = answer.response, dict(answer.data)
@@ -57,7 +60,7 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
         template=template,
         caller=caller,
         data=data,
-        extra=_context(root_id, viewer, template=template),
+        extra=_context(root_id, viewer, begin=address_of(caller) if template.pk else ""),
     )
 
 
@@ -74,7 +77,7 @@ def cancel_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
     return HttpResponseRedirect(reverse("processes:progress", kwargs={"root_id": root_id}))
 
 
-def _context(root_id: uuid.UUID, viewer: Viewer, *, template: ProcessTemplate) -> Mapping[str, object]:
+def _context(root_id: uuid.UUID, viewer: Viewer, *, begin: str) -> Mapping[str, object]:
     snapshot = read_snapshot(root_id)
     finished = snapshot.tree.status in NODE_TERMINAL
     return {
@@ -89,7 +92,7 @@ def _context(root_id: uuid.UUID, viewer: Viewer, *, template: ProcessTemplate) -
         "cancel_url": reverse("processes:cancel", kwargs={"root_id": root_id}),
         "redirect_url": _redirect_of(snapshot.root) if finished else "",
         "task_id": str(root_id),
-        "again_url": reverse("processes:process", kwargs={"slug": template.slug}) if template.pk else "",
+        "again_url": begin,
     }
 
 

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from processes.domain.json_values import JSON
@@ -17,6 +16,7 @@ from processes.models import ProcessTemplate
 from processes.pages.downloads import file_response
 from processes.pages.forms import ProcessForm, build_form
 from processes.services.access import Caller, is_allowed_redirect
+from processes.services.addresses import address_of
 from processes.services.files import find_file
 from processes.services.forms import FormConfig
 
@@ -43,9 +43,9 @@ def render_response(
     if response.json is not None:
         return JsonResponse(response.json, safe=False, status=response.status_code)
     if response.form is not None and request.method == "POST":
-        return _redirect_to_form(request, response.form, template=template)
+        return _redirect_to_form(request, response.form, caller=caller)
     if response.form is not None:
-        return _render_described_form(request, response.form, template=template, data=data)
+        return _render_described_form(request, response.form, template=template, caller=caller, data=data)
     if response.content_type is not None and response.content is not None:
         return HttpResponse(response.content, content_type=response.content_type, status=response.status_code)
     if response.template == PROGRESS_TEMPLATE and not extra:
@@ -73,6 +73,7 @@ def render_form(
     form: ProcessForm,
     *,
     template: ProcessTemplate,
+    caller: Caller,
     name: str,
     data: Mapping[str, JSON],
     reference: str | None = None,
@@ -84,7 +85,7 @@ def render_form(
     if reference is not None:
         hidden |= {"data": reference, "revision": str(revision)}
     kept = _kept_parameters(request)
-    address = reverse("processes:process", kwargs={"slug": template.slug})
+    address = address_of(caller)
     context = {
         "data": data,
         "process": template,
@@ -99,7 +100,12 @@ def render_form(
 
 
 def _render_described_form(
-    request: HttpRequest, described: Mapping[str, JSON], *, template: ProcessTemplate, data: Mapping[str, JSON]
+    request: HttpRequest,
+    described: Mapping[str, JSON],
+    *,
+    template: ProcessTemplate,
+    caller: Caller,
+    data: Mapping[str, JSON],
 ) -> HttpResponse:
     config = FormConfig.model_validate(described["config"])
     return render_form(
@@ -107,6 +113,7 @@ def _render_described_form(
         config,
         build_form(config, data=data),
         template=template,
+        caller=caller,
         name=described["name"],
         data=data,
         reference=described.get("data"),
@@ -114,14 +121,11 @@ def _render_described_form(
     )
 
 
-def _redirect_to_form(
-    request: HttpRequest, described: Mapping[str, JSON], *, template: ProcessTemplate
-) -> HttpResponse:
+def _redirect_to_form(request: HttpRequest, described: Mapping[str, JSON], *, caller: Caller) -> HttpResponse:
     """Lead to the address at which the form is shown: so reloading and going back never submit a step again."""
     query = _kept_parameters(request)
     query["form"], query["data"] = described["name"], described["data"]
-    address = reverse("processes:process", kwargs={"slug": template.slug})
-    return HttpResponseRedirect(f"{address}?{query.urlencode()}", status=303)
+    return HttpResponseRedirect(f"{address_of(caller)}?{query.urlencode()}", status=303)
 
 
 def _kept_parameters(request: HttpRequest) -> QueryDict:

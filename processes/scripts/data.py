@@ -1,11 +1,13 @@
 """Task scripts that keep, fetch and change the data of a process."""
 
+import uuid
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from processes.domain.application import Application
 from processes.domain.json_values import JSON
+from processes.domain.scripts import Example
 from processes.errors import PermanentError
 from processes.models import DataNode
 from processes.registry import task_script
@@ -21,8 +23,10 @@ class SaveDataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    node: Literal["temporary", "context"] = Field(
-        "temporary", description="A temporary node expires; the context node belongs to the executed instance."
+    node: Literal["temporary", "context"] | None = Field(
+        None,
+        description="A temporary node expires; the context node is the Data of the executed instance. By default that "
+        "one where an instance is executed, else a temporary one.",
     )
 
 
@@ -31,6 +35,11 @@ class LoadDataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    node: Literal["temporary", "context"] | None = Field(
+        None,
+        description="The context node is the Data of the executed instance. By default it is loaded where an instance "
+        "is executed and the request brings no data of its own.",
+    )
     reference: str | None = Field(None, description="The data node; by default the request's, else the current one.")
 
 
@@ -39,80 +48,160 @@ class SetDataConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    values: dict[str, JSON] = Field(default_factory=dict, description='Values by key; "a.b" sets b inside a.')
-    remove: list[str] = Field(default_factory=list, description='Keys to remove; "a.b" removes b inside a.')
+    values: dict[str, JSON] = Field(
+        description='Values by key of data; a key is taken literally: "a.b" isn\'t b inside a.'
+    )
 
 
-@task_script("save_data", config=SaveDataConfig, aliases=("saveData", "Save data"))
+@task_script(
+    "save_data",
+    config=SaveDataConfig,
+    aliases=("saveData", "Save data"),
+    example=Example(
+        definition=[
+            {"name": "keep", "script": "save_data"},
+            {"name": "change", "script": "set_data", "config": {"values": {"total": 0}}},
+            {"name": "backAgain", "script": "load_data"},
+        ],
+        data={"total": 12},
+        gives={"data": {"total": 12}},
+    ),
+    errors={
+        "data_node_not_found": "the current node has expired, was deleted, or belongs to somebody else",
+        "no_context_node": '`"node": "context"` where no instance is executed',
+    },
+)
 def save_data(app: Application) -> str:
-    """Save the data to the current data node, or to a new one; return its reference, and set it as `dataNode`."""
+    """Save the data, and set `dataNode` to where; return its reference.
+
+    Where an instance is executed that is its own Data, else the current data node, or a new one. Whoever saves an
+    instance's Data last wins.
+    """
     config: SaveDataConfig = app.config
-    if config.node == "context":
-        raise PermanentError(
-            'There is no context node here: nothing is being executed that has data of its own. Use "temporary".',
-            code="no_context_node",
-        )
-    return keep_data(app).reference
+    instance_id = caller_of(app).instance_id
+    if config.node == "temporary" or (config.node is None and instance_id is None):
+        return keep_data(app).reference
+    node = data_nodes.save_context_node(_executed(instance_id), data=app.data)
+    app.set(DATA_NODE, node.reference)
+    return node.reference
 
 
-@task_script("load_data", config=LoadDataConfig, aliases=("loadData", "Load data"))
+@task_script(
+    "load_data",
+    config=LoadDataConfig,
+    aliases=("loadData", "Load data"),
+    example=Example(
+        definition=[
+            {"name": "keep", "script": "save_data"},
+            {"name": "forget", "script": "set_data", "config": {"values": {"guest": "nobody"}}},
+            {"name": "fetch", "script": "load_data", "config": {"reference": "%{attr:dataNode}"}},
+        ],
+        data={"guest": "Ada"},
+        gives={"data": {"guest": "Ada"}},
+    ),
+    errors={
+        "data_node_not_found": "there is no such node, it has expired, or it belongs to somebody else",
+        "no_context_node": '`"node": "context"` where no instance is executed',
+    },
+)
 def load_data(app: Application) -> None:
     """Replace the data by what a data node holds, and set `dataNode`.
+
+    That is the node that the request bears, else the current one; where an instance is executed, else its own Data.
 
     What this request's form has just brought is put on top, so that loading never undoes it. Raises
     DataNodeNotFoundError where there is no such node for the caller.
     """
     config: LoadDataConfig = app.config
-    current = app.get(DATA_NODE)
-    reference = config.reference or app.request.data_reference or current
-    node = data_nodes.load_data_node(caller=caller_of(app), reference=str(reference or ""))
+    node = _node_to_load(app, config)
     app.data.clear()
     app.data.update(node.data)
     app.data.update(submitted_values(app))
     app.set(DATA_NODE, node.reference)
 
 
-@task_script("delete_data_node", aliases=("deleteDataNode", "Delete data node"))
+@task_script(
+    "delete_data_node",
+    aliases=("deleteDataNode", "Delete data node"),
+    example=Example(
+        definition=[
+            {"name": "keep", "script": "save_data"},
+            {"name": "drop", "script": "delete_data_node"},
+            {"name": "fetch", "script": "load_data"},
+        ],
+        data={"guest": "Ada"},
+        gives={"error": "data_node_not_found"},
+    ),
+    errors={"context_node": "`dataNode` is the Data of the executed instance, which stays with it"},
+)
 def delete_data_node(app: Application) -> None:
     """Delete the data node that `dataNode` names; one that is gone already is fine."""
     reference = app.get(DATA_NODE)
     if isinstance(reference, str):
-        data_nodes.delete_data_node(caller=caller_of(app), reference=reference)
+        caller = caller_of(app)
+        if data_nodes.is_context_node(reference, instance_id=caller.instance_id):
+            raise PermanentError(
+                "The Data of an instance stays as long as the instance: save it empty instead of deleting it.",
+                code="context_node",
+            )
+        data_nodes.delete_data_node(caller=caller, reference=reference)
         app.remove(DATA_NODE)
 
 
-@task_script("set_data", config=SetDataConfig, effect="pure", aliases=("setData",))
+@task_script(
+    "set_data",
+    config=SetDataConfig,
+    effect="pure",
+    aliases=("setData",),
+    example=Example(
+        definition=[
+            {
+                "name": "note",
+                "script": "set_data",
+                "config": {"values": {"buyer": {"name": "%{param:name}"}, "open": True}},
+            },
+        ],
+        data={"buyer": {"name": "Ada", "age": 36}, "total": 12},
+        parameters={"name": "Grace"},
+        gives={"data": {"buyer": {"name": "Grace"}, "open": True, "total": 12}},
+    ),
+)
 def set_data(app: Application) -> None:
-    """Set and remove values in the data."""
+    """Set values in the data, key by key; what a key held before is replaced as a whole."""
     config: SetDataConfig = app.config
-    for path, value in config.values.items():
-        holder, key = _holder_of(app.data, path, create=True)
-        holder[key] = value
-    for path in config.remove:
-        holder, key = _holder_of(app.data, path, create=False)
-        holder.pop(key, None)
+    app.data.update(config.values)
 
 
 def keep_data(app: Application, *, step: str | None = None) -> DataNode:
-    """Save the data to the current data node, or to a new one that becomes the current one; return it.
+    """Save the data to the current temporary node, or to a new one that becomes the current one; return it.
 
-    `step` names the form that is about to be shown.
+    `step` names the form that is about to be shown. What is entered in forms lies beside an instance's Data until the
+    process saves it there.
     """
     caller = caller_of(app)
     reference = app.get(DATA_NODE)
-    if isinstance(reference, str):
+    if isinstance(reference, str) and not data_nodes.is_context_node(reference, instance_id=caller.instance_id):
         return data_nodes.save_data_node(caller=caller, reference=reference, data=app.data, step=step)
     node = data_nodes.create_data_node(caller=caller, data=app.data, step=step or "")
     app.set(DATA_NODE, node.reference)
     return node
 
 
-def _holder_of(data: dict[str, JSON], path: str, *, create: bool) -> tuple[dict[str, JSON], str]:
-    *outer, last = path.split(".")
-    holder = data
-    for key in outer:
-        inner = holder.setdefault(key, {}) if create else holder.get(key, {})
-        if not isinstance(inner, dict):
-            raise PermanentError(f'"{path}" can\'t be reached: "{key}" holds no object.', code="no_object")
-        holder = inner
-    return holder, last
+def _node_to_load(app: Application, config: LoadDataConfig) -> DataNode:
+    caller, current = caller_of(app), app.get(DATA_NODE)
+    if config.node == "context":
+        return data_nodes.load_context_node(_executed(caller.instance_id))
+    reference = str(config.reference or app.request.data_reference or current or "")
+    of_instance = caller.instance_id is not None and config.node is None
+    if of_instance and (not reference or data_nodes.is_context_node(reference, instance_id=caller.instance_id)):
+        return data_nodes.load_context_node(_executed(caller.instance_id))
+    return data_nodes.load_data_node(caller=caller, reference=reference)
+
+
+def _executed(instance_id: uuid.UUID | None) -> uuid.UUID:
+    if instance_id is None:
+        raise PermanentError(
+            'There is no context node here: no instance is being executed. Use "temporary".',
+            code="no_context_node",
+        )
+    return instance_id

@@ -1,10 +1,7 @@
 """Task scripts that answer the user: pages, forms, redirects, and responses kept for later."""
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlencode
 
-from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import escape, linebreaks
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,10 +9,12 @@ from processes.domain.application import Application
 from processes.domain.json_values import JSON
 from processes.domain.placeholders import Context, fill
 from processes.domain.response import Response
+from processes.domain.scripts import Example
 from processes.errors import PermanentError, ProcessError
 from processes.registry import task_script
 from processes.scripts.data import keep_data
 from processes.services.access import is_allowed_redirect
+from processes.services.addresses import address_of
 from processes.services.form_lookup import form_name
 from processes.services.forms import FormConfig
 from processes.services.host import caller_of, is_foreground
@@ -59,7 +58,19 @@ class CopyConfig(BaseModel):
     key: str = Field("response", min_length=1, description="The key in data.")
 
 
-@task_script("show_page", config=ShowPageConfig, effect="pure", aliases=("showPage",))
+@task_script(
+    "show_page",
+    config=ShowPageConfig,
+    effect="pure",
+    aliases=("showPage",),
+    example=Example(
+        definition=[
+            {"name": "show", "script": "show_page", "config": {"title": "Sent", "text": "Thank you, %{data:guest}."}}
+        ],
+        data={"guest": "Ada"},
+        gives={"response": {"title": "Sent", "content": "<p>Thank you, Ada.</p>"}},
+    ),
+)
 def show_page(app: Application) -> None:
     """Answer with a page: text, HTML written in the definition, or a template file."""
     config: ShowPageConfig = app.config
@@ -78,7 +89,40 @@ def show_page(app: Application) -> None:
     response.redirect = response.form = None
 
 
-@task_script("show_form", config=FormConfig, aliases=("showForm",))
+@task_script(
+    "show_form",
+    config=FormConfig,
+    aliases=("showForm",),
+    example=Example(
+        definition=[
+            {
+                "name": "ask",
+                "script": "show_form",
+                "safe": True,
+                "next": False,
+                "config": {
+                    "title": "Book a table",
+                    "action": "confirm",
+                    "submit": "Book",
+                    "fields": [
+                        {"name": "guest", "label": "Your name"},
+                        {"name": "seats", "type": "integer", "min_value": 1, "max_value": 8},
+                        {"name": "room", "type": "choice", "choices": ["Garden", "Hall"], "required": False},
+                    ],
+                },
+            },
+            {
+                "name": "confirm",
+                "script": "show_page",
+                "config": {"title": "Booked", "text": "%{data:guest}, we expect %{data:seats} of you."},
+            },
+        ],
+    ),
+    errors={
+        "data_node_not_found": "the current data node has expired, was deleted, or belongs to somebody else",
+        "form_in_background": "the run is in the background, where nobody could see the form",
+    },
+)
 def show_form(app: Application) -> None:
     """Answer with a form; posting it restarts the process at `action`, with the cleaned values in the data.
 
@@ -103,7 +147,20 @@ def show_form(app: Application) -> None:
     }
 
 
-@task_script("redirect", config=RedirectConfig, effect="idempotent")
+@task_script(
+    "redirect",
+    config=RedirectConfig,
+    effect="idempotent",
+    example=Example(
+        definition=[{"name": "leave", "script": "redirect", "config": {"url": "/orders/%{data:order}/"}}],
+        data={"order": 17},
+        gives={"response": {"redirect": "/orders/17/"}},
+    ),
+    errors={
+        "bad_redirect": "the URL is neither a path of this site nor on an allowed host (`STEPLINE_REDIRECT_HOSTS`)",
+        "data_node_not_found": '`"data": true`, and the current data node has expired or was deleted',
+    },
+)
 def redirect(app: Application) -> None:
     """Answer with a redirect: to a path of this site, an allowed host, or an action of this process."""
     config: RedirectConfig = app.config
@@ -116,19 +173,42 @@ def redirect(app: Application) -> None:
         query = {"action": config.action or ""}
         if config.data:
             query["data"] = keep_data(app).reference
-        target = f"{reverse('processes:process', kwargs={'slug': caller.slug})}?{urlencode(query)}"
+        target = address_of(caller, query=query)
     app.response.clear()
     app.response.redirect = target
 
 
-@task_script("copy_response_to_data", config=CopyConfig, effect="pure", aliases=("copyResponseToData",))
+@task_script(
+    "copy_response_to_data",
+    config=CopyConfig,
+    effect="pure",
+    aliases=("copyResponseToData",),
+    example=Example(
+        definition=[
+            {"name": "page", "script": "show_page", "config": {"title": "Receipt", "text": "Paid."}},
+            {"name": "keep", "script": "copy_response_to_data", "config": {"key": "receipt"}},
+        ],
+        gives={"data": {"receipt": {"title": "Receipt", "content": "<p>Paid.</p>"}}},
+    ),
+)
 def copy_response_to_data(app: Application) -> None:
     """Keep the response in the data, so that a later action can answer with it."""
     config: CopyConfig = app.config
     app.data[config.key] = app.response.to_json()
 
 
-@task_script("copy_data_to_response", config=CopyConfig, effect="pure", aliases=("copyDataToResponse",))
+@task_script(
+    "copy_data_to_response",
+    config=CopyConfig,
+    effect="pure",
+    aliases=("copyDataToResponse",),
+    example=Example(
+        definition=[{"name": "show", "script": "copy_data_to_response", "config": {"key": "receipt"}}],
+        data={"receipt": {"title": "Receipt", "content": "<p>Paid.</p><script>alert(1)</script>"}},
+        gives={"response": {"title": "Receipt", "content": "<p>Paid.</p>"}},
+    ),
+    errors={"no_response": "the key holds no response"},
+)
 def copy_data_to_response(app: Application) -> None:
     """Answer with a response that was kept in the data, or built up there as {title, head, content}.
 
@@ -164,8 +244,8 @@ def _content_of(app: Application) -> str:
     context = Context(
         parameters=_Escaped(app.request.parameters),
         data=_Escaped(app.data),
-        attribute=lambda name: _escape(app.get(name)),
-        now=timezone.now,
+        attribute=lambda name: _escape(app.describe(name)),
+        now=app.now,
     )
     return str(fill({"content": action.config["content"]}, fillers, context)["content"])
 

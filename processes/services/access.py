@@ -1,5 +1,6 @@
-"""Who calls, who may execute a template, and whose data is whose. Missing and forbidden look the same."""
+"""Who calls, who may execute or edit what, and whose data is whose. Missing and forbidden look the same."""
 
+import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -7,23 +8,31 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from processes.models import Access, ProcessTemplate
-from processes.services.errors import SignInRequiredError, TemplateNotFoundError
+from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplate
+from processes.services.errors import InstanceNotFoundError, SignInRequiredError, TemplateNotFoundError
 
 User = AbstractBaseUser | AnonymousUser
+
+#: What staff need to execute, or to look at, instances of others.
+EXECUTE_INSTANCES = "processes.change_processinstance"
+EDIT_TEMPLATES = "processes.change_processtemplate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Say for whom a process runs: a user, or the session of someone who is not signed in; and which template.
+    """Say for whom a process runs: a user, or the session of someone who is not signed in; and what is executed.
 
-    Both are given where a user goes on with what they began in that session before they signed in.
+    Both are given where a user goes on with what they began in that session before they signed in. What is executed is
+    an instance of the template, or the template itself. `lender_id` is the user whose authority is in force instead of
+    the caller's own: it opens that user's files, and what the run makes stays the caller's.
     """
 
     user_id: int | None = None
     session_key: str = ""
     template_id: int | None = None
     slug: str = ""
+    instance_id: uuid.UUID | None = None
+    lender_id: int | None = None
 
 
 def owned_by(caller: Caller) -> Q:
@@ -32,6 +41,12 @@ def owned_by(caller: Caller) -> Q:
     if caller.session_key:
         owned |= Q(owner__isnull=True, session_key=caller.session_key)
     return owned
+
+
+def readable_by(caller: Caller) -> Q:
+    """Return the filter for files that `caller` may read: their own, and those of whoever lends them authority."""
+    lent = Q(pk__in=()) if caller.lender_id is None else Q(owner_id=caller.lender_id)
+    return owned_by(caller) | lent
 
 
 def executable_by(user: User) -> QuerySet[ProcessTemplate]:
@@ -56,6 +71,58 @@ def find_executable(*, slug: str, user: User) -> ProcessTemplate:
     raise TemplateNotFoundError(message)
 
 
+def may_execute_instance(user: User | None, instance: ProcessInstance) -> bool:
+    """Tell whether `user` may execute an instance: its owner may, and staff who may change instances."""
+    if user is None or not user.is_authenticated or not user.is_active:
+        return False
+    return instance.owner_id == user.pk or _is_staff_who(user, EXECUTE_INSTANCES)
+
+
+def find_instance(instance_id: uuid.UUID, *, user: User | None) -> ProcessInstance:
+    """Return the instance that `user` may execute; raises InstanceNotFoundError where there is none, or none for them.
+
+    Somebody not signed in gets a SignInRequiredError, whether it exists or not.
+    """
+    message = "There is no such instance, or you may not execute it."
+    if user is None or not user.is_authenticated:
+        raise SignInRequiredError(message)
+    instance = ProcessInstance.objects.select_related("template").filter(pk=instance_id).first()
+    if instance is None or not may_execute_instance(user, instance):
+        raise InstanceNotFoundError(message)
+    return instance
+
+
+def may_edit(user: User, template: ProcessTemplate) -> bool:
+    """Tell whether `user` may change a template (publish, roll back, delete): superusers may change every one.
+
+    All others need the permission to change templates; one that is kept for groups, they must own or be in the groups.
+    What puts a new version into force is asked again in `processes.services.lending`.
+    """
+    if not _is_staff_who(user, EDIT_TEMPLATES):
+        return False
+    if getattr(user, "is_superuser", False) or template.edit_access != EditAccess.GROUPS:
+        return True
+    return template.owner_id == user.pk or template.edit_groups.filter(user=user.pk).exists()
+
+
+def may_set_owner(user: User, template: ProcessTemplate, *, owner_id: int | None) -> bool:
+    """Tell whether `user` may make `owner_id` the owner: `run_as_owner` lends an owner's rights to whoever executes.
+
+    Leaving the owner as they are is always allowed, and superusers may set anybody. All others may only put themselves
+    where there is no owner yet, and give up what they own. `template` is as it is stored, or new.
+    """
+    stored = template.owner_id
+    if not template._state.adding:
+        stored = ProcessTemplate.objects.filter(pk=template.pk).values_list("owner_id", flat=True).first()
+    if owner_id == stored and not template._state.adding:
+        return True
+    if getattr(user, "is_superuser", False) and user.is_active:
+        return True
+    if template._state.adding:
+        return owner_id in (None, user.pk)
+    return stored in (None, user.pk) and owner_id in (None, user.pk)
+
+
 def is_allowed_redirect(url: str, *, host: str = "") -> bool:
     """Tell whether a page may send its reader to `url`: to this site, or to a host of STEPLINE_REDIRECT_HOSTS.
 
@@ -63,6 +130,11 @@ def is_allowed_redirect(url: str, *, host: str = "") -> bool:
     """
     allowed = {*getattr(settings, "STEPLINE_REDIRECT_HOSTS", ()), *([host] if host else [])}
     return url_has_allowed_host_and_scheme(url, allowed_hosts=allowed)
+
+
+def _is_staff_who(user: User, permission: str) -> bool:
+    may = getattr(user, "has_perm", None)
+    return bool(user.is_active and getattr(user, "is_staff", False) and may is not None and may(permission))
 
 
 def _allowed(user: User) -> Q:

@@ -24,6 +24,7 @@ from processes.errors import (
 )
 from processes.models import InboxItem, Run
 from processes.services.access import Caller
+from processes.services.background import record_end
 from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost
 from processes.services.inbox import RESUME, has_messages, mark_taken, next_message
@@ -75,8 +76,15 @@ class _Advance:
             session_key=run.session_key,
             template_id=run.template_id,
             slug=template.slug if template is not None else "",
+            instance_id=run.instance_id,
         )
-        host = DjangoHost(caller=caller, plan=load_plan(run.plan_id), durable=True, is_cancelled=self._is_cancelled)
+        host = DjangoHost(
+            caller=caller,
+            plan=load_plan(run.plan_id),
+            durable=True,
+            is_cancelled=self._is_cancelled,
+            execution=str(run.pk),
+        )
         # Read what earlier claims left open before anything is started.
         self.left = self.recorder.adopt() if context.claim.continues else {}
         self.interpreter = Interpreter.restore(
@@ -289,6 +297,7 @@ class _Advance:
             status=status.value, error=error, finished_at=timezone.now(), **(columns or {})
         )
         write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed or {})
+        record_end(self.run, status)
 
     # The tree.
 

@@ -6,12 +6,12 @@ are stored together or not at all. Details are JSON without secrets and without 
 | action | subject | details |
 | --- | --- | --- |
 | `template.created` `template.edited` `template.deleted` | template | revision, changed |
-| `template.published` `template.rolled_back` | template | version, followed |
-| `run.started` | run, or template for one in the foreground | action, how (page, form, command, trial, code …) |
+| `template.published` `template.rolled_back` | template | version (null: only the draft), followed, to |
+| `run.started` | run, or template for one in the foreground | action, how (page, form, background, command, trial …) |
 | `run.ended` | run | status |
 | `run.cancelled` | run | |
-| `instance.created` `instance.executed` | instance | action |
-| `authority.lent` | template | owner, action |
+| `instance.created` `instance.executed` `instance.deleted` | instance | action, how |
+| `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
 | `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
 """
@@ -20,12 +20,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user_model
 from django.db.models import Model
 
 from processes.domain.json_values import JSON
 from processes.models import AuditEntry
 
-__all__ = ["SYSTEM", "Actor", "actor_of", "record"]
+__all__ = ["SYSTEM", "Actor", "actor_of", "actor_of_id", "record"]
 
 _MAX_ID, _MAX_NAME, _MAX_SUBJECT_NAME = 64, 150, 200
 
@@ -49,6 +50,14 @@ def actor_of(user: object) -> Actor:
         return Actor()
     name = getattr(user, "get_username", None)
     return Actor(id=str(key), name=str(name()) if callable(name) else str(user))
+
+
+def actor_of_id(user_id: int | None) -> Actor:
+    """Return the actor with the id of a user, with their name as it is now."""
+    if user_id is None:
+        return Actor()
+    user = get_user_model()._default_manager.filter(pk=user_id).first()
+    return Actor(id=str(user_id)) if user is None else actor_of(user)
 
 
 def record(

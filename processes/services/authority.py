@@ -1,6 +1,7 @@
 """Find out whose rights a run acts with.
 
-An authority is JSON that a cursor keeps: `{"user": id}`, `{"grant": reference}`, or null for the run's caller.
+An authority is JSON that a cursor keeps: `{"user": id}`, `{"grant": reference}`, or null for the run's caller. The id
+null is nobody: somebody who isn't signed in.
 """
 
 from collections.abc import Mapping
@@ -9,18 +10,27 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 
 from processes.domain.json_values import JSON
-from processes.services.access import Caller
 from processes.services.errors import AuthorityError
+from processes.services.grants import user_of_grant
 
 __all__ = ["described_user", "user_of_authority"]
 
 
-def user_of_authority(authority: JSON, *, caller: Caller) -> AbstractBaseUser | None:
-    """Return the user whom an authority stands for; raises AuthorityError where there is none (any more)."""
-    if isinstance(authority, Mapping) and "user" in authority:
-        user = get_user_model()._default_manager.filter(pk=authority["user"], is_active=True).first()
-        if user is not None:
-            return user
+def user_of_authority(authority: JSON, *, execution: str, template_id: int | None) -> AbstractBaseUser | None:
+    """Return the user whom an authority stands for; raises AuthorityError where there is none (any more).
+
+    `execution` and `template_id` say for what a grant must have been made.
+    """
+    if isinstance(authority, Mapping):
+        if "grant" in authority:
+            reference = str(authority["grant"])
+            return user_of_grant(reference, execution=execution, template_id=template_id, scope="call")
+        if "user" in authority:
+            if authority["user"] is None:
+                return None
+            user = get_user_model()._default_manager.filter(pk=authority["user"], is_active=True).first()
+            if user is not None:
+                return user
     raise AuthorityError("The user in whose name this should run doesn't exist any more, or is inactive.")
 
 

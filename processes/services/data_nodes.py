@@ -2,7 +2,10 @@
 
 A form carries the reference and the revision that it was made from. Whoever submits it claims the revision first, by
 one compare-and-swap; where two tabs submit the same step, the second finds a newer revision and gets a ConflictError. A
-reference that is forged, foreign, of another template, expired or malformed is simply not found.
+reference that is forged, foreign, of another template or instance, expired or malformed is simply not found.
+
+That is how temporary nodes live. A context node is an instance's Data: it is read and written while that instance is
+executed, by whoever may execute it, and its reference opens it to nobody else. The last save wins.
 """
 
 import uuid
@@ -10,11 +13,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from processes.domain.json_values import JSON
-from processes.models import DataNode
+from processes.models import DataNode, DataNodeKind, ProcessInstance
 from processes.services.access import Caller, owned_by
 from processes.services.errors import ConflictError, DataNodeNotFoundError
 
@@ -35,6 +38,7 @@ def create_data_node(
     _clear_away_expired()
     return DataNode.objects.create(
         template_id=caller.template_id,
+        instance_id=caller.instance_id,
         owner_id=caller.user_id,
         session_key="" if caller.user_id is not None else caller.session_key,
         data=dict(data),
@@ -105,6 +109,37 @@ def delete_data_node(*, caller: Caller, reference: str) -> bool:
     return bool(_mine(caller, reference).delete()[0])
 
 
+def create_context_node(*, instance: ProcessInstance, data: Mapping[str, JSON]) -> DataNode:
+    """Store the Data that an instance begins with."""
+    return DataNode.objects.create(
+        kind=DataNodeKind.CONTEXT,
+        instance=instance,
+        template_id=instance.template_id,
+        owner_id=instance.owner_id,
+        data=dict(data),
+    )
+
+
+def load_context_node(instance_id: uuid.UUID) -> DataNode:
+    """Return the Data of the instance that is being executed; raises DataNodeNotFoundError where it is gone."""
+    node = _context(instance_id).first()
+    if node is None:
+        raise _not_found()
+    return node
+
+
+def save_context_node(instance_id: uuid.UUID, *, data: Mapping[str, JSON]) -> DataNode:
+    """Replace the Data of the instance that is being executed; raises DataNodeNotFoundError where it is gone."""
+    if not _context(instance_id).update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now()):
+        raise _not_found()
+    return load_context_node(instance_id)
+
+
+def is_context_node(reference: str, *, instance_id: uuid.UUID | None) -> bool:
+    """Tell whether a reference is that of the executed instance's own Data."""
+    return instance_id is not None and _context(instance_id).filter(reference=reference).exists()
+
+
 def conflict(node: DataNode) -> ConflictError:
     """Return the error that tells how things stand with `node`."""
     message = (
@@ -121,7 +156,18 @@ def _mine(caller: Caller, reference: str) -> QuerySet[DataNode]:
     if len(reference) != _REFERENCE_CHARS or not reference.isascii() or "\0" in reference:
         return DataNode.objects.none()
     alive = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
-    return DataNode.objects.filter(owned_by(caller), alive, reference=reference, template_id=caller.template_id)
+    return DataNode.objects.filter(
+        owned_by(caller),
+        alive,
+        kind=DataNodeKind.TEMPORARY,
+        reference=reference,
+        template_id=caller.template_id,
+        instance_id=caller.instance_id,
+    )
+
+
+def _context(instance_id: uuid.UUID) -> QuerySet[DataNode]:
+    return DataNode.objects.filter(kind=DataNodeKind.CONTEXT, instance_id=instance_id)
 
 
 def _clear_away_expired() -> None:

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 
+from processes.domain.assembly import Entry, Home, assemble
 from processes.domain.bindings import parse_bindings
-from processes.domain.definition import parse_definition
 from processes.domain.definition_text import parse_text
 from processes.domain.derivation import Derivation, derive
+from processes.domain.document import Document, parse_document
 from processes.domain.extends import linearise
 from processes.domain.json_values import JSON, canonical
 from processes.domain.merge import Layer
 from processes.domain.plan import Plan
 from processes.domain.suggestions import did_you_mean
-from processes.domain.targets import ProcessResolver, ProcessTarget
+from processes.domain.targets import ProcessTarget
 from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.models import Plan as PlanRow
 from processes.services.catalogue import catalogue, catalogue_revision
 from processes.services.library import Library, Source
 
-__all__ = ["Derived", "derive_source", "forget_derivations", "load_plan", "store_plans"]
+__all__ = ["Derived", "derive_source", "forget_derivations", "load_plan", "store_plans", "template_entry"]
 
 #: Compiled plans, and whole derivations, kept in each process's memory.
 KEPT_PLANS, KEPT_DERIVATIONS = 256, 64
@@ -49,17 +50,23 @@ def derive_source(library: Library, source: Source, *, plan_hashes: Mapping[str,
     derived lately from the very same parts is known, and not derived again.
     """
     sources = _sources(library, source)
-    resolver = _Resolver(library, source, plan_hashes or {})
+    resolver = _Resolver(library, sources, plan_hashes or {})
     key = (
         tuple(item.fingerprint for item in sources),
         tuple(resolver.description(name) for item in sources for name in sorted(item.process_names)),
         catalogue_revision(),
+        tuple(_exists(library, name) for item in sources for name in sorted(item.credential_names)),
     )
     derived = _known.get(key)
     if derived is None:
         layers = _layers(sources, own=source.slug)
         derivation = derive(
-            layers, name=source.slug, catalogue=catalogue(), processes=resolver.find, abstract=source.abstract
+            layers,
+            name=source.slug,
+            catalogue=catalogue(),
+            processes=resolver.find,
+            credentials=library.credentials,
+            abstract=source.abstract,
         )
         derived = Derived(source=source, derivation=derivation, inline=tuple(resolver.inline))
         _known.put(key, derived)
@@ -118,10 +125,10 @@ _known = _Known(KEPT_DERIVATIONS)
 
 
 class _Resolver:
-    """Find the processes that one template binds."""
+    """Find the processes that one template binds, the last of `sources`, and what inline processes extend."""
 
-    def __init__(self, library: Library, source: Source, plan_hashes: Mapping[str, str]) -> None:
-        self._library, self._source = library, source
+    def __init__(self, library: Library, sources: Sequence[Source], plan_hashes: Mapping[str, str]) -> None:
+        self._library, self._sources, self._source = library, sources, sources[-1]
         self._overriding = plan_hashes
         #: The plans of inline processes, as they were met.
         self.inline: list[Plan] = []
@@ -129,9 +136,7 @@ class _Resolver:
     def find(self, reference: JSON) -> ProcessTarget:
         """Return the target of a slug or an inline process; raises NotFoundError or DefinitionError."""
         if not isinstance(reference, str):
-            plan = _derive_inline(reference, self._source.slug, self.find)
-            self.inline.append(plan)
-            return ProcessTarget(name=plan.name, plan_hash=plan.hash, reference=reference)
+            return self._find_inline(reference)
         library, slug = self._library, self._source.slug
         if reference == slug or slug in library.reachable(reference):
             # It leads back to itself: a plan can't hold its own hash, so the call looks it up.
@@ -143,6 +148,39 @@ class _Resolver:
         suggestion = did_you_mean(reference, {**library.plan_hashes, **self._overriding})
         raise NotFoundError(f'The process "{reference}" {problem}', fields={"suggestion": suggestion})
 
+    def base(self, name: str, home: Home) -> Entry:
+        """Return a template that an inline process extends (`processes.domain.assembly.Shelf`)."""
+        source = self._library.base(name)
+        if source is None:
+            suggestion = did_you_mean(name, self._library.drafts)
+            raise NotFoundError(f'There is no template "{name}"', fields={"suggestion": suggestion})
+        return template_entry(source)
+
+    def process(self, name: str, home: Home) -> ProcessTarget:
+        """Return a process that an inline process binds."""
+        return self.find(name)
+
+    def _find_inline(self, written: JSON) -> ProcessTarget:
+        document = parse_document(written)
+        home = Home(key=f"template:{self._source.slug}", label="", kind="template")
+        name = document.name or self._reference_of(written)
+        result = assemble(
+            Entry(name=name, document=document, home=home),
+            shelf=self,
+            catalogue=catalogue(),
+            credentials=self._library.credentials,
+        )
+        self.inline.extend(result.plans)
+        if result.plan is None:
+            raise NotFoundError(f'"{name}" is abstract: it can be extended, but not run')
+        return ProcessTarget(name=name, plan_hash=result.plan.hash, reference=written)
+
+    def _reference_of(self, written: JSON) -> str:
+        """Return what an inline process without a name is bound to, which is what it is called then."""
+        text = canonical({"process": written})
+        bound = (item for source in reversed(self._sources) for item in source.bindings.items())
+        return next((reference for reference, target in bound if canonical(target) == text), self._source.slug)
+
     def description(self, reference: str) -> Hashable:
         """Return what is equal where `find` gives the same target; a refusal is never known."""
         try:
@@ -150,6 +188,31 @@ class _Resolver:
         except NotFoundError:
             return object()
         return found.name, found.plan_hash
+
+
+def _exists(library: Library, connection: str) -> bool:
+    try:
+        library.credentials(connection)
+    except NotFoundError:
+        return False
+    return True
+
+
+def template_entry(source: Source) -> Entry:
+    """Return a template as a document; raises DefinitionError, with the template as source of its problems."""
+    try:
+        layer = _layer(source)
+    except DefinitionError as error:
+        raise DefinitionError([problem.of(source.slug) for problem in error.problems]) from None
+    document = Document(
+        name=source.slug,
+        definition=layer.definition,
+        bindings=layer.bindings,
+        extends=source.extends,
+        abstract=source.abstract,
+    )
+    home = Home(key=f"template:{source.slug}", label=source.slug, kind="template")
+    return Entry(name=source.slug, document=document, home=home)
 
 
 def _sources(library: Library, source: Source) -> list[Source]:
@@ -199,15 +262,3 @@ def _layer(source: Source) -> Layer:
     if definition is None or bindings is None:
         raise DefinitionError(problems)
     return Layer(name=source.slug, definition=definition, bindings=bindings)
-
-
-def _derive_inline(document: JSON, slug: str, resolve: ProcessResolver) -> Plan:
-    bindings: JSON = {}
-    if isinstance(document, dict) and "bindings" in document:
-        document = dict(document)
-        bindings = document.pop("bindings")
-    name = f"{slug} (inline)"
-    layer = Layer(name=name, definition=parse_definition(document), bindings=parse_bindings(bindings, path="/bindings"))
-    plan = derive([layer], name=name, catalogue=catalogue(), processes=resolve).plan
-    assert plan is not None
-    return plan

@@ -4,18 +4,36 @@ from processes.errors import NotFoundError, PermanentError, ProcessError
 
 __all__ = [
     "AuthorityError",
+    "BindingRefusedError",
     "ConflictError",
+    "ConnectionInUseError",
+    "ConnectionMissingError",
     "DataNodeNotFoundError",
+    "DraftInTheWayError",
     "EntryRefusedError",
     "FileMissingError",
     "FormGoneError",
+    "InstanceNotFoundError",
+    "LendingRefusedError",
+    "MailError",
+    "MailRefusedError",
+    "NoCredentialsError",
+    "NoOwnerError",
     "NotPublishedError",
+    "OutboundError",
+    "OutboundRefusedError",
+    "OutboundStatusError",
+    "OutboundTimeoutError",
+    "OutboundTooLargeError",
     "PublishRefusedError",
+    "SecretUnreadableError",
     "SignInRequiredError",
     "StaleDraftError",
     "StorageError",
+    "TemplateInUseError",
     "TemplateNotFoundError",
     "TooLargeError",
+    "VersionNotFoundError",
 ]
 
 
@@ -49,10 +67,28 @@ class FileMissingError(NotFoundError):
     code = "file_not_found"
 
 
+class InstanceNotFoundError(NotFoundError):
+    """Report that there is no such instance, or none that this user may execute: both look the same."""
+
+    code = "instance_not_found"
+
+
 class AuthorityError(PermanentError):
     """Report that whoever's rights are asked for doesn't exist any more, or has taken them back."""
 
     code = "authority"
+
+
+class NoOwnerError(PermanentError):
+    """Report that what is executed has no owner whose rights could be lent."""
+
+    code = "no_owner"
+
+
+class NoCredentialsError(PermanentError):
+    """Report that no credentials of the caller are stored, or that nobody is signed in who could lend theirs."""
+
+    code = "no_credentials"
 
 
 class ConflictError(PermanentError):
@@ -84,7 +120,10 @@ class TooLargeError(PermanentError):
 
 
 class StaleDraftError(PermanentError):
-    """Report that somebody else saved the template after this editor opened it; `fields` hold both revisions."""
+    """Report that somebody else changed the template after this editor opened it.
+
+    `fields`: `expected` and `revision` of the draft, or `expected_version` and `version` of what is in force.
+    """
 
     code = "stale_draft"
 
@@ -99,7 +138,100 @@ class PublishRefusedError(PermanentError):
     code = "publish_refused"
 
 
+class LendingRefusedError(PublishRefusedError):
+    """Refuse an editor who would change what runs with somebody else's rights; `fields` as of PublishRefusedError."""
+
+    code = "lending_refused"
+
+
+class DraftInTheWayError(PermanentError):
+    """Report that a roll back would overwrite a draft that was never published, and nobody has agreed to that."""
+
+    code = "draft_in_the_way"
+
+
+class TemplateInUseError(PermanentError):
+    """Report that a template can't be deleted.
+
+    `fields`: `uses` lists `{template, how}` ("extends" or "calls"), `instances` counts those that are alive.
+    """
+
+    code = "template_in_use"
+
+
+class VersionNotFoundError(NotFoundError):
+    """Report that a template has no version of that number."""
+
+    code = "version_not_found"
+
+
 class StorageError(ProcessError):
     """Report that a file couldn't be stored."""
 
     code = "storage"
+
+
+class SecretUnreadableError(PermanentError):
+    """Report a secret that none of the keys decrypts; `fields` hold the connection's name."""
+
+    code = "secret_unreadable"
+
+
+class ConnectionMissingError(NotFoundError):
+    """Report a connection that doesn't exist (any more), or isn't of the kind that is needed."""
+
+    code = "connection_missing"
+
+
+class ConnectionInUseError(PermanentError):
+    """Refuse to delete a connection that templates bind; `fields["templates"]` lists their slugs."""
+
+    code = "connection_in_use"
+
+
+class BindingRefusedError(PermanentError):
+    """Refuse an editor who may not bind a connection; `fields["connections"]` lists which."""
+
+    code = "binding_refused"
+
+
+class OutboundError(ProcessError):
+    """Report a request that got no answer; another try may."""
+
+    code = "outbound_failed"
+
+
+class OutboundTimeoutError(OutboundError):
+    """Report a request whose answer wasn't complete in time."""
+
+    code = "outbound_timeout"
+
+
+class OutboundRefusedError(PermanentError):
+    """Refuse a request before it leaves: where it goes, what it carries."""
+
+    code = "outbound_refused"
+
+
+class OutboundTooLargeError(PermanentError):
+    """Report an answer that is larger than the request takes; `fields` hold `limit_bytes`."""
+
+    code = "outbound_too_large"
+
+
+class OutboundStatusError(ProcessError):
+    """Report an answer with a status that wasn't expected; `fields` hold `status`, and a part of its text."""
+
+    code = "outbound_status"
+
+
+class MailError(ProcessError):
+    """Report a mail that wasn't taken; another try may succeed."""
+
+    code = "mail_failed"
+
+
+class MailRefusedError(PermanentError):
+    """Report a mail that can't be sent: addresses, size, or what the mail server says for good."""
+
+    code = "mail_refused"

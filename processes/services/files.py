@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from processes.domain.json_values import JSON
 from processes.models import StoredFile
-from processes.services.access import Caller, owned_by
+from processes.services.access import Caller, readable_by
 from processes.services.errors import FileMissingError, StorageError
 
 FILE_INFO = "FILE_INFO"
@@ -98,7 +98,7 @@ def open_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller: 
 
 def find_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller: Caller | None = None) -> StoredFile:
     """Return the row behind an info or id, only the caller's own where one is given; raises FileMissingError."""
-    rows = StoredFile.objects.all() if caller is None else StoredFile.objects.filter(owned_by(caller))
+    rows = StoredFile.objects.all() if caller is None else StoredFile.objects.filter(readable_by(caller))
     stored = rows.filter(pk=_id_of(info)).first()
     if stored is None:
         raise _missing()

@@ -21,7 +21,8 @@ from processes.domain.json_values import JSON
 from processes.domain.plan import EXIT, Plan
 from processes.domain.request import Request
 from processes.domain.response import Response
-from processes.models import DataNode, ProcessTemplate
+from processes.models import DataNode, ProcessInstance, ProcessTemplate
+from processes.services import audit
 from processes.services.access import Caller
 from processes.services.background import continue_in_background
 from processes.services.data_nodes import claim_revision, conflict, give_back_claim
@@ -49,7 +50,8 @@ class Visit:
     """Hold what a request asks of a process.
 
     `node` is the caller's own data node where the request bears a reference; `claims` says that the request submits
-    its step, which only one may. `values` are the cleaned values of a form, uploaded files among them.
+    its step, which only one may. `values` are the cleaned values of a form, uploaded files among them. `instance` is
+    the one that is executed, if one is: its plan, and `caller` names it.
     """
 
     template: ProcessTemplate
@@ -60,6 +62,7 @@ class Visit:
     node: DataNode | None = None
     claims: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
+    instance: ProcessInstance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,20 +103,24 @@ def check_entry(*, plan: Plan, action: JSON, node: DataNode | None) -> None:
         raise conflict(node)
 
 
-def run_foreground(visit: Visit) -> Answer:
+def run_foreground(visit: Visit, *, entry: str | None = None) -> Answer:
     """Run the process, and return its answer; raises the error that it ended with.
+
+    It enters where the request says, or at `entry`, which may be an action that no request can enter.
 
     Where the request submits a step, its revision is claimed first: ConflictError where somebody was quicker. After an
     error the claim is given back, with the data as it was, and the request's uploads are deleted: whoever sent the form
     can send it again.
     """
     node = visit.node
+    if entry is None:
+        _record_start(visit)
     if node is not None and visit.claims:
         node = claim_revision(caller=visit.caller, reference=node.reference, revision=node.revision)
     uploads: dict[str, JSON] = {}
     try:
         submitted = _store(visit, uploads)
-        return _run(visit, node=node, submitted=submitted, uploads=uploads)
+        return _run(visit, node=node, submitted=submitted, uploads=uploads, entry=entry)
     except BaseException:
         if node is not None and visit.claims:
             give_back_claim(node=node)
@@ -153,7 +160,14 @@ def _store(visit: Visit, uploads: dict[str, JSON]) -> dict[str, JSON]:
     return submitted
 
 
-def _run(visit: Visit, *, node: DataNode | None, submitted: Mapping[str, JSON], uploads: Mapping[str, JSON]) -> Answer:
+def _run(
+    visit: Visit,
+    *,
+    node: DataNode | None,
+    submitted: Mapping[str, JSON],
+    uploads: Mapping[str, JSON],
+    entry: str | None,
+) -> Answer:
     request = replace(visit.request, files=dict(uploads), revision=node.revision if node is not None else None)
     app = Application(
         data={**(node.data if node is not None else {}), **submitted},
@@ -162,7 +176,11 @@ def _run(visit: Visit, *, node: DataNode | None, submitted: Mapping[str, JSON], 
         attributes={DATA_NODE: node.reference} if node is not None else {},
     )
     host = DjangoHost(caller=visit.caller, plan=visit.plan, submitted=submitted)
-    interpreter = Interpreter.start(visit.plan, app=app, host=host, entry=request.action)
+    # Keys for outside systems, and grants, hold for this execution only.
+    app.execution = host.execution
+    interpreter = Interpreter.start(
+        visit.plan, app=app, host=host, entry=request.action if entry is None else entry, outside=entry is None
+    )
     outcome = interpreter.run()
     if isinstance(outcome, Failed):
         raise outcome.error
@@ -171,9 +189,31 @@ def _run(visit: Visit, *, node: DataNode | None, submitted: Mapping[str, JSON], 
     return Answer(response=app.response, data=app.data)
 
 
+def _record_start(visit: Visit) -> None:
+    """Note who submits what. A page that is merely opened is recorded where it lends authority or starts a run."""
+    if visit.request.method in ("GET", "HEAD"):
+        return
+    entry = visit.request.action
+    audit.record(
+        "run.started" if visit.instance is None else "instance.executed",
+        actor=audit.actor_of(_known(visit.user)),
+        subject=visit.template if visit.instance is None else visit.instance,
+        plan_hash=visit.plan.hash,
+        details={
+            "action": entry if isinstance(entry, str) else None,
+            "how": "form" if visit.claims or visit.values else "page",
+        },
+    )
+
+
 def _move_to_background(visit: Visit, node: DataNode | None, app: Application, interpreter: Interpreter) -> None:
     root_id = continue_in_background(
-        app=app, interpreter=interpreter, template=visit.template, caller=visit.caller, node=node
+        app=app,
+        interpreter=interpreter,
+        template=visit.template,
+        caller=visit.caller,
+        node=node,
+        title=str(visit.instance) if visit.instance is not None and visit.instance.title else "",
     )
     if app.response.is_empty:
         app.response.redirect = reverse("processes:progress", kwargs={"root_id": root_id})

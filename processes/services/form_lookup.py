@@ -44,7 +44,7 @@ def find_form(plan: Plan, name: str, *, parameters: Mapping[str, JSON], data: Ma
     action = _find_action(plan, name)
     if action is None or action.script != SHOW_FORM:
         raise _gone()
-    context = Context(parameters=parameters, data=data, attribute=lambda _: None, now=timezone.now)
+    context = Context(parameters=parameters, data=data, attribute=dict[str, object]().__getitem__, now=timezone.now)
     config = action.config
     for filler in action.fillers:
         # An attribute that the title needed isn't there any more; the form works without it.

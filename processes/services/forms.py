@@ -37,8 +37,8 @@ class _Strict(BaseModel):
 class ChoiceConfig(_Strict):
     """Offer one value of a choice."""
 
-    value: str
-    label: str
+    value: str = Field(description="What data gets.")
+    label: str = Field(description="What people see.")
 
 
 class FieldConfig(_Strict):

@@ -1,8 +1,15 @@
-"""Connect a run with the outside world: the clock, cancellation, scripts, plans, and who calls."""
+"""Connect a run with the outside world: the clock, cancellation, scripts, plans, who calls and what is executed.
 
+Two questions are kept apart. *Whose run is it?* The person's who called it, whatever authority is in force: the page,
+the progress indicator, temporary data and new files are theirs (`caller_of`). *Whose rights does it act with?* The
+caller's, or those that are lent to it (`acting_user`): they decide what may be executed and which files may be read.
+"""
+
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
@@ -16,22 +23,48 @@ from processes.domain.request import Request
 from processes.domain.scripts import ScriptSpec
 from processes.domain.targets import ProcessTarget
 from processes.errors import NotFoundError, ProcessError, RunCancelled
-from processes.models import ProcessTemplate
+from processes.models import DataNode, DataNodeKind, ProcessInstance, ProcessTemplate
 from processes.registry import scripts
-from processes.services.access import Caller
+from processes.services.access import Caller, may_execute_instance
 from processes.services.authority import described_user, user_of_authority
 from processes.services.derivation import load_plan
+from processes.services.errors import InstanceNotFoundError, NoCredentialsError
+from processes.services.grants import Scope, check_grant
 from processes.services.outside import live_outside
 
-__all__ = ["Caller", "DjangoHost", "caller_of", "host_of", "is_foreground", "submitted_values"]
+__all__ = [
+    "CREDENTIALS",
+    "EXECUTED",
+    "Caller",
+    "DjangoHost",
+    "acting_user",
+    "caller_of",
+    "credentials_of",
+    "host_of",
+    "is_foreground",
+    "stored_credentials",
+    "submitted_values",
+]
+
+#: The attribute of a fresh context that tells which instance is executed in it: {"instance", "template", "slug"}.
+EXECUTED: Final = "executedInstance"
+#: The attribute that `store_credentials` sets: {"$ref": "grant", "reference"}.
+CREDENTIALS: Final = "credentials"
+#: How long a user is known before they are read again: what is taken from them takes effect in running work too.
+USER_KEPT: Final = timedelta(seconds=5)
 
 
 class DjangoHost:
     """Serve the interpreter of one run.
 
     `caller` is who the run works for. A durable run's driver passes `is_cancelled`; a foreground run can't be
-    cancelled. `submitted` are the values that the request's form has brought.
+    cancelled. `submitted` are the values that the request's form has brought. `execution` names this execution, for
+    which grants are made.
     """
+
+    #: Whether `run_as_owner` lends the rights of the template's owner. Where somebody tries a process out, with data of
+    #: their choice, it lends only theirs.
+    lends_owner = True
 
     def __init__(
         self,
@@ -42,8 +75,11 @@ class DjangoHost:
         is_cancelled: Callable[[], bool] | None = None,
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
+        execution: str = "",
     ) -> None:
         self.caller = caller
+        self.execution = execution or uuid.uuid4().hex
+        self._users: dict[object, tuple[datetime, AbstractBaseUser | None]] = {}
         self._outside = outside
         #: The plan of the run itself, whichever sub process is at work.
         self.main_plan = plan
@@ -73,8 +109,18 @@ class DjangoHost:
         return self._outside
 
     def user(self, authority: JSON) -> AbstractBaseUser | None:
-        """Return the user whom an authority stands for; raises AuthorityError where it is gone or revoked."""
-        return user_of_authority(authority, caller=self.caller)
+        """Return the user whom an authority stands for; raises AuthorityError where it is gone or revoked.
+
+        A grant is asked for each time; a user is kept for USER_KEPT, so that scripts may ask for `app.user` often.
+        """
+        key = authority["user"] if isinstance(authority, Mapping) and set(authority) == {"user"} else self
+        known = self._users.get(key)
+        if known is not None and self.now() - known[0] < USER_KEPT:
+            return known[1]
+        user = user_of_authority(authority, execution=self.execution, template_id=self.caller.template_id)
+        if key is not self:
+            self._users[key] = (self.now(), user)
+        return user
 
     def describe_user(self, user: object) -> dict[str, JSON]:
         """Return what conditions may know of a user."""
@@ -103,13 +149,25 @@ class DjangoHost:
         return load_plan(plan_hash)
 
     def fresh(self, target: object, *, app: Application) -> tuple[Plan, Application]:
-        """Return the plan of a process (its slug, or what a binding gives), and a context with data of its own.
+        """Return the plan of a process or an instance, and a context with data of its own.
 
-        The user stays the same: executing something lends nobody more authority.
+        A process is given by its slug, or as a binding gives it; an instance as such, or by its context node: `{"$ref":
+        "data_node", "reference": …}`. The user stays the same: executing something lends nobody more authority. An
+        instance must be one that the authority in force may execute; raises InstanceNotFoundError.
         """
         request = Request(method=app.request.method, language=app.request.language)
         context = Application(request=request, user=app.user, execution=app.execution)
-        return self.plan(_process_target(target)), context
+        instance = _instance_target(target)
+        if instance is None:
+            # A process runs for what is executed here, as a sub process does; only its context is its own.
+            if (executed := app.get(EXECUTED)) is not None:
+                context.set(EXECUTED, executed)
+            return self.plan(_process_target(target)), context
+        if not may_execute_instance(acting_user(app), instance):
+            raise _no_instance()
+        slug = instance.template.slug
+        context.set(EXECUTED, {"instance": str(instance.pk), "template": instance.template_id, "slug": slug})
+        return load_plan(instance.plan_id), context
 
 
 def host_of(app: Application) -> DjangoHost:
@@ -121,12 +179,54 @@ def host_of(app: Application) -> DjangoHost:
 
 
 def caller_of(app: Application) -> Caller:
-    """Return on whose behalf the run acts: its caller, or whose authority is in force."""
+    """Return whose run it is, and what is executed in this context.
+
+    Under a lent authority it is still the caller's: forms, data, files and progress would reach nobody otherwise. The
+    lender is named, so that their files can be read.
+    """
     caller = host_of(app).caller
+    executed = app.get(EXECUTED)
+    if isinstance(executed, Mapping):
+        caller = replace(
+            caller,
+            instance_id=uuid.UUID(executed["instance"]),
+            template_id=executed["template"],
+            slug=executed["slug"],
+        )
     if app.authority is None:
         return caller
     user = host_of(app).user(app.authority)
-    return replace(caller, user_id=None if user is None else user.pk, session_key="")
+    return replace(caller, lender_id=None if user is None else user.pk)
+
+
+def acting_user(app: Application) -> AbstractBaseUser | None:
+    """Return the user with whose rights the run acts now; None for somebody not signed in.
+
+    That is not always `app.user`, who may be a stored caller: ask this one what may be done. Raises AuthorityError.
+    """
+    host = host_of(app)
+    if app.authority is not None:
+        return host.user(app.authority)
+    return None if host.caller.user_id is None else host.user({"user": host.caller.user_id})
+
+
+def stored_credentials(app: Application) -> str | None:
+    """Return the reference of the grant that `store_credentials` has left in this context, whether it holds or not."""
+    stored = app.get(CREDENTIALS)
+    reference = stored.get("reference") if isinstance(stored, Mapping) else None
+    return reference if isinstance(reference, str) else None
+
+
+def credentials_of(app: Application, *, scope: Scope) -> str:
+    """Return the reference of the caller's credentials, which hold for `scope` now.
+
+    Raises NoCredentialsError where none are stored, AuthorityError where they hold no more.
+    """
+    host, reference = host_of(app), stored_credentials(app)
+    if reference is None:
+        raise NoCredentialsError("No credentials of the caller are stored here: run store_credentials first.")
+    check_grant(reference, execution=host.execution, template_id=host.caller.template_id, scope=scope)
+    return reference
 
 
 def is_foreground(app: Application) -> bool:
@@ -139,6 +239,26 @@ def submitted_values(app: Application) -> Mapping[str, JSON]:
     return host_of(app).submitted
 
 
+def _instance_target(target: object) -> ProcessInstance | None:
+    """Return the instance that is meant, whoever asks; None where a process is meant."""
+    if isinstance(target, ProcessInstance):
+        return target
+    if not isinstance(target, Mapping) or target.get(REF) != "data_node":
+        return None
+    node = (
+        DataNode.objects.select_related("instance__template")
+        .filter(kind=DataNodeKind.CONTEXT, reference=str(target.get("reference", ""))[:22])
+        .first()
+    )
+    if node is None or node.instance is None:
+        raise _no_instance()
+    return node.instance
+
+
+def _no_instance() -> InstanceNotFoundError:
+    return InstanceNotFoundError("There is no such instance, or you may not execute it.")
+
+
 def _process_target(target: object) -> ProcessTarget:
     if isinstance(target, ProcessTarget):
         return target
@@ -146,4 +266,4 @@ def _process_target(target: object) -> ProcessTarget:
         return ProcessTarget.from_fields(target)
     if isinstance(target, str) and target:
         return ProcessTarget(name=target, reference=target)
-    raise NotFoundError("Only a process can be executed.", fields={"target": repr(target)[:200]})
+    raise NotFoundError("Only a process or an instance can be executed.", fields={"target": repr(target)[:200]})

@@ -1,10 +1,10 @@
-"""Deleting what has expired: temporary data nodes, and files that no longer belong to anything."""
+"""Deleting what has expired: temporary data nodes, files that no longer belong to anything, and grants."""
 
 from dataclasses import dataclass
 
 from django.db.models.functions import Now
 
-from processes.models import DataNode, StoredFile
+from processes.models import DataNode, Grant, StoredFile
 from processes.services.files import delete_file
 
 #: Rows of one batch: a long purge holds no lock for long.
@@ -17,11 +17,12 @@ class Purged:
 
     data_nodes: int
     files: int
+    grants: int
 
 
 def purge_expired() -> Purged:
-    """Delete expired data nodes and files, in batches, each a transaction of its own."""
-    return Purged(data_nodes=_purge_data_nodes(), files=_purge_files())
+    """Delete what has expired, in batches, each a transaction of its own."""
+    return Purged(data_nodes=_purge_data_nodes(), files=_purge_files(), grants=_purge_grants())
 
 
 def _purge_data_nodes() -> int:
@@ -40,4 +41,13 @@ def _purge_files() -> int:
         for file_id in batch:
             delete_file(file_id)
         deleted += len(batch)
+    return deleted
+
+
+def _purge_grants() -> int:
+    deleted = 0
+    # What was lent to whom stays in the audit log.
+    expired = Grant.objects.filter(expires_at__lt=Now()).order_by("expires_at").values_list("pk", flat=True)
+    while batch := list(expired[:BATCH]):
+        deleted += Grant.objects.filter(pk__in=batch).delete()[0]
     return deleted

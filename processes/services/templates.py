@@ -1,30 +1,35 @@
-"""Verbs that change templates: save a draft, publish it."""
+"""Verbs that change templates: save a draft, delete; publishing is in `publishing`, rolling back in `versions`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, Group
 from django.db import transaction
-from django.db.models import F
-from django.utils import timezone
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
-from processes.domain.plan import Plan
-from processes.errors import DefinitionError, Problem
 from processes.models import Binding, Extension, ProcessTemplate
-from processes.services.derivation import Derived, derive_source, store_plans
-from processes.services.errors import PublishRefusedError, StaleDraftError
+from processes.services.audit import SYSTEM, actor_of, record
+from processes.services.connections import check_may_bind, credential_names
+from processes.services.derivation import derive_source
+from processes.services.errors import TemplateInUseError
 from processes.services.library import Library, Source, read_library
+from processes.services.publishing import Published, check_revision, lock_templates, publish, stored_template
 
-__all__ = ["Published", "check_draft", "differs_from_published", "publish", "save_draft"]
+__all__ = [
+    "Published",
+    "check_connections",
+    "check_draft",
+    "delete_template",
+    "differs_from_published",
+    "draft_of",
+    "publish",
+    "replace_draft",
+    "save_draft",
+]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """Say what a publication changed: the template's new hash (None for an abstract one), and whose plans followed."""
-
-    plan_hash: str | None
-    changed: tuple[str, ...]
+#: What the audit log names where it has changed, besides definition, bindings and extends.
+_FIELDS = ("title", "slug", "description", "abstract", "access", "edit_access", "owner_id")
 
 
 def check_draft(
@@ -53,143 +58,139 @@ def save_draft(
     bindings: Mapping[str, JSON],
     extends: Sequence[ProcessTemplate] = (),
     expected_revision: int | None = None,
+    groups: Iterable[Group] | None = None,
+    edit_groups: Iterable[Group] | None = None,
+    user: object = None,
 ) -> ProcessTemplate:
     """Save a template with its bindings and, in order, what it extends; return it with its new revision.
 
-    The other fields are saved as they are on `template`. Raises DefinitionError with every problem, and
-    StaleDraftError where the stored revision isn't `expected_revision` any more.
+    The other fields are saved as they are on `template`; groups stay where None is given. Raises DefinitionError with
+    every problem, StaleDraftError where the stored revision isn't `expected_revision` any more, and BindingRefusedError
+    where `user` may not bind a connection. `user` is who does it; without one it is Stepline itself, which may.
     """
+    lock_templates()
     # Kept in their full form, so that a bare script name and its object are one and the same.
     parsed = {name: binding.to_json() for name, binding in parse_bindings(dict(bindings), "/bindings").items()}
-    check_draft(
+    draft = Source(
         slug=template.slug,
         definition=definition,
-        bindings=parsed,
-        extends=[base.slug for base in extends],
         abstract=template.abstract,
+        extends=tuple(base.slug for base in extends),
+        bindings=parsed,
     )
-    template.definition = definition
-    if template._state.adding:
+    library = read_library()
+    derive_source(library, draft)
+    check_connections(library, draft, user=user)
+    stored = None if template._state.adding else stored_template(template)
+    if stored is None:
         template.revision = 1
-        template.save()
+        changed: list[str] = []
     else:
-        _raise_revision(template, expected_revision)
-        template.save()
-    template.bindings.all().delete()
-    Binding.objects.bulk_create(
-        Binding(template=template, reference=reference, target=target) for reference, target in parsed.items()
-    )
-    template.extensions.all().delete()
-    Extension.objects.bulk_create(
-        Extension(template=template, base=base, position=position) for position, base in enumerate(extends)
+        check_revision(stored, expected_revision)
+        template.revision = stored.revision + 1
+        changed = [name.removesuffix("_id") for name in _FIELDS if getattr(stored, name) != getattr(template, name)]
+        before = draft_of(stored)
+        changed += [
+            name for name in ("definition", "bindings", "extends") if getattr(before, name) != getattr(draft, name)
+        ]
+    template.definition = definition
+    template.save()
+    replace_draft(template, bindings=parsed, extends=extends)
+    for name, chosen in (("groups", groups), ("edit_groups", edit_groups)):
+        changed += _set_groups(template, name, chosen)
+    record(
+        "template.created" if stored is None else "template.edited",
+        actor=SYSTEM if user is None else actor_of(user),
+        subject=template,
+        details={"revision": template.revision, **({"changed": changed} if stored is not None else {})},
     )
     return template
 
 
 @transaction.atomic
-def publish(*, template: ProcessTemplate) -> Published:
-    """Publish a template's draft, and re-derive every published template that extends or calls it.
+def delete_template(*, template: ProcessTemplate, user: object = None) -> None:
+    """Delete a template with its history; raises TemplateInUseError where something builds on it or is alive."""
+    lock_templates()
+    stored = stored_template(template)
+    uses = read_library().uses(stored.slug)
+    instances = stored.instances.count()
+    if uses or instances:
+        told = [f"{use.slug} {use.how} it" for use in uses]
+        if instances:
+            told.append("one instance of it exists" if instances == 1 else f"{instances:,} instances of it exist")
+        raise TemplateInUseError(
+            f'"{stored.slug}" can\'t be deleted: {", ".join(told)}.',
+            fields={"uses": [{"template": use.slug, "how": use.how} for use in uses], "instances": instances},
+        )
+    record(
+        "template.deleted",
+        actor=SYSTEM if user is None else actor_of(user),
+        subject=stored,
+        plan_hash=stored.published_plan_id,
+        details={"slug": stored.slug, "revision": stored.revision},
+    )
+    stored.delete()
 
-    All or nothing: raises PublishRefusedError with what would break, in this template or in any other.
+
+def check_connections(library: Library, draft: Source, *, user: object) -> None:
+    """Raise BindingRefusedError where a draft brings in connections that `user` may not bind.
+
+    Those of extended templates count too: extending one is a way to use what it binds.
     """
-    # Two publications at once would each derive over what the other is about to replace.
-    list(ProcessTemplate.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
-    library = read_library()
-    slug = template.slug
-    source = library.drafts[slug]
-    problems = _unpublished_bases(library, source)
-    after = Library(
-        drafts=library.drafts,
-        published={**library.published, source.slug: source},
-        # What has become abstract can't be called any more.
-        plan_hashes={name: plan for name, plan in library.plan_hashes.items() if name != slug or not source.abstract},
-    )
-    results: list[Derived] = []
-    hashes: dict[str, str] = {}
-    for name in [slug, *after.dependents(slug)]:
-        try:
-            derived = derive_source(after, after.published[name], plan_hashes=hashes)
-        except DefinitionError as error:
-            problems.extend((name, problem) for problem in error.problems)
-            continue
-        results.append(derived)
-        if derived.plan is not None:
-            hashes[name] = derived.plan.hash
-    if problems:
-        raise _refusal(slug, problems)
-    store_plans(_all_plans(results))
-    changed = [name for name, plan_hash in hashes.items() if library.plan_hashes.get(name) != plan_hash]
-    for name in changed:
-        ProcessTemplate.objects.filter(slug=name).update(published_plan_id=hashes[name], published_at=timezone.now())
-    ProcessTemplate.objects.filter(pk=template.pk).update(
-        published_source=source.to_json(),
-        published_at=timezone.now(),
-        # An abstract template has none, even if it had one before it became abstract.
-        published_plan_id=hashes.get(slug),
-    )
-    template.refresh_from_db()
-    return Published(plan_hash=hashes.get(slug), changed=tuple(changed))
+    if not isinstance(user, AbstractBaseUser | AnonymousUser):
+        return
+    stored = library.drafts.get(draft.slug)
+    already = set() if stored is None else _connections(library, stored)
+    check_may_bind(user, _connections(library, draft), already=already)
 
 
-def differs_from_published(template: ProcessTemplate) -> bool:
-    """Tell whether the draft is something else than what was published last."""
-    if template.published_source is None:
-        return True
-    draft = Source(
+def replace_draft(
+    template: ProcessTemplate, *, bindings: Mapping[str, JSON], extends: Sequence[ProcessTemplate]
+) -> None:
+    """Write the rows of a draft's bindings and extensions anew."""
+    template.bindings.all().delete()
+    Binding.objects.bulk_create(
+        Binding(template=template, reference=reference, target=target) for reference, target in bindings.items()
+    )
+    template.extensions.all().delete()
+    Extension.objects.bulk_create(
+        Extension(template=template, base=base, position=position) for position, base in enumerate(extends)
+    )
+
+
+def draft_of(template: ProcessTemplate) -> Source:
+    """Return what a template would be derived from if it were published now."""
+    return Source(
         slug=template.slug,
         definition=template.definition,
         abstract=template.abstract,
         extends=tuple(extension.base.slug for extension in template.extensions.all()),
         bindings={binding.reference: binding.target for binding in template.bindings.all()},
     )
-    return bool(draft.to_json() != template.published_source)
 
 
-def _raise_revision(template: ProcessTemplate, expected: int | None) -> None:
-    """Take the next revision, if the stored one is still the expected one; `template` gets the new number."""
-    rows = ProcessTemplate.objects.filter(pk=template.pk)
-    if expected is not None:
-        rows = rows.filter(revision=expected)
-    if not rows.update(revision=F("revision") + 1):
-        now = ProcessTemplate.objects.filter(pk=template.pk).values_list("revision", flat=True).first()
-        raise StaleDraftError(
-            "Somebody else saved this template after you opened it. Copy what you changed, reload, and enter it again.",
-            fields={"expected": expected, "revision": now},
-        )
-    template.revision = ProcessTemplate.objects.values_list("revision", flat=True).get(pk=template.pk)
+def differs_from_published(template: ProcessTemplate) -> bool:
+    """Tell whether the draft is something else than what was published last."""
+    return template.published_source is None or draft_of(template).to_json() != template.published_source
 
 
-def _unpublished_bases(library: Library, source: Source) -> list[tuple[str, Problem]]:
-    return [
-        (
-            source.slug,
-            Problem(
-                path="/extends",
-                message=f'The extended template "{base}" isn\'t published yet',
-                value=base,
-                suggestion="Publish it first",
-            ),
-        )
-        for base in source.extends
-        if base not in library.published
-    ]
+def _connections(library: Library, source: Source) -> set[str]:
+    found, todo, seen = set[str](), [source], {source.slug}
+    while todo:
+        layer = todo.pop()
+        found |= credential_names(layer.bindings)
+        todo.extend(base for slug in layer.extends if slug not in seen and (base := library.base(slug)) is not None)
+        seen.update(layer.extends)
+    return found
 
 
-def _refusal(slug: str, problems: Sequence[tuple[str, Problem]]) -> PublishRefusedError:
-    broken = [
-        {
-            "template": problem.source or name,
-            "path": problem.path,
-            "message": problem.message,
-            "suggestion": problem.suggestion,
-            "needed_by": name,
-        }
-        for name, problem in problems
-    ]
-    others = sorted({name for name, _ in problems} - {slug})
-    what = f"it would break {', '.join(others)}" if others else "it has problems"
-    return PublishRefusedError(f'"{slug}" can\'t be published: {what}.', fields={"broken": broken})
-
-
-def _all_plans(results: Sequence[Derived]) -> list[Plan]:
-    return [plan for derived in results for plan in (*derived.inline, derived.plan) if plan is not None]
+def _set_groups(template: ProcessTemplate, name: str, chosen: Iterable[Group] | None) -> list[str]:
+    """Set a template's groups, if any were chosen; return the name if that changed them."""
+    if chosen is None:
+        return []
+    groups = getattr(template, name)
+    wanted = {group.pk for group in chosen}
+    if wanted == set(groups.values_list("pk", flat=True)):
+        return []
+    groups.set(wanted)
+    return [name]

@@ -86,7 +86,14 @@ def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "cancell
     root = find_root(viewer, root_id)
     if not may_cancel(viewer, root):
         raise IllegalTransition("Only the owner of a task may cancel it.", task_id=str(root_id))
-    return cancel(root_id=root_id, reason=reason)
+    with transaction.atomic():
+        asked_before = Job.objects.filter(root_id=root_id, cancel_requested_at__isnull=False).exists()
+        status = cancel(root_id=root_id, reason=reason)
+        job = Job.objects.get(root_id=root_id)
+        spec = jobs.get(job.function) if job.function in jobs.names() else None
+        if spec is not None and spec.note_cancel is not None and not asked_before:
+            spec.note_cancel(root_id, viewer)
+    return status
 
 
 def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:

@@ -44,7 +44,7 @@ def test_debug_turns_off_what_plain_http_cannot_serve(data_folder):
 
 
 def test_a_given_secret_key_is_used_and_nothing_is_written(tmp_path):
-    environment = load(tmp_path / "none", SECRET_KEY="k" * 50)
+    environment = load(tmp_path / "none", SECRET_KEY="k" * 50, STEPLINE_ENCRYPTION_KEYS=f"{'k' * 43}=")
     assert environment.secret_key == "k" * 50
     assert not (tmp_path / "none").exists()
 

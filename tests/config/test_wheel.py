@@ -41,6 +41,10 @@ def test_migrations_and_commands_are_in(names):
     assert "tasks/management/commands/dispatcher.py" in names
 
 
+def test_the_kit_for_tests_of_scripts_is_in(names):
+    assert "processes/testing/__init__.py" in names
+
+
 def test_no_tests_and_no_settings_are_in(names):
     assert not [name for name in names if "tests/" in name or "settings" in name]
 

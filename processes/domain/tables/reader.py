@@ -1,13 +1,13 @@
 """Read a delimited text file as a header and a stream of rows."""
 
 import csv
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processes.domain.tables.delimiter import SAMPLE_CHARS, SAMPLE_LINES, find_delimiter
 from processes.domain.tables.errors import TableError
 from processes.domain.tables.feed import LineFeed, Source
+from processes.domain.tables.header import check_header, check_lengths, field_too_long
 from processes.domain.tables.limits import Limits
 from processes.domain.tables.problems import RowProblem
 
@@ -77,28 +77,7 @@ class Table:
                     f"The quotation marks in the header (line {line:,}) don't fit together: {_why(error)}",
                     line=line,
                 ) from None
-        names = tuple(name.strip() for name in fields)
-        self._check_header(names, line=line)
-        return line, names
-
-    def _check_header(self, names: tuple[str, ...], *, line: int) -> None:
-        if len(names) > self._limits.max_columns:
-            message = (
-                f"The header (line {line:,}) has {len(names):,} columns; at most {self._limits.max_columns:,} are read."
-            )
-            raise TableError("too_many_columns", message, line=line)
-        self._check_lengths(names, line=line)
-        blank = [str(number) for number, name in enumerate(names, start=1) if not name]
-        if blank:
-            which = _listed(blank)
-            message = f"The header (line {line:,}) has no name for column {which}. Name every column, or remove it."
-            raise TableError("blank_columns", message, line=line)
-        twice = [f"“{name[:60]}”" for name, count in Counter(names).items() if count > 1]
-        if twice:
-            message = (
-                f"The header (line {line:,}) has {_listed(twice)} more than once. Every column needs its own name."
-            )
-            raise TableError("duplicate_columns", message, line=line)
+        return line, check_header([name.strip() for name in fields], line=line, limits=self._limits)
 
     def _read_rows(self) -> Iterator[Row]:
         rows = 0
@@ -122,7 +101,7 @@ class Table:
                 message = f"The file has more than {self._limits.max_rows:,} rows. Split it into smaller files."
                 raise TableError("too_many_rows", message, line=line)
             if problem is None:
-                self._check_lengths(fields, line=line)
+                check_lengths(fields, line=line, limits=self._limits)
                 problem = self._count_problem(len(fields), line=line)
             yield Row(line=line, fields=tuple(fields), problem=problem)
 
@@ -135,16 +114,10 @@ class Table:
             line=line, message=f"Too {few} fields: this row has {found:,}, the header names {expected:,} columns."
         )
 
-    def _check_lengths(self, fields: list[str] | tuple[str, ...], *, line: int) -> None:
-        limit = self._limits.max_field_chars
-        for number, text in enumerate(fields, start=1):
-            if len(text) > limit:
-                raise _field_too_long(line=line, limit=limit, field=number)
-
     def _unreadable(self, error: csv.Error, *, line: int) -> TableError | None:
         """Tell the faults that make the rest of the file doubtful from those of a single line."""
         if "field limit" in str(error):
-            return _field_too_long(line=line, limit=self._limits.max_field_chars)
+            return field_too_long(line=line, limit=self._limits.max_field_chars)
         if self._feed.at_end or self._feed.lines > line:
             return TableError(
                 "unclosed_quote",
@@ -165,22 +138,7 @@ def open_table(source: Source, *, limits: Limits | None = None, delimiter: str |
     return Table(source, limits=limits, delimiter=delimiter)
 
 
-def _field_too_long(*, line: int, limit: int, field: int | None = None) -> TableError:
-    which = "A field" if field is None else f"Field {field:,}"
-    return TableError(
-        "field_too_long",
-        f"{which} of the row that begins at line {line:,} has more than {limit:,} characters. Shorten it; "
-        "or close the quotation mark that makes the following rows part of it.",
-        line=line,
-    )
-
-
 def _why(error: csv.Error) -> str:
     if "expected after" in str(error):
         return "a closing mark must be followed by a delimiter; marks inside of a quoted field are doubled."
     return f"{error}."
-
-
-def _listed(names: list[str], *, most: int = 5) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

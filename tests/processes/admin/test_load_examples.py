@@ -64,7 +64,7 @@ def test_what_others_build_on_comes_first(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"definition": [{"nmae": "a"}]}, 'sample: /0/nmae: Unknown key "nmae"'),
+        ({"definition": [{"nmae": "a"}]}, 'sample.json /definition/0/nmae: Unknown key "nmae"'),
         ({"titel": "x"}, "titel"),
         ({"name": "no slug!"}, "name"),
     ],

@@ -49,6 +49,8 @@ def build_registry() -> ScriptRegistry:
                 raise ValueError(with_)
             elif what == "set_error":
                 app.error = PermanentError("set", code=with_)
+            elif what == "invoke":
+                app.invoke(with_)
             elif what == "return_error":
                 return PermanentError("returned", code=with_)
             elif what == "state_from":

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from processes.domain.application import Application
+from processes.domain.interpreter import Interpreter
 from processes.domain.request import Request
 from processes.domain.response import Response
 from processes.errors import ConfigError, NotJsonError
@@ -37,12 +38,44 @@ def test_a_declared_model_gives_a_typed_config_beside_the_raw_one() -> None:
 def test_placeholders_are_filled_before_the_model_looks() -> None:
     seen: list[object] = []
     definition = [action("a", script="typed", n="%{data:n}", tags=["%{param:tag}", "%{attr:action.name}"])]
-    ran = run(definition, host=host_with(seen), data={"n": 4}, parameters={"tag": "x"})
-    # An attribute that isn't JSON all the way can't be walked: `action` is no mapping.
-    assert ran.error.code == "placeholder"
-    definition = [action("a", script="typed", n="%{data:n}", tags=["%{param:tag}"])]
     run(definition, host=host_with(seen), data={"n": 4}, parameters={"tag": "x"})
-    assert seen == [Config(n=4, tags=["x"]), {"n": 4, "tags": ["x"]}]
+    assert seen == [Config(n=4, tags=["x", "a"]), {"n": 4, "tags": ["x", "a"]}]
+
+
+ATTRIBUTES: list[tuple[str, object]] = [
+    # (placeholder, what it gives inside @error)
+    ("%{attr:user.username}", "ada"),
+    ("%{attr:user}", {"username": "ada"}),
+    ("by %{attr:user.username}!", "by ada!"),
+    ("%{attr:error.code}", "x"),
+    ("%{attr:error}", {"code": "x", "message": "failed: x", "action": "a"}),
+    ("%{attr:error.message} in %{attr:error.action}", "failed: x in a"),
+    ("%{attr:action.name}", "@error"),
+    ("%{attr:process.name}", "main"),
+    ("%{attr:request.method}", "GET"),
+    ("%{attr:request.parameters.q}", "7"),
+    ("%{attr:data.n}", 1),
+    ("%{attr:mine}", [1, None]),
+    ("%{attr:unset}", None),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), ATTRIBUTES)
+def test_placeholders_see_every_attribute_as_json(text: str, expected: object) -> None:
+    host = FakeHost()
+    plan = host.add("main", [action("a", fail="x"), action("@error", script="see", x=text)])
+    app = Application(
+        data={"n": 1}, request=Request(parameters={"q": "7"}), user="ada", attributes={"mine": [1, None], "unset": None}
+    )
+    Interpreter.start(plan, app=app, host=host).run()
+    assert app.data["seen"][0]["config"] == {"x": expected}
+
+
+@pytest.mark.parametrize("name", ["state", "error", "config", "gone", "user.password", "action.script", "process.hash"])
+def test_what_is_not_set_or_not_told_cannot_be_filled_in(name: str) -> None:
+    error = run([action("a", x=f"%{{attr:{name}}}")]).error
+    assert (error.code, error.path, error.action) == ("placeholder", "/config/x", "a")
+    assert f"%{{attr:{name}}} can't be filled" in error.message
 
 
 def test_a_filled_config_that_the_model_refuses_is_an_error_before_the_script_runs() -> None:

@@ -91,6 +91,7 @@ MISTAKES: list[tuple[object, str, str, str | None]] = [
     ([{"name": "a", "next": "@end"}], "/0/next", 'No action "@end"', None),
     ([{"name": "a", "next": "@start"}, {"name": "@start"}], "/0/next", "@start runs by itself", None),
     ([{"name": "a", "next": {"x": "@error"}}, {"name": "@error"}], "/0/next/x", "@error runs by itself", None),
+    ([{"name": "a", "next": "b?"}, {"name": "b"}], "/0/next", "may an action be optional", 'Use "b"'),
     ([{"name": "a", "retry": "often"}], "/0/retry", "number of attempts or an object", None),
     ([{"name": "a", "retry": 0}], "/0/retry", "whole number", None),
     ([{"name": "a", "retry": {"attempts": True}}], "/0/retry/attempts", "whole number", None),

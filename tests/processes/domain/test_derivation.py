@@ -242,9 +242,51 @@ def test_an_abstract_template_may_leave_actions_and_bindings_to_its_descendants(
     assert plan.actions[0].config == {"a": 1}
 
 
-def test_an_abstract_template_is_checked_in_all_else() -> None:
-    definition = [{"name": "importer"}, {"name": "mail", "config": {"recipient": 5}}]
-    assert [problem.path for problem in problems_of(layer(definition), abstract=True)] == ["/1/config/recipient"]
+ABSTRACT_MISTAKES: list[tuple[list[Any], dict[str, Any], str]] = [
+    # (definition, bindings, JSON Pointer): what no descendant could mend
+    ([{"name": "importer"}, {"name": "mail", "config": {"recipient": 5}}], {}, "/1/config/recipient"),
+    ([{"name": "mail", "config": {"recipient": "you", "x": 1}}], {}, "/0/config/x"),
+    ([{"name": "a", "next": "@start"}], {}, "/0/next"),
+    ([{"name": "a", "next": {"x": "@error"}}], {}, "/0/next/x"),
+    ([{"name": "a", "next": "later?"}], {}, "/0/next"),
+    ([{"name": "noop", "config": ["%{parm:x}"]}], {}, "/0/config/0"),
+    ([], {"r": "nop"}, "/bindings/r"),
+    ([], {"r": {"process": "sbu"}}, "/bindings/r"),
+    ([{"name": "r"}], {"r": {"value": 1}}, "/0/name"),
+]
+
+
+@pytest.mark.parametrize(("definition", "bindings", "path"), ABSTRACT_MISTAKES)
+def test_an_abstract_template_is_checked_in_all_else(
+    definition: list[Any], bindings: dict[str, Any], path: str
+) -> None:
+    assert [problem.path for problem in problems_of(layer(definition, bindings), abstract=True)] == [path]
+
+
+def test_bindings_are_overridden_at_each_of_several_levels() -> None:
+    """A base of two bases, extended, instantiated: each level rebinds something that a lower one uses."""
+    first = layer(
+        [{"name": "work"}, {"name": "noop", "config": ["${a}", "${b}", "${c}", "${d}", "${e}"]}],
+        {"work": "noop", **{name: {"value": "first"} for name in "abcde"}},
+        name="first",
+    )
+    second = layer([{"name": "extra", "script": None}], {name: {"value": "second"} for name in "bcde"}, name="second")
+    middle = layer([{"name": "work", "script": None}], {name: {"value": "middle"} for name in "cde"}, name="middle")
+    own = layer([], {name: {"value": "own"} for name in "de"})
+    instance = layer([], {"e": {"value": "instance"}, "work": {"process": "sub"}}, name="instance")
+    derivation = derive([first, second, middle, own, instance], name="x", catalogue=registry, processes=processes)
+    assert derivation.plan is not None
+    assert [action.name for action in derivation.plan.actions] == ["work", "noop", "extra"]
+    assert derivation.plan.actions[1].config == ["first", "second", "middle", "own", "instance"]
+    # The action that `middle` put in the place of "work" runs nothing, whatever "work" is bound to.
+    assert derivation.plan.actions[0].target is None
+    assert derivation.merged.bindings["e"].overrides == ("first", "second", "middle", "own")
+
+
+def test_rebinding_a_script_checks_the_config_of_the_base_against_the_new_one() -> None:
+    base = layer([{"name": "a", "script": "work", "config": {"n": 1}}], {"work": "noop"}, name="base")
+    (problem, *_) = problems_of(base, layer([], {"work": "mail"}))
+    assert (problem.source, problem.path) == ("base", "/0/config")
 
 
 def test_an_instance_overrides_bindings_with_a_layer_of_its_own() -> None:

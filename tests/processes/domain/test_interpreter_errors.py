@@ -1,5 +1,7 @@
 """Errors: @error, resets, errors inside it, and what an error carries."""
 
+from typing import Any
+
 import pytest
 
 from processes.domain.application import Application
@@ -30,7 +32,7 @@ RULES = [
     ([action("a", fail="x"), action("@error", reset=True, next="@end"), action("@end")], "a @error", None, None),
     ([action("a", fail="x"), action("@error", fail="y"), action("@end")], "a @error", "y", "x"),
     ([action("a", fail="x"), action("@error", reset=True, crash="y")], "a @error", "script_error", "x"),
-    ([action("a", fail="x"), action("@error", set_error="y")], "a @error", "y", None),
+    ([action("a", fail="x"), action("@error", set_error="y")], "a @error", "y", "x"),
     ([action("a"), action("@start", fail="x"), action("@error"), action("@end")], "@start @error", "x", None),
     (
         [action("a"), action("@start", fail="x"), action("@error", reset=True), action("@end")],
@@ -75,6 +77,73 @@ def test_what_follows_an_error(definition: list[object], names: str, code: str |
         assert ran.error.code == code
         assert ran.app.error is ran.error
         assert (ran.error.cause.code if ran.error.cause else None) == cause
+
+
+#: Where an error happens: the entry that leads there, and what has run by then.
+PLACES: dict[str, tuple[str | None, str]] = {
+    "@start": ("a", "@start"),
+    "a": ("a", "@start a"),
+    "@default": (None, "@start @default"),
+    "@unknown": ("x", "@start @unknown"),
+    "@end": ("b", "@start b @end"),
+}
+
+HANDLERS: list[tuple[dict[str, object], str, tuple[str, ...]]] = [
+    # (how @error is written, what runs from there on, the codes of the error that the run ends with)
+    ({"reset": True}, "@error", ()),
+    ({"reset": True, "next": False}, "@error", ()),
+    ({"reset": True, "next": "c"}, "@error c d", ()),
+    ({"reset": True, "next": {"*": "c"}}, "@error c d", ()),
+    ({"reset": True, "next": {"s": "c"}, "state": "s"}, "@error c d", ()),
+    ({"reset": True, "next": {"s": "c", "*": False}, "state": "t"}, "@error", ()),
+    ({"reset": True, "next": {"s": "c"}}, "@error", ()),
+    ({"reset": True, "next": "@end"}, "@error", ()),
+    ({"reset": True, "next": "@default"}, "@error @default", ()),
+    ({"script": None}, "@error", ("x",)),
+    ({"next": "c"}, "@error", ("x",)),
+    ({"state": "s", "next": {"s": "c"}}, "@error", ("x",)),
+    ({"fail": "y"}, "@error", ("y", "x")),
+    ({"reset": True, "fail": "y", "next": "c"}, "@error", ("y", "x")),
+    ({"set_error": "y", "next": "c"}, "@error", ("y", "x")),
+    ({"return_error": "y"}, "@error", ("y", "x")),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("handler", "after", "codes"), HANDLERS)
+def test_an_error_anywhere_goes_to_the_error_action_once(
+    place: str, handler: dict[str, Any], after: str, codes: tuple[str, ...]
+) -> None:
+    """Wherever it happens: reset or not, going on by true, false, a name or a lookup; `@end` never follows."""
+    entry, before = PLACES[place]
+    if place == "@default" and handler.get("next") == "@default":
+        handler, after = {**handler, "next": "@unknown"}, "@error @unknown"
+    definition = [
+        action(name) for name in ("a", "b", "c", "d", "@start", "@default", "@unknown", "@end") if name != place
+    ]
+    definition += [action(place, fail="x"), action("@error", **handler)]
+    sequence = ["a", "b", "c", "d"]
+    definition.sort(key=lambda written: sequence.index(written["name"]) if written["name"] in sequence else 9)
+    if place == "@end":
+        definition[1]["next"] = False
+    ran = run(definition, entry=entry)
+    assert ran.names == f"{before} {after}".split()
+    chain: list[str] = []
+    error = ran.outcome.error if isinstance(ran.outcome, Failed) else None
+    while error is not None:
+        chain.append(error.code)
+        error = error.cause
+    assert tuple(chain) == codes
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_without_an_error_action_the_run_ends_where_the_error_happened(place: str) -> None:
+    entry, before = PLACES[place]
+    names = ("a", "b", "@start", "@default", "@unknown", "@end")
+    definition = [action(name, **({"fail": "x"} if name == place else {})) for name in names]
+    ran = run(definition, entry=entry)
+    assert ran.names == before.split()
+    assert (ran.error.code, ran.error.action) == ("x", place)
 
 
 def test_the_error_action_sees_the_error_and_where_it_happened() -> None:

@@ -1,5 +1,7 @@
 """Following next clauses through the phases of a process: @start, the sequence, @end."""
 
+from enum import Enum
+
 import pytest
 
 from processes.domain.application import Application
@@ -98,6 +100,7 @@ RESULTS = [
     ([action("a", state="x", value=1), action("@start", state="s", value=9)], "x", 1),
     ([action("a", state="x", value=1), action("@start", state="s", value=9, next=False)], "s", None),
     ([action("@default", state="d", value=5)], "d", 5),
+    ([action("@default", state="d", value=5), action("@end", next="@unknown"), action("@unknown", value=6)], None, 6),
 ]
 
 
@@ -122,9 +125,43 @@ def test_each_action_sees_its_own_config_action_and_process_and_no_state() -> No
     ]
 
 
-def test_a_state_that_is_no_scalar_is_an_error_of_the_action() -> None:
-    ran = run([action("a", state=["x"])])
-    assert (ran.error.code, ran.error.action) == ("bad_state", "a")
+class Colour(str, Enum):  # noqa: UP042 - the kind whose str() isn't its value
+    RED = "red"
+
+
+STATES: list[tuple[object, str | None]] = [
+    # (what a script sets, what is looked up), None: it is refused
+    ("x", "x"),
+    ("", ""),
+    (True, "true"),
+    (False, "false"),
+    (0, "0"),
+    (-7, "-7"),
+    (1.5, "1.5"),
+    (2.0, "2.0"),
+    (Colour.RED, "red"),
+    (["x"], None),
+    ({"x": 1}, None),
+    (b"x", None),
+    (float("nan"), None),
+    (float("inf"), None),
+]
+
+
+@pytest.mark.parametrize(("state", "text"), STATES)
+def test_a_state_is_looked_up_as_json_writes_it_and_only_scalars_are_states(state: object, text: str | None) -> None:
+    host = FakeHost()
+
+    @host.registry.task_script("set")
+    def set_it(app: Application) -> None:
+        app.state = state  # type: ignore[assignment]
+
+    ran = run([action("a", script="set", next={str(text): "c"}), action("b"), action("c", script=None)], host=host)
+    if text is None:
+        assert (ran.error.code, ran.error.action) == ("bad_state", "a")
+    else:
+        assert ran.names == ["a", "c"]
+        assert (type(ran.trace[0].state), ran.trace[0].state) == (str, text)
 
 
 def test_a_script_cannot_change_the_plan_through_its_config() -> None:

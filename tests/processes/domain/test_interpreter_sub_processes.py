@@ -7,7 +7,7 @@ import pytest
 from processes.domain.application import Application
 from processes.domain.directives import CallProcess, Failed, Finished
 from processes.errors import DurableInCallError, PermanentError, ProcessError
-from tests.processes.domain.support import FakeHost, Ran, action, run
+from tests.processes.domain.support import FakeHost, Ran, action, begin, run
 
 SUB = {"sub": {"process": "sub"}}
 
@@ -83,6 +83,69 @@ def test_an_error_of_a_sub_process_fails_the_action_that_called_it() -> None:
 def test_a_sub_process_that_is_entered_wrongly_is_not_found() -> None:
     ran = run_over([action("s")], [action("call", script="sub", action="x")])
     assert (ran.error.code, ran.error.process) == ("not_found", "sub")
+
+
+OWN_HANDLERS = [
+    # (the sub process, how it goes on in the caller)
+    ([action("s", fail="x"), action("t"), action("@error", reset=True)], "call sub.s sub.@error after"),
+    ([action("s", fail="x"), action("t"), action("@error", reset=True, next="t")], "call sub.s sub.@error sub.t after"),
+    ([action("s", fail="x"), action("@error", reset=True, next=False), action("@end")], "call sub.s sub.@error after"),
+    ([action("s", fail="x"), action("@error")], "call sub.s sub.@error @error mend"),
+    ([action("s", fail="x"), action("@error", fail="y")], "call sub.s sub.@error @error mend"),
+    ([action("@start", fail="x"), action("s"), action("@error")], "call sub.@start sub.@error @error mend"),
+    ([action("s"), action("@end", fail="x"), action("@error")], "call sub.s sub.@end sub.@error @error mend"),
+    ([action("s", fail="x")], "call sub.s @error mend"),
+]
+
+
+@pytest.mark.parametrize(("sub", "names"), OWN_HANDLERS)
+def test_a_sub_process_deals_with_its_errors_first_and_then_its_caller(sub: list[Any], names: str) -> None:
+    main = [
+        action("call", script="sub"), action("after", next=False), action("mend"),
+        action("@error", reset=True, next="mend"),
+    ]  # fmt: skip
+    assert run_over(sub, main).names == names.split()
+
+
+def test_an_error_of_a_sub_process_keeps_its_chain_through_every_handler() -> None:
+    sub = [action("s", fail="x"), action("@error", fail="y")]
+    error: ProcessError | None = run_over(sub, [action("call", script="sub"), action("@error", fail="z")]).error
+    chain = []
+    while error is not None:
+        chain.append((error.code, error.action, error.process))
+        error = error.cause
+    assert chain == [("z", "@error", "main"), ("y", "@error", "sub"), ("x", "s", "sub")]
+
+
+def test_a_sub_process_does_not_look_at_the_request_for_its_entry() -> None:
+    sub = [action("s", next=False), action("b")]
+    ran = run_over(sub, [action("call", script="sub", next=False), action("b")], parameters={"action": "b"})
+    assert ran.names == ["call", "sub.s"]
+
+
+def test_a_sub_process_may_be_entered_where_nobody_else_may() -> None:
+    sub = [action("s"), {"name": "closed", "script": "act", "entry": False}]
+    assert run_over(sub, [action("call", script="sub", action="closed")]).names == ["call", "sub.closed"]
+
+
+def test_named_attributes_go_both_ways_and_config_action_and_process_come_back() -> None:
+    host = FakeHost()
+    seen: list[object] = []
+
+    @scripted(host, "look")
+    def look(app: Application) -> None:
+        assert app.action is not None
+        assert app.process is not None
+        seen.append((app.process.name, app.action.name, app.get("config"), app.get("mark"), app.data.get("n")))
+        app.set("mark", app.action.name)
+        app.data["n"] = len(seen)
+
+    sub = [action("s", script="look", in_sub=1)]
+    main = [action("a", script="look", x=1), action("call", script="sub"), action("b", script="look")]
+    run_over(sub, main, host)
+    assert seen == [
+        ("main", "a", {"x": 1}, None, None), ("sub", "s", {"in_sub": 1}, "a", 1), ("main", "b", None, "s", 2),
+    ]  # fmt: skip
 
 
 NESTED_ERRORS = [
@@ -206,6 +269,72 @@ def test_an_included_script_sees_the_present_config() -> None:
         return app.include("act")
 
     assert run([action("a", script="includer", value=5)], host=host).finished.value == 5
+
+
+@pytest.mark.parametrize(("config", "names"), [(None, "s t"), ({"action": "t"}, "t"), ({"action": "x?"}, "")])
+def test_include_enters_by_its_config(config: object, names: str) -> None:
+    host = FakeHost()
+
+    @scripted(host, "includer")
+    def includer(app: Application) -> object:
+        return app.include("sub", config=config)
+
+    ran = run_over([action("s"), action("t")], [action("a", script="includer")], host)
+    assert ran.names == ["a", *(f"sub.{name}" for name in names.split())]
+
+
+def test_execute_of_an_optional_action_that_is_missing_runs_nothing() -> None:
+    host = FakeHost()
+    host.add("other", [action("@start"), action("a", state="x", value=1), action("@end")])
+
+    @scripted(host, "executor")
+    def executor(app: Application) -> object:
+        done = app.execute("other", action="@consume?")
+        return [done.value, done.state]
+
+    ran = run([action("a", script="executor")], host=host)
+    assert (ran.names, ran.finished.value) == (["a"], [None, None])
+
+
+def test_execute_raises_the_error_of_what_it_executed_and_leaves_this_run_as_it_was() -> None:
+    host = FakeHost()
+    host.add("other", [action("a", fail="x"), action("@error")])
+
+    @scripted(host, "executor")
+    def executor(app: Application) -> object:
+        with pytest.raises(PermanentError, match="failed: x"):
+            app.execute("other")
+        return app.error
+
+    ran = run([action("a", script="executor")], host=host)
+    assert (ran.names, ran.finished.value) == (["a", "other.a", "other.@error"], None)
+
+
+CIRCLES = [
+    # (what a script does in each round)
+    lambda app: app.invoke("loop"),
+    lambda app: app.call("sub"),
+    lambda app: app.include("sub"),
+    lambda app: app.execute("sub"),
+]
+
+
+@pytest.mark.parametrize("go", CIRCLES, ids=["invoke", "call", "include", "execute"])
+def test_what_python_calls_counts_for_the_limit_of_the_run(go: Any) -> None:
+    host = FakeHost()
+
+    @scripted(host, "caller")
+    def caller(app: Application) -> object:
+        return go(app)
+
+    host.add("sub", [action("s", next="s"), action("@error", reset=True, next="s")])
+    main = [action("a", script="caller", next="a"), action("loop", next="loop"), action("@error", reset=True, next="a")]
+    ran = begin(main, host=host, bindings=SUB)
+    outcome = ran.interpreter.run(limit=40)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.code == "action_limit"
+    assert outcome.error.message == "Stopped after 40 actions: does the process run in circles?"
+    assert ran.app.ordinal == 40
 
 
 def test_execute_runs_a_process_in_a_fresh_context() -> None:

@@ -103,16 +103,24 @@ def test_the_order_gives_what_merging_whole_templates_gives(data: st.DataObject)
         for index, name in enumerate(names)
     }
     own = {name: data.draw(st.sets(st.sampled_from("xyz"))) for name in names}
+    bound = {name: data.draw(st.sets(st.sampled_from("pqr"))) for name in names}
 
-    def whole(name: str) -> dict[str, str]:
+    def whole(name: str, parts: dict[str, set[str]]) -> dict[str, str]:
         result: dict[str, str] = {}
         for base in graph[name]:
-            result.update(whole(base))
-        result.update(dict.fromkeys(sorted(own[name]), name))
+            result.update(whole(base, parts))
+        result.update(dict.fromkeys(sorted(parts[name]), name))
         return result
 
-    layers = [layer(name, dict.fromkeys(sorted(own[name]), name)) for name in linearise(graph, "t")]
-    assert comments(*layers) == list(whole("t").items())
+    layers = [
+        layer(name, dict.fromkeys(sorted(own[name]), name), dict.fromkeys(sorted(bound[name]), name))
+        for name in linearise(graph, "t")
+    ]
+    assert comments(*layers) == list(whole("t", own).items())
+    merged = merge(layers)
+    assert {name: found.binding.target for name, found in merged.bindings.items()} == whole("t", bound)
+    # Who declared what is remembered, too.
+    assert all(found.layer.name == found.binding.target for found in merged.bindings.values())
 
 
 REFUSED = [

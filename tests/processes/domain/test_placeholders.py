@@ -12,11 +12,11 @@ from processes.domain.placeholders import Context, compile_fillers, fill, scan_t
 from processes.errors import PlaceholderError
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-ATTRIBUTES: dict[str, object] = {"x": [1, {"y": 2}], "state": "s", "odd": object()}
+ATTRIBUTES: dict[str, object] = {"x": [1, {"y": 2}], "state": "s", "odd": object(), "none": None}
 CONTEXT = Context(
     parameters={"id": "7", "many": ["a", "b"]},
     data={"a": {"b": {"c": 3}, "list": [10, {"k": None}]}, "n": 1.5, "t": True, "text": "%{now} ${ref}", "0": "zero"},
-    attribute=ATTRIBUTES.get,
+    attribute=ATTRIBUTES.__getitem__,
     now=lambda: NOW,
 )
 
@@ -39,6 +39,7 @@ FILLED: list[tuple[object, object]] = [
     ("%{attr:x}", [1, {"y": 2}]),
     ("%{attr:x.1.y}", 2),
     ("%{attr:state}", "s"),
+    ("%{attr:none}", None),
     ("%{now}", "2026-11-20T12:00:00+00:00"),
     ("Row %{data:a.b.c} of %{param:id}!", "Row 3 of 7!"),
     ("%{data:t}%{data:n}", "true1.5"),
@@ -132,7 +133,7 @@ storable = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_cha
 
 @given(st.dictionaries(st.text(min_size=1, alphabet="abc"), storable, min_size=1), storable)
 def test_a_value_is_put_in_as_it_is(data: dict[str, str], around: str) -> None:
-    context = Context(parameters={}, data=data, attribute=ATTRIBUTES.get, now=lambda: NOW)
+    context = Context(parameters={}, data=data, attribute=ATTRIBUTES.__getitem__, now=lambda: NOW)
     key = next(iter(data))
     before = around.replace("%", "").replace("{", "")
     fillers, _ = scan_texts(texts_of(f"{before}%{{data:{key}}}"))

@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 from processes import errors
+from processes.domain.json_values import json_problems
 from processes.errors import DefinitionError, PermanentError, Problem, ProcessError, RunCancelled, ScriptError
 
 EXAMPLES = [
@@ -30,6 +31,7 @@ def test_an_error_survives_pickling_and_json(error: ProcessError) -> None:
 
 CODES = {
     "ActionLimitError": "action_limit",
+    "ConditionError": "condition",
     "ConfigError": "config",
     "CursorError": "bad_cursor",
     "DefinitionError": "definition",
@@ -114,3 +116,11 @@ def test_a_definition_error_moves_into_a_larger_document() -> None:
 def test_a_problem_shows_a_long_value_shortened() -> None:
     assert len(Problem("", "m", "x" * 10_000).to_json()["value"]) == 200
     assert len(Problem("", "m", ["x"] * 10_000).to_json()["value"]) == 400
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "é\udfff"])
+def test_what_no_database_can_hold_is_replaced(odd: str) -> None:
+    error = ProcessError(f"bad {odd}", code=odd, action=odd, path=odd, fields={odd: [odd, 10**2000, float("nan")]})
+    error.chain(ProcessError(odd))
+    assert json_problems(error.to_json()) == []
+    assert error.to_json()["message"].endswith("\N{REPLACEMENT CHARACTER}")

@@ -1,9 +1,12 @@
 """Registering task scripts."""
 
 import asyncio
+import functools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 
 from processes.domain.application import Application
 from processes.errors import RegistrationError, UnknownScriptError
@@ -42,6 +45,28 @@ def test_a_script_declares_itself(registry: ScriptRegistry) -> None:
 def test_the_function_stays_what_it_is(registry: ScriptRegistry) -> None:
     assert registry.task_script("again")(sample) is sample
     assert registry.get("again").function is sample
+
+
+def _schema_hash(**fields: Any) -> str | None:
+    registry = ScriptRegistry()
+    registry.task_script("x", config=create_model("Any", **fields))(sample)
+    return registry.get("x").schema_hash
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"title": (int, Field(0, description="Better words."))}, True),
+        ({"title": (int, Field(0, title="T", examples=[1]))}, True),
+        ({"title": (int, 1)}, False),
+        ({"title": (str, "")}, False),
+        ({"title": (int, ...)}, False),
+        ({"description": (int, 0)}, False),
+        ({"title": (int, 0), "description": (int, 0)}, False),
+    ],
+)
+def test_the_schema_hash_tells_what_is_accepted_and_not_in_which_words(fields: Any, same: bool) -> None:
+    assert (_schema_hash(**fields) == _schema_hash(title=(int, 0))) is same
 
 
 def test_defaults_are_modest(registry: ScriptRegistry) -> None:
@@ -93,6 +118,82 @@ def test_a_wrong_declaration_is_refused(registry: ScriptRegistry) -> None:
             registry.task_script(**options)(other)  # type: ignore[arg-type]
     with pytest.raises(RegistrationError, match="can't be called"):
         registry.task_script("x")(5)  # type: ignore[type-var]
+
+
+def test_who_comes_second_is_told_who_was_first(registry: ScriptRegistry) -> None:
+    with pytest.raises(RegistrationError) as caught:
+        registry.task_script("new", aliases=["example"])(other)
+    assert caught.value.fields == {"name": "example"}
+    assert caught.value.message == (
+        f'{__name__}.other can\'t be the script "example": that name is already taken by {__name__}.sample'
+    )
+
+
+def test_a_module_that_comes_again_with_a_taken_alias_leaves_what_was_there(registry: ScriptRegistry) -> None:
+    registry.task_script("other")(other)
+    before = registry.get("sample")
+    with pytest.raises(RegistrationError, match="already taken"):
+        registry.task_script("sample", aliases=["other"])(sample)
+    assert registry.get("sample") is before
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (lambda: None, "callable with one argument"),
+        (lambda app, more: None, "callable with one argument"),
+        (lambda *, app: None, "callable with one argument"),
+        (Config, "is a class"),
+    ],
+)
+def test_what_could_not_be_called_is_refused_at_once(registry: ScriptRegistry, script: Any, message: str) -> None:
+    with pytest.raises(RegistrationError, match=message):
+        registry.task_script("odd")(script)
+    assert "odd" not in registry
+
+
+def test_a_function_that_yields_is_refused_since_nothing_of_it_would_run(registry: ScriptRegistry) -> None:
+    def lazy(app: Application) -> Iterator[int]:
+        yield 1
+
+    async def lazy_async(app: Application) -> AsyncIterator[int]:
+        yield 1
+
+    for script in (lazy, lazy_async):
+        with pytest.raises(RegistrationError, match="yields"):
+            registry.task_script("odd")(script)
+
+
+@pytest.mark.parametrize("script", [lambda app, *more: 1, lambda app, more=2: 1, functools.partial(max, 1), max])
+def test_anything_callable_with_the_application_is_a_script(registry: ScriptRegistry, script: Any) -> None:
+    registry.task_script("odd")(script)
+    assert "odd" in registry
+
+
+def test_a_decorator_without_a_name_registers_nothing_and_says_so(registry: ScriptRegistry) -> None:
+    with pytest.raises(RegistrationError, match=r'write @task_script\("sample"\)'):
+        registry.task_script(sample)  # type: ignore[arg-type]
+
+
+def test_one_alias_is_still_a_list(registry: ScriptRegistry) -> None:
+    with pytest.raises(RegistrationError, match=r'write aliases=\["other"\]'):
+        registry.task_script("x", aliases="other")(other)
+
+
+def test_a_function_is_found_by_itself(registry: ScriptRegistry) -> None:
+    async def slow(app: Application) -> None: ...
+
+    registry.task_script("slow")(slow)
+    assert (registry.name_of(sample), registry.name_of(slow), registry.name_of(other)) == ("sample", "slow", None)
+
+
+def test_an_object_whose_call_is_async_is_carried_out_too(registry: ScriptRegistry) -> None:
+    class Script:
+        async def __call__(self, app: Application) -> object:
+            return app.data["x"]
+
+    registry.task_script("object")(Script())
+    assert registry.get("object").function(Application(data={"x": 5})) == 5
 
 
 def test_a_script_can_be_overridden_for_a_while(registry: ScriptRegistry) -> None:

@@ -72,17 +72,12 @@ def test_there_is_no_context_node_where_nothing_is_executed() -> None:
     assert caught.value.code == "no_context_node"
 
 
-def test_values_are_set_and_removed_at_any_depth() -> None:
+def test_values_are_merged_at_the_top_level_of_the_data() -> None:
     app = run(
-        script("set_data", values={"a.b": 1, "c": [2]}, remove=["old.x", "gone.y"]), data={"old": {"x": 1, "y": 2}}
+        script("set_data", values={"a.b": 1, "c": [2], "old": {"y": 2}, "none": None}),
+        data={"old": {"x": 1}, "kept": True},
     )
-    assert app.data == {"a": {"b": 1}, "c": [2], "old": {"y": 2}}
-
-
-def test_a_value_is_not_set_inside_what_is_no_object() -> None:
-    with pytest.raises(ProcessError) as caught:
-        run(script("set_data", values={"a.b": 1}), data={"a": 1})
-    assert caught.value.code == "no_object"
+    assert app.data == {"old": {"y": 2}, "kept": True, "a.b": 1, "c": [2], "none": None}
 
 
 def test_a_response_kept_in_the_data_comes_back_later() -> None:
@@ -92,9 +87,7 @@ def test_a_response_kept_in_the_data_comes_back_later() -> None:
 
 
 def test_several_actions_can_build_up_a_response_in_the_data() -> None:
-    build = script(
-        "set_data", values={"response.title": "Built", "response.head": "<meta>", "response.content": "<p>a</p>"}
-    )
+    build = script("set_data", values={"response": {"title": "Built", "head": "<meta>", "content": "<p>a</p>"}})
     app = run(build, script("copy_data_to_response"))
     assert app.response.to_json() == {"title": "Built", "head": "<meta>", "content": "<p>a</p>"}
 

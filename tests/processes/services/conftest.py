@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from django.contrib.auth.models import User
 
 from processes.domain.application import Application
 from processes.domain.interpreter import Interpreter
@@ -54,13 +55,16 @@ class RunKit:
         template.refresh_from_db()
         return template
 
-    def start(self, *actions: dict[str, object], template: ProcessTemplate | None = None) -> uuid.UUID:
+    def start(
+        self, *actions: dict[str, object], template: ProcessTemplate | None = None, user: User | None = None
+    ) -> uuid.UUID:
         """Start a run whose first actions run in a foreground that goes straight into the background."""
         template = template or self.template(*actions)
         assert template.published_plan_id is not None
         plan = load_plan(template.published_plan_id)
-        caller = Caller(session_key="s", template_id=template.pk, slug=template.slug)
-        app = Application()
+        user_id, session_key = (None, "s") if user is None else (user.pk, "")
+        caller = Caller(user_id=user_id, session_key=session_key, template_id=template.pk, slug=template.slug)
+        app = Application(user=user)
         interpreter = Interpreter.start(plan, app=app, host=DjangoHost(caller=caller, plan=plan))
         return continue_in_background(app=app, interpreter=interpreter, template=template, caller=caller)
 

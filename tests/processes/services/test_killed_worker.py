@@ -10,16 +10,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from processes.models import Run, RunValue, StoredFile
+from processes.models import AuditEntry, Grant, Run, RunValue, StoredFile
 from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
 from tasks.services.claims import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off
-from tests.killed_worker import BOOK, NOTE, register_scripts
+from tests.killed_worker import BOOK, NOTE, RIGHTS, register_scripts
+from tests.processes.authority_kit import own
 
 Kill = Callable[[int], bool]
 
@@ -100,4 +102,57 @@ def test_a_worker_killed_at_any_point_repeats_at_most_the_action_it_was_in(kit, 
         assert tree.snapshot() == read_snapshot(run_id).to_json()
         assert [child.status for child in read_snapshot(run_id).tree.children] == ["completed"] * len(ACTIONS)
         assert TaskRoot.objects.get(pk=run_id).status == "completed"
+    assert point > 40, "the claim has more points than that"
+
+
+RIGHTS_OF = {
+    "before": "caller:caller",
+    "inside": "owner:caller",
+    "lent": "caller:caller",
+    "still": "owner:caller",
+    "after": "caller:caller",
+    "last": "caller:caller",
+}
+
+
+def test_a_worker_killed_at_any_point_leaves_every_action_its_rights(kit, kill: Kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    owner, caller = User.objects.create_user("owner"), User.objects.create_user("caller")
+    inside = [
+        {"name": "inside", "script": RIGHTS},
+        {"name": "asCaller", "script": "run_as_caller", "config": {"process": "${lent}"}},
+        {"name": "still", "script": RIGHTS},
+    ]
+    lent = {"lent": {"process": [{"name": "lent", "script": RIGHTS}]}}
+    template = kit.template(
+        {"name": "store", "script": "store_credentials"},
+        {"name": "before", "script": RIGHTS},
+        {"name": "asOwner", "script": "run_as_owner", "config": {"process": "${inside}"}},
+        {"name": "after", "script": RIGHTS},
+        {"name": "remove", "script": "remove_credentials"},
+        {"name": "last", "script": RIGHTS},
+        bindings={"inside": {"process": {"format": 1, "actions": inside, "bindings": lent}}},
+    )
+    own(template, owner)
+    point, killed = 0, True
+    while killed:
+        # Every third point is enough here: which points there are is the matter of the test above.
+        point += 3
+        Grant.objects.all().delete()
+        effects = tmp_path / f"{point}.txt"
+        run_id = kit.start(template=template, user=caller)
+        RunValue.objects.create(run_id=run_id, key="file", ordinal=0, value=json.dumps(str(effects)))
+
+        killed = kill(point)
+        Job.objects.filter(status="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+        release_expired()
+        while work_off("default"):
+            pass
+
+        assert Run.objects.get(pk=run_id).status == "completed", f"killed at point {point}"
+        lines = effects.read_text().split()
+        assert set(lines) == {f"{name}:{rights}" for name, rights in RIGHTS_OF.items()}, f"killed at point {point}"
+        # The grant and its end are stored with their checkpoints: exactly once.
+        assert Grant.objects.get().revoked_at is not None, f"killed at point {point}"
+        told = AuditEntry.objects.filter(subject_kind="run", subject_id=run_id.hex).values_list("action", flat=True)
+        assert sorted(told) == ["run.ended", "run.started"], f"killed at point {point}"
     assert point > 40, "the claim has more points than that"

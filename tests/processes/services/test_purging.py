@@ -19,7 +19,7 @@ def test_expired_data_nodes_go_and_others_stay() -> None:
     old = DataNode.objects.create(expires_at=now - timedelta(seconds=1))
     young = DataNode.objects.create(expires_at=now + timedelta(hours=1))
     kept = DataNode.objects.create(expires_at=None)
-    assert purge_expired() == Purged(data_nodes=1, files=0)
+    assert purge_expired() == Purged(data_nodes=1, files=0, grants=0)
     assert not DataNode.objects.filter(pk=old.pk).exists()
     assert set(DataNode.objects.values_list("pk", flat=True)) == {young.pk, kept.pk}
 
@@ -30,6 +30,6 @@ def test_an_expired_file_goes_with_its_content() -> None:
     path = stored.file.name
     assert default_storage.exists(path)
     StoredFile.objects.filter(pk=stored.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert purge_expired() == Purged(data_nodes=0, files=1)
+    assert purge_expired() == Purged(data_nodes=0, files=1, grants=0)
     assert not default_storage.exists(path)
     assert not StoredFile.objects.exists()

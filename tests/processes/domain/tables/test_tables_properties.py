@@ -65,8 +65,9 @@ def lines_of(table: list[list[str]], delimiter: str, ending: str, *, quote_all: 
 
 @given(table=tables(_LATIN_1), delimiter=st.sampled_from(",;\t|"))
 def test_latin_1_is_read_back(table: list[list[str]], delimiter: str) -> None:
+    # An é before a digit can't be UTF-8 by accident.
+    table[0][0] = f"é1{table[0][0]}"
     content = written(table, delimiter, "\r\n", quote_all=False).encode("latin-1")
-    assume("é" in table[0][0] and "Ã" not in str(table) and "Â" not in str(table))  # not UTF-8 by accident
 
     reader = open_table([content], delimiter=delimiter)
 

@@ -1,0 +1,165 @@
+"""Process instances: durable things whose process runs when they are executed.
+
+An instance holds its own plan (that of its template, with bindings that it overrides once more), which publishing the
+template doesn't change, and its own Data: the context node, which `load_data` and `save_data` use.
+"""
+
+import uuid
+from collections.abc import Mapping
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import transaction
+
+from processes.domain.bindings import parse_bindings
+from processes.domain.json_values import JSON
+from processes.domain.plan import Plan
+from processes.domain.request import Request
+from processes.errors import PermanentError
+from processes.models import DataNode, ProcessInstance, ProcessTemplate
+from processes.services import audit
+from processes.services.access import Caller, executable_by, find_instance, may_edit
+from processes.services.data_nodes import create_context_node, load_context_node
+from processes.services.derivation import derive_source, load_plan, store_plans
+from processes.services.errors import AuthorityError, NotPublishedError, TemplateNotFoundError
+from processes.services.foreground import Answer, Visit, run_foreground
+from processes.services.library import Source, read_library
+from processes.services.templates import check_connections
+
+__all__ = ["context_node_of", "create_instance", "derive_instance_plan", "execute_instance", "visit_of"]
+
+#: Runs once, when an instance has been created; it needn't be declared, and requests may be kept from it.
+INIT = "@init?"
+
+
+def create_instance(
+    *,
+    template: ProcessTemplate,
+    owner: AbstractBaseUser | None,
+    data: Mapping[str, JSON] | None = None,
+    bindings: Mapping[str, JSON] | None = None,
+    title: str = "",
+    actor: AbstractBaseUser | None = None,
+) -> ProcessInstance:
+    """Create an instance with its Data, run its process's `@init` if there is one, and return it.
+
+    `bindings` override those of the published template. Without an `actor` it is the site's own code that acts, and
+    `@init` runs for the owner. An actor must be allowed to execute the template, may own it only themselves (superusers
+    may name anybody: the owner's rights can be lent), and may override bindings only where they may edit the template
+    (and bind a connection only where they may bind that).
+
+    Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
+    and the error with which `@init` ended: then there is no instance.
+    """
+    if actor is not None:
+        _check_actor(actor, template=template, owner=owner, overrides=bool(bindings))
+    with transaction.atomic():
+        plan, overridden = derive_instance_plan(template=template, bindings=bindings or {})
+        if actor is not None:
+            draft = Source(slug=template.slug, definition="", bindings=overridden)
+            check_connections(read_library(), draft, user=actor)
+        owner_id = None if owner is None else owner.pk
+        instance = ProcessInstance.objects.create(
+            template=template, plan_id=plan.hash, owner_id=owner_id, title=title, bindings=overridden
+        )
+        create_context_node(instance=instance, data=data or {})
+        _record("instance.created", instance, actor)
+    try:
+        run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
+    except BaseException:
+        # Outside of one transaction: `@init` may take its time, and nobody should wait for it.
+        with transaction.atomic():
+            _record("instance.deleted", instance, actor)
+            instance.delete()
+        raise
+    return instance
+
+
+def execute_instance(
+    *,
+    instance: ProcessInstance,
+    user: AbstractBaseUser,
+    action: str | None = None,
+    parameters: Mapping[str, JSON] | None = None,
+) -> Answer:
+    """Execute an instance for a user, as its page does, and return what its process answers.
+
+    Raises InstanceNotFoundError where they may not, and the error that the process ended with.
+    """
+    found = find_instance(instance.pk, user=user)
+    given = {**(parameters or {}), **({} if action is None else {"action": action})}
+    return run_foreground(visit_of(found, user=user, request=Request(method="POST", parameters=given)))
+
+
+def visit_of(instance: ProcessInstance, *, user: AbstractBaseUser | None, request: Request) -> Visit:
+    """Return what a request asks of an instance; whether it may is asked before."""
+    caller = Caller(
+        user_id=None if user is None else user.pk,
+        # Without a user nobody could find what forms and runs leave behind.
+        session_key=uuid.uuid4().hex if user is None else "",
+        template_id=instance.template_id,
+        slug=instance.template.slug,
+        instance_id=instance.pk,
+    )
+    return Visit(
+        template=instance.template,
+        plan=load_plan(instance.plan_id),
+        request=request,
+        caller=caller,
+        user=user or AnonymousUser(),
+        instance=instance,
+    )
+
+
+def derive_instance_plan(*, template: ProcessTemplate, bindings: Mapping[str, JSON]) -> tuple[Plan, dict[str, JSON]]:
+    """Derive, and store, what an instance of the published template with these bindings runs.
+
+    Returns the plan and the bindings in their full form. Raises NotPublishedError, and DefinitionError with every
+    problem.
+    """
+    library = read_library()
+    published = library.published.get(template.slug)
+    if published is None or published.abstract or template.slug not in library.plan_hashes:
+        raise NotPublishedError(f'"{template.slug}" has nothing published that an instance could run.')
+    overridden = {name: bound.to_json() for name, bound in parse_bindings(dict(bindings), "/bindings").items()}
+    if not overridden:
+        return load_plan(library.plan_hashes[template.slug]), {}
+    # A template's own bindings are the last layer, and an instance's override them: one layer does for both.
+    source = Source(
+        slug=published.slug,
+        definition=published.definition,
+        extends=published.extends,
+        bindings={**published.bindings, **overridden},
+    )
+    derived = derive_source(library, source)
+    assert derived.plan is not None
+    store_plans([*derived.inline, derived.plan])
+    return derived.plan, overridden
+
+
+def context_node_of(instance: ProcessInstance) -> DataNode:
+    """Return an instance's Data; raises DataNodeNotFoundError."""
+    return load_context_node(instance.pk)
+
+
+def _check_actor(
+    actor: AbstractBaseUser, *, template: ProcessTemplate, owner: AbstractBaseUser | None, overrides: bool
+) -> None:
+    if not executable_by(actor).filter(pk=template.pk).exists():
+        raise TemplateNotFoundError("There is no such process, or you may not start it.")
+    is_superuser = bool(getattr(actor, "is_superuser", False))
+    if not is_superuser and owner is not None and owner.pk != actor.pk:
+        raise AuthorityError(
+            "You can make yourself the owner of an instance, nobody else: its owner's rights are lent."
+        )
+    if overrides and not may_edit(actor, template):
+        raise PermanentError("Only those who may edit the template may bind anything else in it.", code="not_allowed")
+
+
+def _record(action: str, instance: ProcessInstance, actor: AbstractBaseUser | None) -> None:
+    audit.record(
+        action,
+        actor=audit.SYSTEM if actor is None else audit.actor_of(actor),
+        subject=instance,
+        plan_hash=instance.plan_id,
+        details={"template": instance.template.slug, "bindings": sorted(instance.bindings)},
+    )

@@ -1,0 +1,79 @@
+"""Filters of the documentation and of what looks like it: `{% load stepline_documentation %}`."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from processes.domain.config_text import Piece
+from processes.domain.diagram import anchor_of
+from processes.domain.prose import Sentence
+
+register = template.Library()
+
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+@register.filter
+def told(sentence: Sentence) -> SafeString:
+    """Return a sentence with its actions linked to where they are told on the page."""
+    return format_html_join("", "{}", ((_part(part.text, part.kind),) for part in sentence))
+
+
+@register.filter
+def config_html(pieces: Iterable[Piece]) -> SafeString:
+    """Return a config's text; what was bound leads to its binding."""
+    return format_html_join("", "{}", ((_piece(piece),) for piece in pieces))
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Return plain text whose `quoted` names are set as code."""
+    parts = _CODE.split(text)
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if index % 2 else part,) for index, part in enumerate(parts))
+    )
+
+
+@register.filter
+def action_anchor(name: str) -> str:
+    """Return the fragment of an action."""
+    return anchor_of(name)
+
+
+@register.filter
+def binding_anchor(reference: str) -> str:
+    """Return the fragment of a binding."""
+    return f"binding-{quote(reference, safe='')}"
+
+
+@register.filter
+def script_anchor(name: str) -> str:
+    """Return the fragment of a script."""
+    return f"script-{quote(name, safe='')}"
+
+
+def _part(text: str, kind: str) -> str | SafeString:
+    if kind == "action":
+        return format_html('“<a href="#{}">{}</a>”', anchor_of(text), text)
+    return format_html('“<em class="state">{}</em>”', text) if kind == "state" else text
+
+
+def _piece(piece: Piece) -> str | SafeString:
+    if piece.kind == "plain":
+        return piece.text
+    if piece.kind == "bound" and piece.reference is not None:
+        return format_html(
+            '<a class="config-bound" href="#{}" title="Bound as “{}”">{}</a>',
+            binding_anchor(piece.reference), piece.reference, piece.text,
+        )  # fmt: skip
+    titles = {
+        "unbound": ' title="Nothing is bound to this"',
+        "placeholder": ' title="Filled in just before the action runs"',
+    }
+    return format_html(
+        '<span class="config-{}"{}>{}</span>', piece.kind, SafeString(titles.get(piece.kind, "")), piece.text
+    )

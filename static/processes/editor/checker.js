@@ -1,0 +1,143 @@
+/** Ask the server what is wrong with the form as it stands, and show it: marks in the editors, and lists below them. */
+
+import { element } from "./json-editor.js";
+
+const PAUSE_MS = 400;
+/** A list longer than this isn't read. */
+const MOST_SHOWN = 50;
+
+/** Checks a form whenever `soon()` is called, once typing pauses; a late answer to an older text is dropped. */
+export class Checker {
+  constructor(form, { check, template, editors }) {
+    Object.assign(this, { form, editors, address: check, template });
+    this._asked = null;
+    this._timer = undefined;
+    this._pause = PAUSE_MS;
+    this._lists = [];
+  }
+
+  soon() {
+    clearTimeout(this._timer);
+    // An answer that is still to come is about a text that isn't there any more.
+    this._asked?.abort();
+    this._timer = setTimeout(() => this._check(), this._pause);
+  }
+
+  async _check() {
+    const asked = new AbortController();
+    this._asked = asked;
+    const began = performance.now();
+    try {
+      const body = new FormData(this.form);
+      body.set("template", this.template);
+      const response = await fetch(this.address, {
+        method: "POST",
+        body,
+        signal: asked.signal,
+        headers: { Accept: "application/json" },
+      });
+      const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+      if (asked.signal.aborted) return;
+      if (!response.ok || !isJson) return this._say(refusal(response), "unknown");
+      const { problems } = await response.json();
+      if (!asked.signal.aborted) this.show(problems);
+    } catch (error) {
+      if (error.name !== "AbortError") this._say("Not checked: the server can't be reached", "unknown");
+    }
+    // A long text takes longer; asking for it all the time would only keep the server busy.
+    this._pause = Math.max(PAUSE_MS, Math.min(5000, 3 * (performance.now() - began)));
+    return undefined;
+  }
+
+  /** Show problems, as the server tells them, in the place of those that are shown. */
+  show(problems) {
+    for (const list of this._lists.splice(0)) list.remove();
+    const all = problems.map((problem) => ({ ...problem, text: sentence(problem) }));
+    const definition = [...this.editors.values()].find(({ isDefinition }) => isDefinition);
+    for (const editor of this.editors.values())
+      editor.mark(all.filter((problem) => this._editorOf(problem) === editor));
+    // The server's own list says the same, without the links.
+    for (const list of this.form.querySelectorAll(":is(.field-definition, .field-target, .field-base) .errorlist")) {
+      const row = list.closest("tr.form-row")?.id ?? null;
+      if (all.some((problem) => problem.row === row)) list.remove();
+    }
+    const inDefinition = all.filter(({ row }) => row === null);
+    if (definition) this._list(inDefinition, definition.frame);
+    for (const [row, found] of byRow(all)) {
+      const cell = this.form.querySelector(`#${CSS.escape(row)} :is(td.field-target, td.field-base)`);
+      if (cell) this._list(found, cell.querySelector(".json-editor") ?? cell.lastElementChild);
+    }
+    const elsewhere = all.length - inDefinition.length;
+    this._say(summary(inDefinition.length, elsewhere), all.length ? "error" : "fine");
+  }
+
+  _say(text, kind) {
+    for (const editor of this.editors.values()) editor.say(text, kind);
+  }
+
+  _editorOf({ part, row }) {
+    for (const [textarea, editor] of this.editors) {
+      if (part === "definition" ? editor.isDefinition : part === "binding" && textarea.name === `${row}-target`)
+        return editor;
+    }
+    return null;
+  }
+
+  _list(problems, after) {
+    if (problems.length === 0) return;
+    const list = element("ul", { className: "json-problems errorlist" });
+    for (const problem of problems.slice(0, MOST_SHOWN)) list.append(this._item(problem));
+    if (problems.length > MOST_SHOWN)
+      list.append(element("li", { textContent: `and ${problems.length - MOST_SHOWN} more` }));
+    after.after(list);
+    this._lists.push(list);
+  }
+
+  _item(problem) {
+    const item = element("li");
+    const editor = this._editorOf(problem);
+    if (editor && problem.start) {
+      const { line, column } = problem.start;
+      const link = element("button", {
+        type: "button",
+        className: "json-place",
+        textContent: `Line ${line}, column ${column}`,
+      });
+      link.addEventListener("click", () => editor.goTo(problem.start));
+      item.append(link, " ");
+    } else if (problem.source) {
+      item.append(element("b", { textContent: `In “${problem.source}”` }), ` ${problem.path || "/"} `);
+    }
+    item.append(problem.text);
+    return item;
+  }
+}
+
+function byRow(problems) {
+  const rows = new Map();
+  for (const problem of problems) {
+    if (problem.row !== null) rows.set(problem.row, [...(rows.get(problem.row) ?? []), problem]);
+  }
+  return rows;
+}
+
+function sentence({ message, value, suggestion }) {
+  const found = typeof value === "object" || value === "" ? null : String(value);
+  const told = found === null || message.includes(found) ? "" : ` — found: ${found}`;
+  return `${message}${told}.${suggestion ? ` ${suggestion}` : ""}`;
+}
+
+function summary(inDefinition, elsewhere) {
+  if (inDefinition + elsewhere === 0) return "No problems";
+  const count = (number) => `${number} ${number === 1 ? "problem" : "problems"}`;
+  if (elsewhere === 0) return count(inDefinition);
+  return inDefinition === 0
+    ? `${count(elsewhere)} in the rows below`
+    : `${count(inDefinition)}, ${elsewhere} more below`;
+}
+
+function refusal(response) {
+  if (response.status === 413 || response.status === 400) return "Not checked: the text is too long";
+  if (response.redirected || response.status === 403) return "Not checked: you are signed out, or may not change this";
+  return `Not checked: the server answered ${response.status}`;
+}
