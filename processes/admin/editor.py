@@ -19,8 +19,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from processes.models import ProcessTemplate
-from processes.services.checking import BaseRow, BindingRow, Draft, find_problems
-from processes.services.vocabulary import describe_vocabulary
+from processes.services.authoring.checking import BaseRow, BindingRow, Draft, find_problems
+from processes.services.authoring.vocabulary import describe_vocabulary
 
 __all__ = ["BINDINGS", "EXTENSIONS", "JsonText", "editor_urls", "read_draft"]
 

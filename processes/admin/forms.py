@@ -14,7 +14,7 @@ from processes.domain.definition_text import parse_json_text
 from processes.domain.json_values import JSON
 from processes.errors import DefinitionError, Problem
 from processes.models import Binding, Extension, ProcessTemplate
-from processes.services.checking import DraftProblem, find_problems
+from processes.services.authoring.checking import DraftProblem, find_problems
 
 __all__ = ["BINDINGS", "EXTENSIONS", "BindingForm", "BindingRows", "ExtensionRows", "ProcessTemplateForm", "describe"]
 

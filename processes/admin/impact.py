@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from processes.admin.forms import describe
 from processes.domain.json_values import JSON
 from processes.errors import Problem
-from processes.services.impact import Dependent, Impact
+from processes.services.authoring.impact import Dependent, Impact
 
 __all__ = ["broken_lines", "dependent_names", "impact_message", "refusal_message"]
 

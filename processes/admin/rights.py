@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from processes.admin.forms import ProcessTemplateForm
 from processes.models import EditAccess, ProcessTemplate
 from processes.services.access import may_edit, may_set_owner
+from processes.services.authoring.templates import check_connections
 from processes.services.errors import BindingRefusedError
 from processes.services.library import Source, read_library
-from processes.services.templates import check_connections
 
 __all__ = ["RightsForm", "may_edit_stored"]
 

@@ -18,6 +18,9 @@ from processes.admin.tabs import TABS, Tab
 from processes.admin.tabs.page import serve_tab
 from processes.errors import DefinitionError, ProcessError
 from processes.models import Binding, Extension, ProcessTemplate
+from processes.services.authoring.impact import impact_of_draft
+from processes.services.authoring.publishing import publish
+from processes.services.authoring.templates import delete_template, differs_from_published, save_draft
 from processes.services.errors import (
     BindingRefusedError,
     PublishRefusedError,
@@ -25,10 +28,7 @@ from processes.services.errors import (
     TemplateInUseError,
     TemplateNotFoundError,
 )
-from processes.services.impact import impact_of_draft
 from processes.services.library import read_library
-from processes.services.publishing import publish
-from processes.services.templates import delete_template, differs_from_published, save_draft
 
 #: The name of the button that also publishes.
 PUBLISH = "_publish"

@@ -18,12 +18,12 @@ from processes.errors import PermanentError
 from processes.models import DataNode, ProcessInstance, ProcessTemplate
 from processes.services import audit
 from processes.services.access import Caller, executable_by, find_instance, may_edit
+from processes.services.authoring.templates import check_connections
 from processes.services.data_nodes import create_context_node, load_context_node
 from processes.services.derivation import derive_source, load_plan, store_plans
 from processes.services.errors import AuthorityError, NotPublishedError, TemplateNotFoundError
 from processes.services.foreground import Answer, Visit, run_foreground
 from processes.services.library import Source, read_library
-from processes.services.templates import check_connections
 
 __all__ = ["context_node_of", "create_instance", "derive_instance_plan", "execute_instance", "visit_of"]
 

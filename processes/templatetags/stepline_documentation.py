@@ -8,9 +8,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from processes.domain.config_text import Piece
-from processes.domain.diagram import anchor_of
-from processes.domain.prose import Sentence
+from processes.domain.authoring.config_text import Piece
+from processes.domain.authoring.diagram import anchor_of
+from processes.domain.authoring.prose import Sentence
 
 register = template.Library()
 

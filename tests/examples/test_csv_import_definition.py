@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processes.services.templates import check_draft
+from processes.services.authoring.templates import check_draft
 
 DEFINITION = Path(__file__).resolve().parents[2] / "examples/csv_import/process_templates/csv-import.json"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from processes.domain.definition_schema import definition_schema, target_schema
+from processes.domain.authoring.definition_schema import definition_schema, target_schema
 from tests.static.conftest import BROWSER
 
 pytestmark = BROWSER

@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.models import ProcessTemplate
-from processes.services.documentation import describe_template
+from processes.services.authoring.documentation import describe_template
 
 #: The parameter that says what is described, and its other value.
 OF, PUBLISHED = "of", "published"

@@ -10,14 +10,14 @@ from django.http.response import HttpResponseBase
 
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.admin.tabs.trial_form import TrialForm
-from processes.domain.config_text import json_text
+from processes.domain.authoring.config_text import json_text
 from processes.domain.definition import LIFECYCLE
 from processes.domain.report import RunReport
 from processes.domain.steps import TraceEntry
 from processes.models import ProcessTemplate
+from processes.services.authoring.reading import read_source
+from processes.services.authoring.trial import TIME_LIMIT_SECONDS, try_out
 from processes.services.library import read_library
-from processes.services.reading import read_source
-from processes.services.trial import TIME_LIMIT_SECONDS, try_out
 
 PAGE = "processes/admin/tabs/trial.html"
 #: More than a page can show would only be in the way.

@@ -12,13 +12,13 @@ from django.urls import reverse
 
 from processes.admin.impact import broken_lines, dependent_names, refusal_message
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
-from processes.domain.diff_words import as_text, in_one_line, sections
+from processes.domain.authoring.diff_words import as_text, in_one_line, sections
 from processes.errors import ProcessError
 from processes.models import ProcessTemplate, TemplateVersion, VersionCause
+from processes.services.authoring.history import Comparison, Moment, compare, latest_number, list_versions, summarise
+from processes.services.authoring.templates import differs_from_published
+from processes.services.authoring.versions import preview_roll_back, roll_back
 from processes.services.errors import PublishRefusedError
-from processes.services.history import Comparison, Moment, compare, latest_number, list_versions, summarise
-from processes.services.templates import differs_from_published
-from processes.services.versions import preview_roll_back, roll_back
 
 PAGE_SIZE = 20
 _FOLDER = "processes/admin/tabs"

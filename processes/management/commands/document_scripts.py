@@ -6,7 +6,7 @@ from pathlib import Path
 from django.apps import AppConfig, apps
 from django.core.management.base import BaseCommand, CommandError
 
-from processes.domain.script_reference import EFFECT_WORDS, reference_page
+from processes.domain.authoring.script_reference import EFFECT_WORDS, reference_page
 from processes.domain.suggestions import did_you_mean
 from processes.registry import scripts
 

@@ -11,8 +11,8 @@ from processes.domain.suggestions import did_you_mean
 from processes.errors import ProcessError
 from processes.management.printing import print_text
 from processes.models import ProcessTemplate
-from processes.services.template_files import file_text, template_json
-from processes.services.templates import differs_from_published
+from processes.services.authoring.template_files import file_text, template_json
+from processes.services.authoring.templates import differs_from_published
 
 
 class Command(BaseCommand):

@@ -8,8 +8,8 @@ from django.db import DatabaseError
 
 from processes.errors import DefinitionError, NotFoundError
 from processes.management.users import find_user
-from processes.services.importing import import_templates
-from processes.services.template_files import read_template_files
+from processes.services.authoring.importing import import_templates
+from processes.services.authoring.template_files import read_template_files
 
 
 class Command(BaseCommand):

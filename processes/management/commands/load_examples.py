@@ -7,8 +7,8 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 
 from processes.errors import DefinitionError
-from processes.services.importing import import_templates
-from processes.services.template_files import read_template_files
+from processes.services.authoring.importing import import_templates
+from processes.services.authoring.template_files import read_template_files
 
 FOLDER = "process_templates"
 

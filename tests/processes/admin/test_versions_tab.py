@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import ProcessTemplate
-from processes.services.templates import publish, save_draft
+from processes.services.authoring.templates import publish, save_draft
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processes.models import Access, AuditEntry, EditAccess, Extension, ProcessTemplate, TemplateVersion
+from processes.services.authoring.template_files import file_text, template_json
+from processes.services.authoring.templates import publish, save_draft
 from processes.services.running import run_process
-from processes.services.template_files import file_text, template_json
-from processes.services.templates import publish, save_draft
 from tests.processes.commands.support import call, nothing, run, values, write
 from tests.processes.services.published import change_draft, publish_process, save_process
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.application import Application
@@ -110,7 +110,6 @@ def check_refusal(error: DefinitionError, *, place: str = "") -> None:
         assert place in problem.path
 
 
-@settings(max_examples=60, deadline=None)
 @given(definition=_odd_definitions | _definitions(), bindings=_odd_bindings, abstract=st.booleans())
 def test_any_json_is_derived_or_refused(definition: object, bindings: object, abstract: bool) -> None:
     try:
@@ -124,7 +123,6 @@ def test_any_json_is_derived_or_refused(definition: object, bindings: object, ab
         assert (derived.plan is None) is abstract
 
 
-@settings(max_examples=60, deadline=None)
 @given(definition=_definitions(), value=_json, entry=st.sampled_from(["a", "é", None]) | _json,
        data=st.fixed_dictionaries({}, optional={"n": _json}), durable=st.booleans())  # fmt: skip
 def test_whatever_it_meets_a_run_comes_to_an_end(

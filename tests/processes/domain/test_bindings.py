@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.bindings import Binding, parse_bindings, reference_of, replace_references
@@ -118,7 +118,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(json_values)
 def test_a_config_without_references_stays_equal_and_becomes_a_copy(config: Any) -> None:
     result, unresolved = replaced(config, {})
@@ -127,7 +126,6 @@ def test_a_config_without_references_stays_equal_and_becomes_a_copy(config: Any)
         assert result is not config or not isinstance(config, dict | list)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), json_values, max_size=4) | json_values)
 def test_no_json_is_more_than_a_definition_error(written: object) -> None:
     with suppress(DefinitionError):

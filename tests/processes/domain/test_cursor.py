@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.application import Application
@@ -60,7 +60,6 @@ def ending(interpreter: Interpreter, app: Application) -> object:
 STEPS = 20
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     main=definitions(["act", "act", "sub"]),
     sub=definitions(["act", "act", "park", "background"]),
@@ -94,7 +93,6 @@ def test_storing_and_restoring_after_every_action_changes_nothing(
     assert carry_out(disturbed=True) == carry_out(disturbed=False)
 
 
-@settings(max_examples=40, deadline=None)
 @given(main=definitions(["act", "sub"]), sub=definitions(["act"]), entry=st.sampled_from([None, "b", "x"]))
 def test_steps_and_a_run_do_the_same(main: list[Any], sub: list[Any], entry: str | None) -> None:
     host = FakeHost(registry=REGISTRY)

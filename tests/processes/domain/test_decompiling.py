@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.bindings import Binding, parse_bindings, replace_references, restore_references
@@ -131,7 +131,6 @@ documents = st.dictionaries(st.sampled_from(names), written_actions).map(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(documents, min_size=1, max_size=3))
 def test_compiling_what_was_decompiled_gives_the_same_plan(layers: list[list[dict[str, Any]]]) -> None:
     floor = layer([{"name": name, "script": None} for name in "abc"], BINDINGS, "floor")
@@ -141,7 +140,6 @@ def test_compiling_what_was_decompiled_gives_the_same_plan(layers: list[list[dic
     assert again.to_definition() == plan.to_definition()
 
 
-@settings(max_examples=40, deadline=None)
 @given(documents)
 def test_a_document_comes_back_up_to_its_defaults(document: list[dict[str, Any]]) -> None:
     """What is read from the document and from what comes back is the same, action by action."""
@@ -161,7 +159,6 @@ def meanings(definition: Definition) -> list[object]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
 @given(configs)
 def test_references_are_put_back_where_they_were(config: JSON) -> None:
     bindings = {reference: Binding("value", target) for reference, target in BINDINGS.items()}

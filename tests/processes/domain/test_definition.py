@@ -202,7 +202,7 @@ NEAR_MISSES = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(document=JSON_VALUES | NEAR_MISSES | st.fixed_dictionaries({"actions": NEAR_MISSES}), abstract=st.booleans())
 def test_no_json_is_more_than_a_definition_error(document: object, abstract: bool) -> None:
     try:

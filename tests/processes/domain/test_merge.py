@@ -1,7 +1,7 @@
 """Extending: layers in their order, and the order of layers."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.bindings import Binding
@@ -94,7 +94,6 @@ def test_layers_apply_in_this_order(graph: dict[str, list[str]], order: str) -> 
     assert linearise(graph, "t") == order.split()
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_the_order_gives_what_merging_whole_templates_gives(data: st.DataObject) -> None:
     names = ["a", "b", "c", "d", "t"]

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain import formats
@@ -123,7 +123,6 @@ def definitions(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
 @given(definitions())
 def test_every_plan_survives_json(definition: list[Any]) -> None:
     plan = plan_of(definition, {"v": {"value": ["%{now}"]}})

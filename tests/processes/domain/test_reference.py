@@ -102,7 +102,7 @@ def check_invariants(ran: Ran) -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(main=processes(["act", "act", "act", "sub"]), sub=processes(["act", "act", "act", "leaf"]),
        leaf=processes(["act"]), entry=_entries)  # fmt: skip
 def test_both_interpreters_agree(main: list[Any], sub: list[Any], leaf: list[Any], entry: str | None) -> None:

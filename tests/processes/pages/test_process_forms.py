@@ -9,7 +9,7 @@ from django.test import Client
 
 from processes.errors import DefinitionError
 from processes.models import DataNode, StoredFile
-from processes.services.templates import check_draft
+from processes.services.authoring.templates import check_draft
 from tests.processes.pages.browsing import read_form, send_form
 from tests.processes.services.published import form, page, publish_process
 

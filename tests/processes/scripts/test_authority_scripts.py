@@ -13,10 +13,10 @@ from processes.domain.request import Request
 from processes.models import AuditEntry, DataNode, Grant, ProcessTemplate
 from processes.registry import scripts
 from processes.services.access import Caller
+from processes.services.authoring.trial import try_out
 from processes.services.files import find_file, open_file, store_file
 from processes.services.foreground import published_plan
 from processes.services.host import DjangoHost, caller_of
-from processes.services.trial import try_out
 from tests.processes.authority_kit import own
 from tests.processes.services.published import action, publish_process
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from processes.domain.schema_words import config_tables
+from processes.domain.authoring.schema_words import config_tables
 from processes.domain.scripts import ScriptSpec
 from processes.registry import scripts
 from processes.services.documents import load_document

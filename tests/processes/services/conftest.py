@@ -14,11 +14,11 @@ from processes.domain.interpreter import Interpreter
 from processes.models import ProcessTemplate, Run
 from processes.registry import scripts
 from processes.services.access import Caller
+from processes.services.authoring.templates import publish, save_draft
 from processes.services.background import continue_in_background
 from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost, host_of
 from processes.services.run_store import StoredData
-from processes.services.templates import publish, save_draft
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import Hold, stop_heart
 from tasks.services.work import work_off

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from processes.models import Access, ProcessTemplate
-from processes.services.templates import publish, save_draft
+from processes.services.authoring.templates import publish, save_draft
 
 
 def save_process(

@@ -12,6 +12,7 @@ from processes.errors import DefinitionError, PermanentError, ProcessError
 from processes.models import Access, AuditEntry, Connection, DataNode, Plan, ProcessInstance, ProcessTemplate, Run
 from processes.registry import scripts
 from processes.services.access import Caller
+from processes.services.authoring.templates import publish
 from processes.services.data_nodes import load_data_node
 from processes.services.errors import (
     AuthorityError,
@@ -23,7 +24,6 @@ from processes.services.errors import (
 )
 from processes.services.foreground import Answer, Visit, published_plan, run_foreground
 from processes.services.instances import context_node_of, create_instance, execute_instance
-from processes.services.templates import publish
 from tests.processes.authority_kit import own
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 

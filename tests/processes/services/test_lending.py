@@ -6,11 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from processes.models import ProcessTemplate, VersionCause
+from processes.services.authoring.templates import publish
+from processes.services.authoring.versions import roll_back
 from processes.services.derivation import load_plan
 from processes.services.errors import LendingRefusedError, PublishRefusedError
 from processes.services.lending import lends_authority
-from processes.services.templates import publish
-from processes.services.versions import roll_back
 from tests.processes.authority_kit import own
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 

@@ -1,10 +1,7 @@
 """Tables of every format as records: CSV, workbooks, JSON Lines."""
 
 import io
-import itertools
 import json
-import re
-import tracemalloc
 import warnings
 import zipfile
 from datetime import date, datetime, time, timedelta
@@ -23,61 +20,7 @@ from processes.domain.tables import (
     open_table,
 )
 from processes.domain.tables import workbook as workbook_module
-
-TEXTS = "xl/sharedStrings.xml"
-SHEET = "xl/worksheets/sheet1.xml"
-TYPES = "[Content_Types].xml"
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-
-
-def book(*rows: list[Any], sheet: str = "Data", **sheets: list[list[Any]]) -> io.BytesIO:
-    """Return a workbook as Excel writes it: texts in a table of their own."""
-    workbook = Workbook()
-    workbook.active.title = sheet
-    for row in rows:
-        workbook.active.append(row)
-    for name, more in sheets.items():
-        other = workbook.create_sheet(name)
-        for row in more:
-            other.append(row)
-    file = io.BytesIO()
-    workbook.save(file)
-    return with_shared_texts(file)
-
-
-def with_shared_texts(file: io.BytesIO) -> io.BytesIO:
-    """Move the texts from their cells into one table, where Excel keeps them."""
-    texts: dict[str, int] = {}
-
-    def refer(match: re.Match[str]) -> str:
-        return f't="s"><v>{texts.setdefault(match[1], len(texts))}</v>'
-
-    with zipfile.ZipFile(file) as archive:
-        types = archive.read(TYPES).decode()
-        names = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        sheets = {
-            name: re.sub(r't="inlineStr"><is>(.*?)</is>', refer, archive.read(name).decode()).encode() for name in names
-        }
-    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
-    types = types.replace("</Types>", f'<Override PartName="/{TEXTS}" ContentType="{kind}"/></Types>')
-    table = f'<sst xmlns="{MAIN}">{"".join(f"<si>{text}</si>" for text in texts)}</sst>'
-    return changed(file, **{TYPES: types.encode(), TEXTS: table.encode()}, **sheets)
-
-
-def changed(file: io.BytesIO, **parts: bytes) -> io.BytesIO:
-    """Return a workbook with other parts: sheet=…, texts=…, or by name."""
-    names = {"sheet": SHEET, "texts": TEXTS}
-    new = {names.get(name, name): content for name, content in parts.items()}
-    result = io.BytesIO()
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in dict.fromkeys([*old.namelist(), *new]):
-            archive.writestr(name, new[name] if name in new else old.read(name))
-    result.seek(0)
-    return result
-
-
-def sheet_of(rows: str) -> bytes:
-    return f'<?xml version="1.0"?><worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'.encode()
+from tests.processes.domain.tables.workbooks import SHEET, book, changed, sheet_of
 
 
 def values(records) -> list[dict[str, Any]]:
@@ -330,46 +273,3 @@ def test_openpyxl_reads_the_same():
     sheet = load_workbook(file, read_only=True).active
     expected = [dict(zip(rows[0], row, strict=True)) for row in sheet.iter_rows(min_row=2, values_only=True)]
     assert values(WorkbookRecords(file)) == json.loads(json.dumps(expected))
-
-
-# -- memory --------------------------------------------------------------------------------------------------------
-
-
-def csv_of(count: int) -> DelimitedRecords:
-    rows = (f"{number},Name {number},{number * 3.5}\n".encode() for number in range(count))
-    return DelimitedRecords(open_table(itertools.chain([b"id,name,amount\n"], rows)))
-
-
-def json_lines_of(count: int) -> JsonLinesRecords:
-    return JsonLinesRecords(f'{{"id": {number}, "name": "Name {number}"}}\n'.encode() for number in range(count))
-
-
-def workbook_of(count: int) -> WorkbookRecords:
-    head = '<row r="1"><c r="A1" t="inlineStr"><is><t>id</t></is></c></row>'
-    rows = (
-        f'<row r="{number}" ht="15" customHeight="1"><c r="A{number}"><v>1</v></c></row>' for number in range(2, count)
-    )
-    return WorkbookRecords(changed(book(["id"]), sheet=sheet_of(head + "".join(rows))))
-
-
-@pytest.mark.parametrize(
-    ("make", "counts"),
-    # Each is longer than the pieces in which files are read.
-    [(csv_of, (10_000, 40_000)), (json_lines_of, (10_000, 40_000)), (workbook_of, (4_000, 12_000))],
-)
-def test_memory_does_not_grow_with_the_rows(make, counts):
-    # What is made once, by whoever comes first, counts for none.
-    for _ in make(10):
-        pass
-    peaks = []
-    for count in counts:
-        records = make(count)
-        tracemalloc.start()
-        try:
-            for _ in records:
-                pass
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    # Bookkeeping of the archive and the parser apart; every row kept would be 80 bytes and more.
-    assert peaks[1] < peaks[0] + 200_000

@@ -1,0 +1,1 @@
+"""Serve those who write processes: drafts, versions, files, the editor's checks, documentation, trials."""
