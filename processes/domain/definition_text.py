@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 
 from processes.domain.definition import Definition, parse_definition
-from processes.domain.json_values import JSON, RepeatingObject, json_problems
+from processes.domain.json_values import JSON, RepeatingObject, json_problems, nests_absurdly
 from processes.errors import DefinitionError, Problem
 
 __all__ = ["parse_json_text", "parse_text"]
@@ -22,6 +22,8 @@ def parse_json_text(text: str | bytes) -> JSON:
     text = text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise _refused(f"Longer than {MAX_TEXT_CHARACTERS:,} characters")
+    if nests_absurdly(text):
+        raise _refused("Nested too deeply to be read")
     try:
         value = json.loads(text, object_pairs_hook=RepeatingObject.from_pairs, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -34,8 +36,6 @@ def parse_json_text(text: str | bytes) -> JSON:
                 )
             ]
         ) from None
-    except RecursionError:
-        raise _refused("Nested too deeply to be read") from None
     except ValueError as error:
         # An absurdly long number, or NaN and its kin.
         raise _refused(f"Not valid JSON: {error}") from None

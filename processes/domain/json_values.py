@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ __all__ = [
     "content_hash",
     "copy_json",
     "json_problems",
+    "nests_absurdly",
     "pointer",
 ]
 
@@ -27,6 +29,29 @@ Path: TypeAlias = tuple[str | int, ...]
 
 #: Deeper nesting is refused everywhere, so that recursive code below is safe.
 MAX_DEPTH = 100
+
+
+#: Deeper texts aren't given to the JSON reader at all: it works by recursion, and at the end of the stack anything else
+#: that Python does meanwhile (collecting garbage, say) fails too.
+_READABLE_DEPTH = 400
+
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+
+
+def nests_absurdly(text: str) -> bool:
+    """Tell whether a JSON text nests deeper than any reader should follow."""
+    if text.count("[") + text.count("{") <= _READABLE_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        mark = token[0]
+        if mark in ("[", "{"):
+            depth += 1
+            if depth > _READABLE_DEPTH:
+                return True
+        elif mark in ("]", "}"):
+            depth -= 1
+    return False
 
 
 def pointer(*parts: str | int) -> str:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlencode
 
-from processes.domain.json_values import JSON, canonical, json_problems
+from processes.domain.json_values import JSON, canonical, json_problems, nests_absurdly
 from processes.domain.outside import OutboundRequest
 from processes.services.errors import OutboundError, OutboundRefusedError, OutboundTooLargeError
 
@@ -81,9 +81,11 @@ def read_json(text: str, content_type: str) -> JSON:
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in _JSON_TYPES and not kind.endswith("+json"):
         return None
+    if nests_absurdly(text):
+        return None
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return None if json_problems(value, limit=1) else value
 

@@ -95,7 +95,7 @@ def test_json_lines_keep_their_types_and_their_own_keys():
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "surrogate"),
         ('{"a": ' + "[" * 30 + "]" * 30 + "}", "levels deep"),
-        ('{"a": ' + "[" * 50_000, "nested too deep"),
+        ('{"a": ' + "[" * 50_000, "Nested too deep"),
         ('{"a": ' + "9" * 5_000 + "}", "too large"),
     ],
 )
