@@ -12,7 +12,17 @@ from processes.domain.authoring.flow import Branch, FlowAction, Order, branches_
 from processes.domain.retry_policy import RetryPolicy
 from processes.domain.scripts import Effect
 
-__all__ = ["EFFECT_WORDS", "Part", "Sentence", "entry_words", "limit_words", "next_words", "plain", "undo_words"]
+__all__ = [
+    "EFFECT_WORDS",
+    "NOT_YET",
+    "Part",
+    "Sentence",
+    "entry_words",
+    "limit_words",
+    "next_words",
+    "plain",
+    "undo_words",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,10 @@ def limit_words(*, retry: RetryPolicy | None, timeout_seconds: float | None) -> 
     if retry is not None:
         sentences.append(_retry(retry))
     return _words(" ".join(sentences)) if sentences else ()
+
+
+#: What is said of keys that are checked and kept, but that runs don't act on so far.
+NOT_YET: Final[Sentence] = (Part("So far this is written down only: runs don't act on it yet."),)
 
 
 def undo_words(compensate: str | None, order: Order) -> Sentence:

@@ -13,7 +13,15 @@ from processes.domain.authoring.config_text import Piece, config_pieces, json_te
 from processes.domain.authoring.diagram import Diagram, DiagramAction, anchor_of, lay_out
 from processes.domain.authoring.flow import Order, order_of
 from processes.domain.authoring.json_positions import pointer_parts
-from processes.domain.authoring.prose import EFFECT_WORDS, Sentence, entry_words, limit_words, next_words, undo_words
+from processes.domain.authoring.prose import (
+    EFFECT_WORDS,
+    NOT_YET,
+    Sentence,
+    entry_words,
+    limit_words,
+    next_words,
+    undo_words,
+)
 from processes.domain.bindings import REF, Binding
 from processes.domain.json_values import JSON
 from processes.domain.merge import Merged, MergedAction, MergedBinding
@@ -199,10 +207,15 @@ class _Teller:
     def _action(self, item: MergedAction, runs: Runs, number: int | None) -> ActionEntry:
         action, order = item.action, self._order
         config = config_pieces(action.config, self._bound) if action.config is not None else []
-        sentences = (
-            entry_words(action.name, order, entry=action.entry, safe=action.safe),
+        # Checked and kept in plans, but a background run doesn't act on them so far: whoever reads must know.
+        kept = (
             limit_words(retry=action.retry, timeout_seconds=action.timeout_seconds),
             undo_words(action.compensate, order),
+        )
+        sentences = (
+            entry_words(action.name, order, entry=action.entry, safe=action.safe),
+            *kept,
+            NOT_YET if any(kept) else (),
         )
         return ActionEntry(
             name=action.name,
