@@ -18,6 +18,7 @@ __all__ = [
     "CursorError",
     "DefinitionError",
     "DurableInCallError",
+    "FailedError",
     "NotFoundError",
     "NotJsonError",
     "OutcomeUnknownError",
@@ -181,6 +182,12 @@ class PermanentError(ProcessError):
 
     code = "permanent"
     permanent = True
+
+
+class FailedError(PermanentError):
+    """Report what a process says by the script `fail`: for the people who use it, under a code of its own."""
+
+    code = "failed"
 
 
 class NotFoundError(PermanentError):

@@ -1,7 +1,7 @@
 """The jobs of the `processes` app."""
 
 from processes.services.advance import advance_run
-from processes.services.background import RUN_JOB, note_cancelled, settle_idle_run
+from processes.services.background import OLDER_RUN_JOBS, RUN_JOB, note_cancelled, settle_idle_run
 from processes.services.purging import purge_expired
 from tasks import job
 from tasks.domain.jsonvalue import JSON
@@ -15,12 +15,15 @@ from tasks.services.work import Context
 RETRY = RetryPolicy(attempts=6, backoff="exponential", delay_seconds=1, cap_seconds=60)
 
 
-@job(RUN_JOB, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run, note_cancel=note_cancelled)
 def run_process(context: JobContext) -> Outcome:
     """Carry a background run on."""
     if not isinstance(context, Context):
         raise TypeError("A run needs a worker's own context: it writes its checkpoints through the recorder.")
     return advance_run(context)
+
+
+for _name in (RUN_JOB, *OLDER_RUN_JOBS):
+    job(_name, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run, note_cancel=note_cancelled)(run_process)
 
 
 @job("processes.purge")

@@ -178,7 +178,8 @@ class ConnectionAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Connection, form: ConnectionForm, change: bool) -> None:
         """Save it with what becomes of its secret, and write down who did."""
-        save_connection(connection=obj, secret=form.secret, actor=actor_of(request.user))
+        groups = form.cleaned_data["groups"]
+        save_connection(connection=obj, secret=form.secret, groups=groups, actor=actor_of(request.user))
 
     def delete_model(self, request: HttpRequest, obj: Connection) -> None:
         """Delete it, and write down who did."""

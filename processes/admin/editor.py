@@ -143,7 +143,9 @@ def _answer_vocabulary(request: HttpRequest, model_admin: TemplateAdmin) -> Http
     """Answer what may be written in a template that extends those of the query, `?extends=1&extends=2`, in order."""
     if not (model_admin.has_view_permission(request) or model_admin.has_add_permission(request)):
         raise PermissionDenied
-    chosen = [number for text in request.GET.getlist("extends")[:MAX_ROWS] if (number := _whole(text)) is not None]
+    # What is inherited is for those who may see templates.
+    texts = request.GET.getlist("extends")[:MAX_ROWS] if model_admin.has_view_permission(request) else []
+    chosen = [number for text in texts if (number := _whole(text)) is not None]
     slugs = dict(ProcessTemplate.objects.filter(pk__in=chosen).values_list("pk", "slug"))
     return JsonResponse(describe_vocabulary(extends=[slugs[number] for number in chosen if number in slugs]))
 

@@ -73,8 +73,15 @@ class BindingForm(forms.ModelForm):
 class _Rows(forms.BaseInlineFormSet):
     """Show, in each row, what the template's form found wrong with it."""
 
-    #: The field of a row that bears the message.
-    shown_at = ""
+    #: The field of a row that bears the message, and the one that names the row.
+    shown_at, named_by = "", ""
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
+        """Say what the box deletes to those who don't see the column that it stands in."""
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            name = getattr(form.instance, self.named_by) if form.instance.pk else "this row"
+            form.fields["DELETE"].widget.attrs["aria-label"] = f"Delete {name}"
 
     def clean(self) -> None:
         """Add the messages; fields that have one of their own already keep just that."""
@@ -88,13 +95,13 @@ class _Rows(forms.BaseInlineFormSet):
 class BindingRows(_Rows):
     """Show what is wrong with a binding beside its target."""
 
-    shown_at = "target"
+    shown_at, named_by = "target", "reference"
 
 
 class ExtensionRows(_Rows):
     """Show what is wrong with an extended template beside its name."""
 
-    shown_at = "base"
+    shown_at = named_by = "base"
 
 
 class ProcessTemplateForm(forms.ModelForm):
@@ -166,13 +173,12 @@ class ProcessTemplateForm(forms.ModelForm):
 
 def describe(problem: Problem) -> str:
     """Return one problem in a line: where, what, and what to do about it."""
-    place = problem.path or "/"
-    where = f"{problem.source}: {place}" if problem.source else place
+    where = "".join(f"{part}: " for part in (problem.source, problem.path) if part)
     # Most messages quote a name that is wrong; other values would be missing.
     is_told = problem.value in (None, "") or str(problem.value) in problem.message
     value = "" if is_told else f" — found: {problem.value}"
     suggestion = f" {problem.suggestion}" if problem.suggestion else ""
-    text = f"{where}: {problem.message}{value}.{suggestion}"
+    text = f"{where}{problem.message}{value}.{suggestion}"
     # Half a surrogate pair, which may be just what is wrong, can't be sent to a browser.
     return text.encode("utf-8", "backslashreplace").decode()
 

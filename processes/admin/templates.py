@@ -1,5 +1,6 @@
 """The admin of process templates: edit the draft, publish it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,13 +18,14 @@ from processes.admin.rights import RightsForm, may_edit_stored
 from processes.admin.tabs import TABS, Tab
 from processes.admin.tabs.page import serve_tab
 from processes.errors import DefinitionError, ProcessError
-from processes.models import Binding, Extension, ProcessTemplate
+from processes.models import Access, Binding, Extension, ProcessTemplate
 from processes.services.authoring.impact import impact_of_draft
 from processes.services.authoring.publishing import publish
 from processes.services.authoring.templates import delete_template, differs_from_published, save_draft
 from processes.services.errors import (
     BindingRefusedError,
     PublishRefusedError,
+    SlugTakenError,
     StaleDraftError,
     TemplateInUseError,
     TemplateNotFoundError,
@@ -32,6 +34,13 @@ from processes.services.library import read_library
 
 #: The name of the button that also publishes.
 PUBLISH = "_publish"
+
+
+def _only_choose(field: Any) -> Any:
+    """Leave out Django's buttons beside a choice, which would edit or delete what is chosen instead of the choice."""
+    if field is not None:
+        field.widget = getattr(field.widget, "widget", field.widget)
+    return field
 
 
 class _PartOfTemplate:
@@ -46,10 +55,9 @@ class _PartOfTemplate:
 
     def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
         """Name each field for those who don't see the column that it stands in."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        field = _only_choose(super().formfield_for_dbfield(db_field, request, **kwargs))  # type: ignore[misc]
         if field is not None:
-            widget = getattr(field.widget, "widget", field.widget)
-            widget.attrs["aria-label"] = str(field.label)
+            field.widget.attrs["aria-label"] = str(field.label)
         return field
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
@@ -97,7 +105,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
     form = RightsForm
     inlines = (ExtensionInline, BindingInline)
     change_form_template = "processes/admin/template_form.html"
-    list_display = ("title", "slug", "access", "abstract", "published_at", "state")
+    list_display = ("title", "slug", "executed_by", "published_at", "state")
     list_filter = ("access", "abstract")
     search_fields = ("title", "slug", "description")
     readonly_fields = ("published", "state")
@@ -110,6 +118,14 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
 
     class Media:
         css: ClassVar = {"all": ("processes/admin.css",)}
+
+    @admin.display(description="who may execute it", ordering="access")
+    def executed_by(self, template: ProcessTemplate) -> str:
+        """Show who may execute it: nobody, where it is only extended."""
+        if template.abstract:
+            return "nobody: abstract"
+        # In a list nothing is "below".
+        return "members of its groups" if template.access == Access.GROUPS else str(template.get_access_display())
 
     @admin.display(description="published")
     def published(self, template: ProcessTemplate) -> str:
@@ -136,6 +152,16 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         """Keep the slug of a published template: addresses and other templates name it."""
         fixed = ("slug",) if obj is not None and obj.published_source is not None else ()
         return (*self.readonly_fields, *fixed)
+
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: ProcessTemplate | None = None
+    ) -> dict[str, Sequence[str]]:
+        """Propose a slug for a new template."""
+        return {"slug": ("title",)} if obj is None else {}
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        """Let groups and the owner be chosen, and no more."""
+        return _only_choose(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def get_urls(self) -> list[URLPattern]:
         """Add the tabs, below the template's own address."""
@@ -217,7 +243,9 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         """Edit a template; what another editor did in the very same moment is told instead of overwritten."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except (BindingRefusedError, DefinitionError, StaleDraftError, TemplateNotFoundError) as error:
+        except (
+            BindingRefusedError, DefinitionError, SlugTakenError, StaleDraftError, TemplateNotFoundError,
+        ) as error:  # fmt: skip
             return self._refuse(request, error, "Nothing was saved. ")
 
     def save_model(self, request: HttpRequest, obj: ProcessTemplate, form: ProcessTemplateForm, change: bool) -> None:

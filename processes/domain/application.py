@@ -307,9 +307,12 @@ class Application:
         return self._run_target(target, self._raw_config() if config is UNSET else config)
 
     def execute(self, target: object, *, action: str | None = None) -> Executed:
-        """Execute a node (a process, an instance …) in a fresh context, entering at an action."""
+        """Execute a node (a process, an instance …) in a fresh context, entering at an action.
+
+        `target` is a binding's reference, what `${reference}` gives, a slug, or the node itself.
+        """
         host, nested = self._running()
-        plan, fresh = host.fresh(target, app=self)
+        plan, fresh = host.fresh(self._node(target), app=self)
         fresh.execution, fresh.depth, fresh.authority = self.execution, self.depth, self.authority
         fresh.ordinal, fresh.action_limit = self.ordinal, self.action_limit
         try:
@@ -353,6 +356,13 @@ class Application:
             return run()
         finally:
             self.process, self._action, self._config, self._typed = kept
+
+    def _node(self, target: object) -> object:
+        """Give what a binding's reference leads to, where that can be executed; anything else as it is."""
+        bound = self.process.bindings.get(target) if isinstance(target, str) and self.process is not None else None
+        if isinstance(bound, ProcessTarget):
+            return bound
+        return bound.in_config() if isinstance(bound, Binding) and bound.kind == "data_node" else target
 
     def _run_plan(self, plan: Plan, *, entry: JSON, bare: bool = False, authority: JSON = INHERITED) -> object:
         host, nested = self._running()

@@ -29,8 +29,10 @@ LOOP_VARIABLES: Final = ("item", "index")
 
 #: The library's parser recurses: this keeps it far from the end of the smallest stack that a thread gets (1 MB).
 MAX_CHARACTERS: Final = 1_000
-#: How many elements macros may go through in one evaluation (see `ConditionText.work`): some tenths of a second.
+#: How many values macros may go through and copy in one evaluation (see `ConditionText.work`): some tenths of a second.
 MAX_WORK: Final = 1_000_000
+#: So many characters of a text are copied in the time of one value.
+_TEXT_PIECE: Final = 200
 
 _FUNCTIONS = frozenset(
     {
@@ -72,7 +74,7 @@ class Condition:
         neither true nor false.
         """
         seen = {name: self._part(name, variables) for name in self.names}
-        if self._shown.macros and self._shown.work(_longest(seen)) > MAX_WORK:
+        if self._shown.macros and self._work(seen) > MAX_WORK:
             raise self._error(
                 "This would take too long: the lists it goes through are too long for what is done with them",
                 suggestion="Use exists or all instead of filter or map, and don't go through a list inside another",
@@ -89,6 +91,14 @@ class Condition:
         functions = {_SIZE: _size} if self._shown.sizes else {}
         result: object = self._program.execute(cel.Context(variables=seen, functions=functions) if functions else seen)
         return result
+
+    def _work(self, seen: Mapping[str, object]) -> int:
+        longest, whole = _measure(seen)
+        used = 0
+        for name, key in self._shown.inside:
+            value = seen.get(name)
+            used += _measure(value.get(key) if key is not None and isinstance(value, Mapping) else value)[1]
+        return self._shown.work(longest=longest, whole=whole, used=used)
 
     def _part(self, name: str, variables: Mapping[str, object]) -> object:
         try:
@@ -226,18 +236,21 @@ def _kind_of(result: object) -> str:
     return kinds.get(type(result), "something else")
 
 
-def _longest(value: object) -> int:
-    """Give the length of the longest list or object in some JSON; texts don't count: no macro goes through them."""
-    longest, todo = 1, [value]
+def _measure(value: object) -> tuple[int, int]:
+    """Give the length of the longest list or object in some JSON, and how many values all of it holds.
+
+    A long text counts as several: it is copied like them, but no macro goes through it.
+    """
+    longest, count, todo = 1, 0, [value]
     while todo:
         item = todo.pop()
-        if isinstance(item, Mapping):
+        count += 1
+        if isinstance(item, Mapping | list):
             longest = max(longest, len(item))
-            todo.extend(item.values())
-        elif isinstance(item, list):
-            longest = max(longest, len(item))
-            todo.extend(item)
-    return longest
+            todo.extend(item.values() if isinstance(item, Mapping) else item)
+        elif isinstance(item, str):
+            count += len(item) // _TEXT_PIECE
+    return longest, count
 
 
 def _guarded(call: Callable[[], _Result], describe: Callable[[BaseException], ConditionError]) -> _Result:

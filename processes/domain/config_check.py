@@ -1,6 +1,8 @@
 """Check a config against the pydantic model that its script declares."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -9,12 +11,36 @@ from processes.domain.placeholders import Filler
 from processes.domain.suggestions import did_you_mean
 from processes.errors import ConditionError, ConfigError, Problem
 
-__all__ = ["config_problems", "typed_config"]
+__all__ = ["config_problems", "in_words", "typed_config"]
 
 #: Pydantic's codes for a key that isn't there and for one that shouldn't be.
 _MISSING, _EXTRA = "missing", "extra_forbidden"
 #: Errors raised by a model's own validators: they may concern any part of the value.
 _OWN_RULES = frozenset({"value_error", "assertion_error"})
+
+_BE: Final = "Must be "
+#: What a value must be, by the beginning of pydantic's code: its own words are those of Python.
+_KINDS: Final = {
+    "string": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "none": "null",
+    "list": "a list", "tuple": "a list", "set": "a list", "frozen_set": "a list",
+    "dict": "an object", "mapping": "an object", "model": "an object",
+}  # fmt: skip
+_KIND_CODES: Final = ("_type", "_parsing", "_from_float", "_required", "_attributes_type")
+#: The same for what is demanded of a value, filled with pydantic's details.
+_DEMANDS: Final = {
+    "missing": "Is required",
+    "literal_error": "Must be {expected}",
+    "enum": "Must be {expected}",
+    "greater_than_equal": "Must be at least {ge}",
+    "greater_than": "Must be more than {gt}",
+    "less_than_equal": "Must be at most {le}",
+    "less_than": "Must be less than {lt}",
+    "string_too_short": "Must have at least {min_length} characters",
+    "string_too_long": "Must have at most {max_length} characters",
+    "string_pattern_mismatch": "Must match {pattern}",
+    "too_short": "Must have at least {min_length} items",
+    "too_long": "Must have at most {max_length} items",
+}
 
 
 def config_problems(model: type[BaseModel], config: JSON, fillers: Sequence[Filler] = ()) -> list[Problem]:
@@ -26,7 +52,7 @@ def config_problems(model: type[BaseModel], config: JSON, fillers: Sequence[Fill
     try:
         model.model_validate({} if config is None else config)
     except ValidationError as error:
-        return list(_problems(error, model, config, frozenset(filler.path for filler in fillers)))
+        return _alternatives(_problems(error, model, config, frozenset(filler.path for filler in fillers)))
     except Exception as error:  # noqa: BLE001 - a model's own validators may raise anything
         return [Problem(path="", message=f"The config can't be checked: {type(error).__name__}: {error}", value=config)]
     return []
@@ -37,7 +63,7 @@ def typed_config(model: type[BaseModel], config: JSON) -> BaseModel:
     try:
         return model.model_validate({} if config is None else config)
     except ValidationError as error:
-        problems = list(_problems(error, model, config, frozenset()))
+        problems = _alternatives(_problems(error, model, config, frozenset()))
         raise ConfigError(
             "; ".join(f"config{problem.path}: {problem.message}" for problem in problems[:5]),
             path=f"/config{problems[0].path}",
@@ -58,7 +84,7 @@ def _problems(
             below = any(place[: len(path)] == path for place in placeholders)
             if path in placeholders or (below and (uncertain or detail["type"] in _OWN_RULES)):
                 continue
-        message, suggestion = detail["msg"].removeprefix("Value error, "), None
+        message, suggestion = in_words(detail), None
         if isinstance(cause, ConditionError):
             message, suggestion = cause.message, cause.fields.get("suggestion")
         if detail["type"] == _MISSING:
@@ -69,6 +95,32 @@ def _problems(
                 known = [field.alias or name for name, field in model.model_fields.items()]
                 suggestion = did_you_mean(path[0], known) or f"Known keys: {', '.join(known) or 'none'}"
         yield Problem(path=pointer(*path), message=message, value=value, suggestion=suggestion)
+
+
+def in_words(detail: Mapping[str, Any]) -> str:
+    """Say what pydantic found wrong, in the words of those who write JSON."""
+    code, context = detail["type"], detail.get("ctx", {})
+    if code in _DEMANDS:
+        if context.get("min_length") == 1:
+            return "Must not be empty"
+        return _DEMANDS[code].format_map(context).replace("'", '"')
+    for ending in _KIND_CODES:
+        if code.endswith(ending) and (kind := _KINDS.get(code.removesuffix(ending))) is not None:
+            return _BE + kind
+    return str(detail["msg"]).removeprefix("Value error, ")
+
+
+def _alternatives(problems: Iterator[Problem]) -> list[Problem]:
+    """Make one problem of those that tell, each for a kind of value that a place allows, that it isn't that."""
+    found: list[Problem] = []
+    for problem in problems:
+        last = found[-1] if found else None
+        is_other_kind = last is not None and last.path == problem.path and problem.message.startswith(_BE)
+        if last is None or not is_other_kind or not last.message.startswith(_BE):
+            found.append(problem)
+        elif problem.message != last.message:
+            found[-1] = replace(last, message=f"{last.message} or {problem.message.removeprefix(_BE)}")
+    return found
 
 
 def _locate(config: JSON, location: Path) -> tuple[Path, JSON, bool]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from processes.domain.config_check import in_words
 from processes.domain.hosts import parse_address
 from processes.domain.json_values import JSON, pointer
 from processes.errors import DefinitionError, Problem
@@ -128,8 +129,8 @@ def parse_settings(kind: str, value: JSON) -> Settings:
         raise DefinitionError([Problem("/kind", f"Must be one of {', '.join(_MODELS)}", kind)]) from None
     except ValidationError as error:
         problems = [
-            Problem(pointer("settings", *detail["loc"]), detail["msg"].removeprefix("Value error, "))
-            for detail in error.errors(include_url=False, include_context=False, include_input=False)
+            Problem(pointer("settings", *detail["loc"]), in_words(detail))
+            for detail in error.errors(include_url=False, include_input=False)
         ]
     raise DefinitionError(problems)
 

@@ -46,6 +46,5 @@ def find_entry(plan: Plan, name: JSON, *, outside: bool) -> int | Nothing:
     shown = name if text is not None and len(text) <= 200 else "…"
     raise NotFoundError(
         f'The process has no action "{shown}"' + (f". {suggestion}" if suggestion else ""),
-        process=plan.name,
-        fields={"requested": shown, "suggestion": suggestion},
+        fields={"requested": shown, "process": plan.name, "suggestion": suggestion},
     )

@@ -16,6 +16,7 @@ __all__ = ["RunReport", "RunResult", "shown_json"]
 RunResult: TypeAlias = Literal["completed", "failed", "waiting", "invalid"]
 
 _MAX_BITS: Final = 4096
+_ERROR_KEYS: Final = ("code", "message", "action", "path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +51,14 @@ class RunReport:
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form: all keys are always there, and what is absent is null."""
-        error = self.error
+        error = None if self.error is None else self.error.to_json()
         result: dict[str, JSON] = {
             "status": self.status,
             "state": self.state,
             "value": shown_json(self.value),
             "data": shown_json(self.data),
             "response": shown_json(self.response),
-            "error": None
-            if error is None
-            else {"code": error.code, "message": error.message, "action": error.action, "path": error.path},
+            "error": None if error is None else {key: error.get(key) for key in _ERROR_KEYS},
             "trace": [_entry(entry) for entry in self.trace],
         }
         if self.status == "invalid":

@@ -25,6 +25,16 @@ class Request:
     revision: int | None = None
     language: str | None = None
 
+    @classmethod
+    def asking(cls, parameters: Mapping[str, JSON] | None = None, *, action: str | None = None) -> "Request":
+        """Build the request of a caller that isn't a web page.
+
+        `action` is put among the parameters; the one called `data` names the stored data that the caller goes on with.
+        """
+        given = {**(parameters or {}), **({"action": action} if action else {})}
+        reference = given.get("data")
+        return cls(parameters=given, data_reference=reference if isinstance(reference, str) else None)
+
     @property
     def action(self) -> JSON:
         """Give the action parameter, which enters a process (None where there is none)."""

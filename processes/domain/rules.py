@@ -61,6 +61,9 @@ class Rules:
         try:
             place = find_entry(plan, entry, outside=outside)
         except NotFoundError as error:
+            if not (frames or self._nested):
+                # Below an action it is that action's error, which has asked for the wrong entry.
+                error.process = plan.name
             frames.append(frame)
             self._fail_action(error, app.ordinal)
             return

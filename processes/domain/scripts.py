@@ -1,16 +1,18 @@
 """Describe a task script: what is called, with which config, to what effect."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 
 from processes.domain.json_values import JSON, content_hash
 
-__all__ = ["EFFECTS", "Catalogue", "Effect", "Example", "ScriptFunction", "ScriptSpec"]
+__all__ = ["EFFECTS", "Catalogue", "Effect", "Example", "ScriptFunction", "ScriptSpec", "config_schema"]
 
 #: `pure`, `idempotent` (may run again after a crash), `transactional` (its database writes commit with the
 #: checkpoint) or `once` (an intent is committed first).
@@ -77,7 +79,28 @@ class ScriptSpec:
 
         Titles and descriptions don't count: a better word must not make a plan another one.
         """
-        return None if self.config is None else content_hash(_structure(self.config.model_json_schema()))
+        if self.config is None:
+            return None
+        schema = config_schema(self.config)
+        # What can't be described is known by its name.
+        return content_hash(_structure(schema) if schema else f"{self.config.__module__}.{self.config.__qualname__}")
+
+
+def config_schema(model: type[BaseModel]) -> dict[str, JSON]:
+    """Give the JSON schema of a config model, a new copy each time.
+
+    It is empty where the model holds what JSON schema can't describe: its script then goes without help for the config.
+    """
+    schema: dict[str, JSON] = json.loads(_schema_text(model))
+    return schema
+
+
+@lru_cache(maxsize=1_000)
+def _schema_text(model: type[BaseModel]) -> str:
+    try:
+        return json.dumps(model.model_json_schema())
+    except (PydanticUserError, TypeError, ValueError):
+        return "{}"
 
 
 def _structure(schema: JSON, *, by_name: bool = False) -> JSON:

@@ -40,6 +40,8 @@ class DataNode(models.Model):
     session_key = models.CharField(max_length=40, blank=True, default="")
     data = models.JSONField(default=dict)
     revision = models.IntegerField(default=1)
+    #: Where it lies beside an instance's Data: the revision of that Data which it began with.
+    based_on = models.IntegerField(null=True, blank=True)
     #: The action that showed the last form: where its owner goes on after a conflict.
     step = models.CharField(max_length=200, blank=True, default="")
     #: The background run that took the data over, once one has.

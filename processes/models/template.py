@@ -41,7 +41,9 @@ class ProcessTemplate(models.Model):
     )
     access = models.CharField(max_length=16, choices=Access.choices, default=Access.SIGNED_IN)
     groups = models.ManyToManyField(Group, blank=True, related_name="+")
-    edit_access = models.CharField(max_length=16, choices=EditAccess.choices, default=EditAccess.EDITORS)
+    edit_access = models.CharField(
+        max_length=16, choices=EditAccess.choices, default=EditAccess.EDITORS, db_default="editors"
+    )
     edit_groups = models.ManyToManyField(Group, blank=True, related_name="+")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

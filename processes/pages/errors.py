@@ -23,8 +23,8 @@ from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from processes.errors import ProcessError
-from processes.services.errors import TooLargeError
+from processes.errors import FailedError, ProcessError
+from processes.services.errors import SignInRequiredError, TooLargeError
 from tasks.errors import TasksError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,25 @@ class _Page:
     title: str
     #: Replaces the error's own message, where that isn't written for those who see the page.
     text: str = ""
+    #: Whether staff see the error's own message below that text.
+    told_to_staff: bool = False
 
 
 _NOTHING_HERE = _Page(404, "There is nothing here", "The address is wrong, or what it leads to isn't there for you.")
 _FAILED = _Page(
     500, "A step has failed", "Nothing that you entered before is lost. Try again, or tell those who run it."
 )
+
+#: A process that fails on purpose says why in words for people, whatever code it gives.
+_ON_PURPOSE = _Page(422, "This didn't work")
+_NOT_SET_UP = _Page(
+    500,
+    "This process isn't set up completely",
+    "Nothing that you entered before is lost. Please tell those who run this site: they find the reason in its log.",
+    told_to_staff=True,
+)
+_ELSEWHERE = "Another system didn't do its part"
+_MAIL = "The mail could not be sent"
 
 _PAGES: Mapping[str, _Page] = {
     "not_found": _NOTHING_HERE,
@@ -60,15 +73,35 @@ _PAGES: Mapping[str, _Page] = {
     "bad_request": _Page(400, "The request can't be read"),
     "placeholder": _Page(400, "Something is missing in this request"),
     "conflict": _Page(409, "This step was already submitted"),
+    "stale_data": _Page(409, "This was changed meanwhile"),
     "form_gone": _Page(409, "This process has changed"),
     "entry_refused": _Page(405, "This step can't be opened by a link"),
     "too_large": _Page(413, "That is too large"),
     "storage": _Page(503, "The file could not be stored"),
     "action_limit": _Page(500, "This process doesn't come to an end"),
     "form_in_background": _Page(500, "A form can't be shown here"),
-    # A script that fails on purpose says why in words for people.
-    "fail": _Page(422, "This didn't work"),
     "cancelled": _Page(409, "This was cancelled"),
+    "authority": _Page(403, "This may not be done here any more"),
+    "not_allowed": _Page(403, "You may not do this"),
+    "no_owner": _NOT_SET_UP,
+    "no_credentials": _NOT_SET_UP,
+    "unsafe_target": _NOT_SET_UP,
+    "connection_missing": _NOT_SET_UP,
+    "connection_not_bound": _NOT_SET_UP,
+    "secret_unreadable": _NOT_SET_UP,
+    "outbound_failed": _Page(502, _ELSEWHERE),
+    "outbound_timeout": _Page(502, _ELSEWHERE),
+    "outbound_status": _Page(502, _ELSEWHERE),
+    "outbound_too_large": _Page(502, _ELSEWHERE),
+    # It tells the whole address, and how this site is protected.
+    "outbound_refused": _Page(
+        502,
+        "A request to another system was refused",
+        "This site doesn't send requests there. Please tell those who run it.",
+        told_to_staff=True,
+    ),
+    "mail_failed": _Page(502, _MAIL),
+    "mail_refused": _Page(502, _MAIL),
 }
 
 
@@ -79,7 +112,7 @@ def status_of(error: ProcessError | TasksError) -> int:
 
 def error_response(request: HttpRequest, error: ProcessError | TasksError, *, begin: str = "") -> HttpResponse:
     """Return the page that says what went wrong and how to go on; `begin` is where the process begins, if one runs."""
-    if error.code == "sign_in_required":
+    if isinstance(error, SignInRequiredError):
         return _to_login(request)
     page = _page_of(error)
     if page.status >= 500:
@@ -132,7 +165,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _page_of(error: ProcessError | TasksError) -> _Page:
-    return _PAGES.get(error.code, _FAILED)
+    return _ON_PURPOSE if isinstance(error, FailedError) else _PAGES.get(error.code, _FAILED)
 
 
 def _as_process_error(error: Exception) -> ProcessError:
@@ -149,9 +182,9 @@ def _as_process_error(error: Exception) -> ProcessError:
 
 
 def _details(request: HttpRequest, error: ProcessError | TasksError, page: _Page) -> list[str]:
-    if page is not _FAILED:
+    if page is not _FAILED and not page.told_to_staff:
         return []
-    if isinstance(error, ProcessError) and error.permanent and error.kind != "script_error":
+    if page is _FAILED and isinstance(error, ProcessError) and error.permanent and error.kind != "script_error":
         return [error.message]
     user = getattr(request, "user", None)
     if user is None or not getattr(user, "is_staff", False):

@@ -97,7 +97,8 @@ _WRAPPER = Example(
     errors={
         "no_owner": "what is executed has no owner",
         "authority": "the owner is inactive, or was deleted while it ran",
-        "unsafe_target": "what is wrapped comes from a request or from data, or isn't bound",
+        "unsafe_target": "what is wrapped comes from a request or from data, or isn't bound; or the process itself was "
+        "called without being bound",
     },
 )
 def run_as_owner(app: Application) -> object:

@@ -9,9 +9,10 @@ from processes.domain.application import Application
 from processes.domain.json_values import JSON
 from processes.domain.scripts import Example
 from processes.errors import PermanentError
-from processes.models import DataNode
+from processes.models import DataNode, DataNodeKind
 from processes.registry import task_script
 from processes.services import data_nodes
+from processes.services.data_nodes import LOADED_REVISION
 from processes.services.host import caller_of, submitted_values
 
 #: The attribute that holds the reference of the current data node.
@@ -69,20 +70,22 @@ class SetDataConfig(BaseModel):
     errors={
         "data_node_not_found": "the current node has expired, was deleted, or belongs to somebody else",
         "no_context_node": '`"node": "context"` where no instance is executed',
+        "stale_data": "somebody else has saved the instance's Data since it was loaded here; nothing was saved",
     },
 )
 def save_data(app: Application) -> str:
     """Save the data, and set `dataNode` to where; return its reference.
 
-    Where an instance is executed that is its own Data, else the current data node, or a new one. Whoever saves an
-    instance's Data last wins.
+    Where an instance is executed that is its own Data, else the current data node, or a new one. Of two executions that
+    loaded an instance's Data and save it, the second fails with `stale_data`; one that never loaded it replaces it.
     """
     config: SaveDataConfig = app.config
     instance_id = caller_of(app).instance_id
     if config.node == "temporary" or (config.node is None and instance_id is None):
         return keep_data(app).reference
-    node = data_nodes.save_context_node(_executed(instance_id), data=app.data)
+    node = data_nodes.save_context_node(_executed(instance_id), data=app.data, based_on=app.get(LOADED_REVISION))
     app.set(DATA_NODE, node.reference)
+    app.set(LOADED_REVISION, node.revision)
     return node.reference
 
 
@@ -118,6 +121,9 @@ def load_data(app: Application) -> None:
     app.data.update(node.data)
     app.data.update(submitted_values(app))
     app.set(DATA_NODE, node.reference)
+    based_on = node.revision if node.kind == DataNodeKind.CONTEXT else node.based_on
+    if based_on is not None:
+        app.set(LOADED_REVISION, based_on)
 
 
 @task_script(
@@ -178,11 +184,13 @@ def keep_data(app: Application, *, step: str | None = None) -> DataNode:
     `step` names the form that is about to be shown. What is entered in forms lies beside an instance's Data until the
     process saves it there.
     """
-    caller = caller_of(app)
+    caller, based_on = caller_of(app), app.get(LOADED_REVISION)
     reference = app.get(DATA_NODE)
     if isinstance(reference, str) and not data_nodes.is_context_node(reference, instance_id=caller.instance_id):
-        return data_nodes.save_data_node(caller=caller, reference=reference, data=app.data, step=step)
-    node = data_nodes.create_data_node(caller=caller, data=app.data, step=step or "")
+        return data_nodes.save_data_node(
+            caller=caller, reference=reference, data=app.data, step=step, based_on=based_on
+        )
+    node = data_nodes.create_data_node(caller=caller, data=app.data, step=step or "", based_on=based_on)
     app.set(DATA_NODE, node.reference)
     return node
 

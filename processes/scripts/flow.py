@@ -10,7 +10,7 @@ from processes.domain.conditions import ConditionSource, compile_condition, vari
 from processes.domain.directives import CallProcess
 from processes.domain.json_values import JSON
 from processes.domain.scripts import Example
-from processes.errors import ConditionError, PermanentError
+from processes.errors import ConditionError, FailedError
 from processes.registry import task_script
 from processes.services.lending import check_bound
 
@@ -127,7 +127,7 @@ def noop(app: Application) -> None:
 def fail(app: Application) -> None:
     """Fail with an error of one's own, for `@error` or for the caller; it is permanent, so nothing is tried again."""
     config: FailConfig = app.config
-    raise PermanentError(config.message, code=config.code, fields=config.fields)
+    raise FailedError(config.message, code=config.code, fields=config.fields)
 
 
 @task_script(

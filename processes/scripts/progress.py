@@ -16,7 +16,7 @@ from processes.domain.json_values import JSON
 from processes.domain.scripts import Example
 from processes.registry import task_script
 from processes.services.addresses import address_of
-from processes.services.data_nodes import create_data_node
+from processes.services.data_nodes import LOADED_REVISION, create_data_node
 from processes.services.host import caller_of, is_foreground
 from processes.services.indicators import (
     BACKGROUND_SCRIPT,
@@ -81,7 +81,7 @@ _EXAMPLE = Example(
 @task_script(
     "start_progress",
     config=StartProgressConfig,
-    aliases=("startProgress",),
+    aliases=("startProgress", "Start progress"),
     requires={RENDER_ACTION: "render_progress"},
     example=_EXAMPLE,
 )
@@ -105,7 +105,7 @@ def start_progress(app: Application) -> str:
 @task_script(
     "show_progress",
     config=ShowProgressConfig,
-    aliases=("showProgress",),
+    aliases=("showProgress", "Show progress"),
     example=_EXAMPLE,
 )
 def show_progress(app: Application) -> None:
@@ -119,7 +119,7 @@ def show_progress(app: Application) -> None:
         report_message(root_id=root.pk, title=root.title, message=config.message)
 
 
-@task_script("end_progress", config=EndProgressConfig, aliases=("endProgress",), example=_EXAMPLE)
+@task_script("end_progress", config=EndProgressConfig, aliases=("endProgress", "End progress"), example=_EXAMPLE)
 def end_progress(app: Application) -> None:
     """End the progress indicator, and lead its page to `redirect` where one is given."""
     _end(app, status=NodeStatus.COMPLETED, redirect=app.config.redirect)
@@ -128,7 +128,7 @@ def end_progress(app: Application) -> None:
 @task_script(
     "progress_error",
     config=EndProgressConfig,
-    aliases=("progressError",),
+    aliases=("progressError", "Progress error"),
     example=Example(
         definition=[
             {"name": "work", "script": "fail", "config": {"code": "sold_out", "message": "Sold out."}},
@@ -145,7 +145,7 @@ def progress_error(app: Application) -> None:
 @task_script(
     "end_progress_with_execute",
     config=EndProgressWithExecuteConfig,
-    aliases=("endProgressWithExecute",),
+    aliases=("endProgressWithExecute", "End progress with execute"),
     example=Example(
         definition=[
             {"name": "begin", "script": "start_progress", "config": {"title": "Counting the votes"}},
@@ -161,7 +161,7 @@ def end_progress_with_execute(app: Application) -> None:
     """End the progress indicator, and lead its page to this process, entered at `action` with the present data."""
     caller = caller_of(app)
     # The result can be opened as long as its task is listed.
-    node = create_data_node(caller=caller, data=app.data, kept=KEPT)
+    node = create_data_node(caller=caller, data=app.data, kept=KEPT, based_on=app.get(LOADED_REVISION))
     query = {"action": app.config.action, "data": node.reference}
     path = address_of(caller, query=query)
     _end(app, status=NodeStatus.COMPLETED, redirect=path)
@@ -169,7 +169,7 @@ def end_progress_with_execute(app: Application) -> None:
 
 @task_script(
     "render_progress",
-    aliases=("renderProgress",),
+    aliases=("renderProgress", "Render progress"),
     example=Example(
         definition=[{"name": "renderProgress", "script": "render_progress"}],
         gives={"response": {"template": "processes/progress.html"}},
@@ -182,7 +182,7 @@ def render_progress(app: Application) -> None:
 
 @task_script(
     "check_progress",
-    aliases=("checkProgress", "checkForProgressIndicator"),
+    aliases=("checkProgress", "checkForProgressIndicator", "Check for progress indicator"),
     example=Example(
         definition=[
             {"name": "look", "script": "check_progress", "next": {"show": "watch", "none": "start"}},
@@ -197,7 +197,7 @@ def check_progress(app: Application) -> None:
     app.state = "none" if find_open_indicator(app, caller=caller_of(app)) is None else "show"
 
 
-@task_script(BACKGROUND_SCRIPT, aliases=("executeInBackground",), example=_EXAMPLE)
+@task_script(BACKGROUND_SCRIPT, aliases=("executeInBackground", "Execute in background"), example=_EXAMPLE)
 def execute_in_background(app: Application) -> Background:
     """Go on in the background: a worker continues after this action, and the person gets the response set so far."""
     return Background()

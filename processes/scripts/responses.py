@@ -182,7 +182,7 @@ def redirect(app: Application) -> None:
     "copy_response_to_data",
     config=CopyConfig,
     effect="pure",
-    aliases=("copyResponseToData",),
+    aliases=("copyResponseToData", "Copy response to data"),
     example=Example(
         definition=[
             {"name": "page", "script": "show_page", "config": {"title": "Receipt", "text": "Paid."}},
@@ -201,7 +201,7 @@ def copy_response_to_data(app: Application) -> None:
     "copy_data_to_response",
     config=CopyConfig,
     effect="pure",
-    aliases=("copyDataToResponse",),
+    aliases=("copyDataToResponse", "Copy data to response"),
     example=Example(
         definition=[{"name": "show", "script": "copy_data_to_response", "config": {"key": "receipt"}}],
         data={"receipt": {"title": "Receipt", "content": "<p>Paid.</p><script>alert(1)</script>"}},

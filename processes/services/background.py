@@ -23,8 +23,11 @@ from tasks.domain.statuses import NodeStatus
 from tasks.registry import Canceller
 from tasks.services.jobs import enqueue
 
-#: The job that carries a run on (processes.jobs registers it).
-RUN_JOB = "processes.run"
+#: The job that carries a run on (processes.jobs registers it). A release whose runs the one before it couldn't carry on
+#: gives it a new name: workers claim only jobs that they know, so those of the older release leave them alone.
+RUN_JOB = "processes.run.2"
+#: What it was called: runs that an older release has begun. They know neither lent authority nor today's scripts.
+OLDER_RUN_JOBS = ("processes.run",)
 
 
 def continue_in_background(

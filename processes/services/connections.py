@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
 from django.db import transaction
 from django.db.models import Q
 
@@ -32,6 +32,7 @@ __all__ = [
     "delete_connection",
     "find_http",
     "find_smtp",
+    "inline_bases",
     "known_connections",
     "rotate_secrets",
     "save_connection",
@@ -54,11 +55,13 @@ class Linked:
 
 
 @transaction.atomic
-def save_connection(*, connection: Connection, secret: str | None = KEEP, actor: Actor) -> Connection:
+def save_connection(
+    *, connection: Connection, secret: str | None = KEEP, groups: Iterable[Group] | None = None, actor: Actor
+) -> Connection:
     """Save a new or changed connection, with a new secret (text), without one (an empty text), or with its old one.
 
-    Raises DefinitionError with every problem: settings that aren't right, a secret that can't be sent, and a kept
-    secret that would go to somebody else.
+    `groups` are those whose editors may bind it; they stay where None is given. Raises DefinitionError with every
+    problem: settings that aren't right, a secret that can't be sent, and a kept secret that would go to somebody else.
     """
     before = None if connection._state.adding else Connection.objects.select_for_update().get(pk=connection.pk)
     connection.settings = check_settings(
@@ -71,9 +74,10 @@ def save_connection(*, connection: Connection, secret: str | None = KEEP, actor:
     elif before is not None:
         connection.secret = before.secret
     connection.save()
+    regrouped = _set_groups(connection, groups)
     if before is None:
         record("connection.created", actor=actor, subject=connection)
-    elif changed := _changed(before, connection):
+    elif changed := _changed(before, connection) + regrouped:
         record("connection.edited", actor=actor, subject=connection, details={"changed": changed})
     return connection
 
@@ -122,8 +126,8 @@ def rotate_secrets(*, actor: Actor = SYSTEM) -> int:
 
 def used_by(name: str) -> list[str]:
     """Return the slugs of the templates whose draft or publication binds a connection."""
-    target = {"credential": name}
-    drafts = Binding.objects.filter(target=target).values_list("template__slug", flat=True)
+    rows = Binding.objects.values_list("template__slug", "reference", "target")
+    drafts = (slug for slug, reference, target in rows if name in credential_names({reference: target}))
     published = ProcessTemplate.objects.exclude(published_source=None).values_list("slug", "published_source")
     return sorted(
         {*drafts, *(slug for slug, source in published if source and name in credential_names(source["bindings"]))}
@@ -181,18 +185,42 @@ def check_may_bind(
 
 
 def credential_names(bindings: Mapping[str, JSON]) -> set[str]:
-    """Return the connections that bindings name, those of inline processes among them."""
-    found: set[str] = set()
+    """Return the connections that bindings name, those of inline processes, and of their inline bases, among them."""
+    targets = [target for layer in (bindings, *_inline_bindings(bindings)) for target in layer.values()]
+    names = (target.get("credential") for target in targets if isinstance(target, dict))
+    return {name for name in names if isinstance(name, str)}
+
+
+def inline_bases(bindings: Mapping[str, JSON]) -> set[str]:
+    """Return the templates that inline processes in some bindings extend: what those bind is theirs to use."""
+    return {base for document in _inline_documents(bindings) for base in _bases_of(document) if isinstance(base, str)}
+
+
+def _inline_bindings(bindings: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
+    found = (document.get("bindings") for document in _inline_documents(bindings))
+    return [layer for layer in found if isinstance(layer, dict)]
+
+
+def _inline_documents(bindings: Mapping[str, JSON]) -> list[Mapping[str, JSON]]:
+    """Return the inline processes of bindings, those that they bind and extend themselves among them."""
+    found: list[Mapping[str, JSON]] = []
     todo: list[JSON] = [bindings]
     while todo:
-        for target in todo.pop().values():
-            if not isinstance(target, dict):
-                continue
-            if isinstance(name := target.get("credential"), str):
-                found.add(name)
-            if isinstance(inline := target.get("process"), dict) and isinstance(inline.get("bindings"), dict):
-                todo.append(inline["bindings"])
+        layer = todo.pop()
+        inline = [target.get("process") for target in layer.values() if isinstance(target, dict)]
+        while inline:
+            document = inline.pop()
+            if isinstance(document, dict):
+                found.append(document)
+                inline.extend(_bases_of(document))
+                if isinstance(document.get("bindings"), dict):
+                    todo.append(document["bindings"])
     return found
+
+
+def _bases_of(document: Mapping[str, JSON]) -> list[JSON]:
+    bases = document.get("extends")
+    return bases if isinstance(bases, list) else []
 
 
 def find_http(name: str) -> tuple[HttpSettings, Secret | None]:
@@ -239,6 +267,17 @@ def _secret_problems(before: Connection | None, kind: str, settings: Settings, s
     if before.kind != kind or old != target_of(settings):
         return [Problem("/secret", f"Enter the secret again: the one that is stored was given for {old}")]
     return []
+
+
+def _set_groups(connection: Connection, groups: Iterable[Group] | None) -> list[str]:
+    """Set the groups, if any are given; return what the audit log tells of it."""
+    if groups is None:
+        return []
+    wanted = {group.pk for group in groups}
+    if wanted == set(connection.groups.values_list("pk", flat=True)):
+        return []
+    connection.groups.set(wanted)
+    return ["groups"]
 
 
 def _changed(before: Connection, after: Connection) -> list[str]:

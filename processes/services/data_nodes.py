@@ -5,7 +5,8 @@ one compare-and-swap; where two tabs submit the same step, the second finds a ne
 reference that is forged, foreign, of another template or instance, expired or malformed is simply not found.
 
 That is how temporary nodes live. A context node is an instance's Data: it is read and written while that instance is
-executed, by whoever may execute it, and its reference opens it to nobody else. The last save wins.
+executed, by whoever may execute it, and its reference opens it to nobody else. Whoever saves it after somebody else has
+done so since they loaded it gets a StaleDataError: nothing that was saved is overwritten unseen.
 """
 
 import uuid
@@ -19,19 +20,27 @@ from django.utils import timezone
 from processes.domain.json_values import JSON
 from processes.models import DataNode, DataNodeKind, ProcessInstance
 from processes.services.access import Caller, owned_by
-from processes.services.errors import ConflictError, DataNodeNotFoundError
+from processes.services.errors import ConflictError, DataNodeNotFoundError, StaleDataError
 
+#: The attribute that tells which revision of the executed instance's Data was loaded, or saved, last.
+LOADED_REVISION = "dataRevision"
 DEFAULT_HOURS = 24
 _REFERENCE_CHARS = 22
 _CLEARED_AT_ONCE = 20
 
 
 def create_data_node(
-    *, caller: Caller, data: Mapping[str, JSON], step: str = "", kept: timedelta | None = None
+    *,
+    caller: Caller,
+    data: Mapping[str, JSON],
+    step: str = "",
+    kept: timedelta | None = None,
+    based_on: int | None = None,
 ) -> DataNode:
     """Store `data` for the caller under a new reference; raises DataNodeNotFoundError for one without identity.
 
-    It lives for `kept`; by default STEPLINE_DATA_NODE_HOURS, 24 where that isn't set.
+    It lives for `kept`; by default STEPLINE_DATA_NODE_HOURS, 24 where that isn't set. `based_on` is the revision of the
+    instance's Data that it began with, if it did.
     """
     if caller.user_id is None and not caller.session_key:
         raise DataNodeNotFoundError("Data can only be kept for a user or a session.")
@@ -43,6 +52,7 @@ def create_data_node(
         session_key="" if caller.user_id is not None else caller.session_key,
         data=dict(data),
         step=step,
+        based_on=based_on,
         expires_at=timezone.now() + kept if kept is not None else _new_expiry(),
     )
 
@@ -55,12 +65,20 @@ def load_data_node(*, caller: Caller, reference: str) -> DataNode:
     return node
 
 
-def save_data_node(*, caller: Caller, reference: str, data: Mapping[str, JSON], step: str | None = None) -> DataNode:
+def save_data_node(
+    *,
+    caller: Caller,
+    reference: str,
+    data: Mapping[str, JSON],
+    step: str | None = None,
+    based_on: int | None = None,
+) -> DataNode:
     """Store `data` under an existing reference and extend its life; raises DataNodeNotFoundError."""
     # One that was made to live longer, as a result is, keeps its time.
     renewed = _new_expiry()
     expiry = Case(When(expires_at__lt=renewed, then=Value(renewed, output_field=DateTimeField())), default="expires_at")
     changes: dict[str, object] = {"data": dict(data), "expires_at": expiry, "updated_at": timezone.now()}
+    changes["based_on"] = based_on
     if step is not None:
         changes["step"] = step
     if not _mine(caller, reference).update(**changes):
@@ -88,7 +106,8 @@ def claim_revision(*, caller: Caller, reference: str, revision: int) -> DataNode
 def give_back_claim(*, node: DataNode) -> bool:
     """Undo a claim whose run failed, with the data as `node` holds it; return whether it was ours still."""
     mine = DataNode.objects.filter(pk=node.pk, revision=node.revision, continued_in__isnull=True)
-    return bool(mine.update(revision=node.revision - 1, data=node.data, step=node.step, updated_at=timezone.now()))
+    before = {"data": node.data, "step": node.step, "based_on": node.based_on}
+    return bool(mine.update(revision=node.revision - 1, updated_at=timezone.now(), **before))
 
 
 def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
@@ -128,11 +147,25 @@ def load_context_node(instance_id: uuid.UUID) -> DataNode:
     return node
 
 
-def save_context_node(instance_id: uuid.UUID, *, data: Mapping[str, JSON]) -> DataNode:
-    """Replace the Data of the instance that is being executed; raises DataNodeNotFoundError where it is gone."""
-    if not _context(instance_id).update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now()):
-        raise _not_found()
-    return load_context_node(instance_id)
+def save_context_node(instance_id: uuid.UUID, *, data: Mapping[str, JSON], based_on: int | None = None) -> DataNode:
+    """Replace the Data of the instance that is being executed, and return the node.
+
+    `based_on` is the revision that was loaded; None replaces whatever is there. Raises StaleDataError where it has been
+    saved since, DataNodeNotFoundError where it is gone. Saving the same once more, as a step does that is repeated
+    because its worker died, is no conflict.
+    """
+    rows = _context(instance_id)
+    if based_on is not None:
+        rows = rows.filter(revision=based_on)
+    saved = rows.update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now())
+    node = load_context_node(instance_id)
+    if not saved and node.data != dict(data):
+        raise StaleDataError(
+            "Somebody else has saved this after you opened it. Nothing of yours was saved: open it again, and repeat "
+            "what you changed.",
+            fields={"expected": based_on, "revision": node.revision},
+        )
+    return node
 
 
 def is_context_node(reference: str, *, instance_id: uuid.UUID | None) -> bool:

@@ -28,7 +28,16 @@ from processes.services.catalogue import catalogue
 from processes.services.derivation import load_plan, template_entry
 from processes.services.library import Library, read_library
 
-__all__ = ["Runnable", "check_file", "find_process", "find_template", "is_file_name", "load_document", "read_file"]
+__all__ = [
+    "Runnable",
+    "check_file",
+    "find_process",
+    "find_template",
+    "is_file_name",
+    "load_document",
+    "read_file",
+    "without_database",
+]
 
 _FILE, _TEMPLATE, _OUTSIDE = "file", "template", "outside"
 #: UTF-8 takes at most four bytes for a character; what is longer needn't be read to be refused.
@@ -156,7 +165,7 @@ class _Shelf:
         try:
             return read_library()
         except DatabaseError as error:
-            raise _without_database(error) from None
+            raise without_database(error) from None
 
     def base(self, name: str, home: Home) -> Entry:
         """Return what a document extends."""
@@ -187,7 +196,7 @@ class _Shelf:
         try:
             template = ProcessTemplate.objects.filter(slug=slug).first()
         except DatabaseError as error:
-            raise _without_database(error) from None
+            raise without_database(error) from None
         if template is None:
             raise self._missing(slug, self.outside, self.library.plan_hashes)
         if template.abstract:
@@ -227,10 +236,11 @@ class _Shelf:
         script = catalogue().find(text)
         try:
             known: Iterable[str] = self.library.drafts
-        except NotFoundError:
+        except NotFoundError as error:
             # Without a database there are no templates that the name could mean instead.
             if script is None:
-                raise
+                suggestion = did_you_mean(text, catalogue().names()) or error.fields["suggestion"]
+                raise NotFoundError(error.message, fields={"suggestion": suggestion}) from None
             known = ()
         if text in known:
             return {"process": text}
@@ -307,7 +317,8 @@ def _unpublished(slug: str) -> NotFoundError:
     return NotFoundError(f'The template "{slug}" isn\'t published yet', fields={"suggestion": "Publish it first"})
 
 
-def _without_database(error: DatabaseError) -> NotFoundError:
+def without_database(error: DatabaseError) -> NotFoundError:
+    """Return the error for a template that is asked for where the database can't tell of any."""
     return NotFoundError(
         f"The database can't be asked for templates: {str(error).strip() or type(error).__name__}",
         fields={"suggestion": 'Run "manage.py migrate" first, or name a file'},

@@ -28,6 +28,8 @@ __all__ = [
     "PublishRefusedError",
     "SecretUnreadableError",
     "SignInRequiredError",
+    "SlugTakenError",
+    "StaleDataError",
     "StaleDraftError",
     "StorageError",
     "TemplateInUseError",
@@ -117,6 +119,21 @@ class TooLargeError(PermanentError):
     """Report a request that is larger than this server takes; `fields` hold `limit_bytes`."""
 
     code = "too_large"
+
+
+class SlugTakenError(PermanentError):
+    """Report that another template has this slug."""
+
+    code = "slug_taken"
+
+
+class StaleDataError(PermanentError):
+    """Report that an instance's Data was saved by somebody else after it was loaded.
+
+    `fields`: `expected` (the revision that was loaded) and `revision` (the present one).
+    """
+
+    code = "stale_data"
 
 
 class StaleDraftError(PermanentError):

@@ -25,7 +25,7 @@ from processes.models import DataNode, ProcessInstance, ProcessTemplate
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.background import continue_in_background
-from processes.services.data_nodes import claim_revision, conflict, give_back_claim
+from processes.services.data_nodes import LOADED_REVISION, claim_revision, conflict, give_back_claim
 from processes.services.derivation import load_plan
 from processes.services.errors import EntryRefusedError, NotPublishedError
 from processes.services.files import delete_file, store_file
@@ -173,7 +173,7 @@ def _run(
         data={**(node.data if node is not None else {}), **submitted},
         request=request,
         user=_known(visit.user),
-        attributes={DATA_NODE: node.reference} if node is not None else {},
+        attributes=_attributes_of(node),
     )
     host = DjangoHost(caller=visit.caller, plan=visit.plan, submitted=submitted)
     # Keys for outside systems, and grants, hold for this execution only.
@@ -183,10 +183,20 @@ def _run(
     )
     outcome = interpreter.run()
     if isinstance(outcome, Failed):
+        if node is not None:
+            # What this attempt has saved of the instance's Data is no reason to refuse the next one.
+            node.based_on = app.get(LOADED_REVISION)
         raise outcome.error
     if isinstance(outcome, Suspended):
         _move_to_background(visit, node, app, interpreter)
     return Answer(response=app.response, data=app.data)
+
+
+def _attributes_of(node: DataNode | None) -> dict[str, JSON]:
+    if node is None:
+        return {}
+    loaded: dict[str, JSON] = {} if node.based_on is None else {LOADED_REVISION: node.based_on}
+    return {DATA_NODE: node.reference, **loaded}
 
 
 def _record_start(visit: Visit) -> None:

@@ -42,6 +42,8 @@ __all__ = [
     "credentials_of",
     "host_of",
     "is_foreground",
+    "published_hash",
+    "slug_of",
     "stored_credentials",
     "submitted_values",
 ]
@@ -134,15 +136,7 @@ class DjangoHost:
         """Return the plan of a process: the recorded one, or what is published under its name now."""
         if target.plan_hash is not None:
             return load_plan(target.plan_hash)
-        slug = target.reference if isinstance(target.reference, str) else target.name
-        published = (
-            ProcessTemplate.objects.filter(slug=slug, published_plan__isnull=False)
-            .values_list("published_plan_id", flat=True)
-            .first()
-        )
-        if published is None:
-            raise NotFoundError(f'There is no published process "{slug}".', fields={"process": slug})
-        return load_plan(published)
+        return load_plan(published_hash(slug_of(target)))
 
     def plan_by_hash(self, plan_hash: str) -> Plan:
         """Return a stored plan; raises NotFoundError."""
@@ -168,6 +162,20 @@ class DjangoHost:
         slug = instance.template.slug
         context.set(EXECUTED, {"instance": str(instance.pk), "template": instance.template_id, "slug": slug})
         return load_plan(instance.plan_id), context
+
+
+def slug_of(target: ProcessTarget) -> str:
+    """Return the slug under which a process is looked up that isn't known by its hash."""
+    return target.reference if isinstance(target.reference, str) else target.name
+
+
+def published_hash(slug: str) -> str:
+    """Return the hash of what is published under a slug now; raises NotFoundError."""
+    rows = ProcessTemplate.objects.filter(slug=slug, published_plan__isnull=False)
+    published = rows.values_list("published_plan_id", flat=True).first()
+    if published is None:
+        raise NotFoundError(f'There is no published process "{slug}".', fields={"process": slug})
+    return published
 
 
 def host_of(app: Application) -> DjangoHost:

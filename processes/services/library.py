@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from processes.domain.json_values import JSON, canonical
 from processes.domain.targets import CredentialCheck
 from processes.models import Binding, Extension, ProcessTemplate
-from processes.services.connections import credential_names, known_connections
+from processes.services.connections import credential_names, inline_bases, known_connections
 
 __all__ = ["Library", "Source", "Use", "in_order", "read_library"]
 
@@ -42,6 +42,11 @@ class Source:
     def credential_names(self) -> frozenset[str]:
         """Return the connections that the bindings name, those inside inline processes too."""
         return frozenset(credential_names(self.bindings))
+
+    @cached_property
+    def base_names(self) -> frozenset[str]:
+        """Return the templates that it extends, and those that its inline processes do."""
+        return frozenset({*self.extends, *inline_bases(self.bindings)})
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON form, without the slug."""

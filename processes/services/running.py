@@ -6,10 +6,12 @@ nothing. Where a web request would move it to the background it just goes on; wh
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -26,9 +28,12 @@ from processes.domain.targets import ProcessTarget
 from processes.errors import NotFoundError, ProcessError, RunInterrupted
 from processes.services.access import Caller, find_executable
 from processes.services.audit import actor_of, record
-from processes.services.documents import Runnable, find_template
+from processes.services.documents import Runnable, find_template, without_database
 from processes.services.errors import TemplateNotFoundError
 from processes.services.host import DjangoHost
+from processes.services.indicators import find_open_indicator
+from tasks.domain.statuses import NodeStatus
+from tasks.services.roots import end_root
 
 __all__ = ["LocalHost", "LocalRun", "RunReport", "local_caller", "run_plan", "run_process", "run_runnable"]
 
@@ -63,7 +68,12 @@ class LocalHost(DjangoHost):
     def plan(self, target: ProcessTarget) -> Plan:
         """Return the plan of a process: from memory, else the stored one; raises NotFoundError."""
         known = self._plans.get(target.plan_hash) if target.plan_hash is not None else self._by_reference(target)
-        return super().plan(target) if known is None else known
+        if known is not None:
+            return known
+        try:
+            return super().plan(target)
+        except DatabaseError as error:
+            raise without_database(error) from error
 
     def plan_by_hash(self, plan_hash: str) -> Plan:
         """Return a plan from memory, else the stored one; raises NotFoundError."""
@@ -76,16 +86,20 @@ class LocalHost(DjangoHost):
 
 
 def local_caller(
-    *, name: str, user: AbstractBaseUser | AnonymousUser | None = None, template_id: int | None = None
+    *,
+    name: str,
+    user: AbstractBaseUser | AnonymousUser | None = None,
+    template_id: int | None = None,
+    session_key: str | None = None,
 ) -> Caller:
     """Return on whose behalf a run without a web request acts.
 
-    Without a user it gets a session of its own, so that it can keep data which nobody else finds.
+    Without a user it gets a session of its own, unless one is given, so that it can keep data which nobody else finds.
     """
     known = _known(user)
     return Caller(
         user_id=None if known is None else known.pk,
-        session_key=secrets.token_hex(16) if known is None else "",
+        session_key=(session_key or secrets.token_hex(16)) if known is None else "",
         template_id=template_id,
         slug=slugify(name)[:50] or "process",
     )
@@ -110,10 +124,8 @@ def run_plan(
     a caller from outside does; without it the parameter of that name counts, as in a web request. A `host` brings
     plans, caller, clock and outside itself. More than `limit` actions end the run with an error.
     """
-    given = dict(parameters or {})
-    if action:
-        given["action"] = action
-    app = Application(data=copy_json(dict(data or {})), request=Request(parameters=given), user=_known(user))
+    request = Request.asking(parameters, action=action)
+    app = Application(data=copy_json(dict(data or {})), request=request, user=_known(user))
     if host is None:
         caller = local_caller(name=plan.name, user=user)
         host = LocalHost(plan=plan, plans=plans, caller=caller, clock=clock, outside=outside)
@@ -127,11 +139,15 @@ def run_runnable(
     data: Mapping[str, JSON] | None = None,
     parameters: Mapping[str, JSON] | None = None,
     user: AbstractBaseUser | AnonymousUser | None = None,
+    session_key: str | None = None,
     how: str = "code",
 ) -> RunReport:
-    """Run a process that was found, and report; that a template was run, and `how`, goes to the audit log."""
+    """Run a process that was found, and report; that a template was run, and `how`, goes to the audit log.
+
+    `session_key` names the session of a run without a user, for what runs of the same session are to share.
+    """
     template = runnable.template
-    caller = local_caller(name=runnable.name, user=user)
+    caller = local_caller(name=runnable.name, user=user, session_key=session_key)
     if template is not None:
         caller = replace(caller, template_id=template.pk, slug=template.slug)
         record(
@@ -177,12 +193,14 @@ class LocalRun:
     def __init__(
         self, *, plan: Plan, app: Application, host: LocalHost, limit: int = ACTION_LIMIT, guard: Guard | None = None
     ) -> None:
-        self.app, self.limit = app, limit
+        self.app, self.limit, self._caller = app, limit, host.caller
         self._trace: list[TraceEntry] = []
         self.interpreter = Interpreter.start(
             plan, app=app, host=host, entry=app.request.action, trace=self._trace.append, guard=guard
         )
         self._cancelled: Failed | None = None
+        #: Whether it has come to where a web request would have left it to a worker.
+        self._left = False
 
     @property
     def outcome(self) -> Outcome:
@@ -193,8 +211,7 @@ class LocalRun:
     def goes_on(self) -> bool:
         """Tell whether there is an action to run: the run has neither ended nor does it wait."""
         outcome = self.outcome
-        background = isinstance(outcome, Suspended) and isinstance(outcome.directive, Background)
-        return isinstance(outcome, Running) or (background and self.interpreter.pending is not None)
+        return isinstance(outcome, Running) or (_is_background(outcome) and self.interpreter.pending is not None)
 
     def step(self) -> None:
         """Run one action; nothing where the run has ended or waits."""
@@ -207,6 +224,9 @@ class LocalRun:
     def finish(self) -> RunReport:
         """Run to the end, or to where it has to wait, and report."""
         self._advance(self._run)
+        while self.goes_on:
+            # A script has tried to end the whole program, and `@error` comes next.
+            self._advance(self._run)
         return self.report()
 
     def report(self) -> RunReport:
@@ -229,14 +249,38 @@ class LocalRun:
     def _run(self) -> None:
         while True:
             outcome = self.interpreter.run(limit=max(self.limit - self.app.ordinal, 0))
-            if not (isinstance(outcome, Suspended) and isinstance(outcome.directive, Background)):
+            if not _is_background(outcome):
                 return
+            self._left = True
 
     def _advance(self, go: Callable[[], object]) -> None:
         try:
             go()
         except RunInterrupted as error:
             self._cancelled = Failed(ProcessError(str(error) or "The run was cancelled.", code="cancelled"))
+        except SystemExit as leaving:
+            # Whoever has asked for the run gets their report, whatever a script thinks of that.
+            self.interpreter.fail(ProcessError.wrap(leaving))
+        self._left = self._left or _is_background(self.outcome)
+        if self._left:
+            self._end_indicator()
+
+    def _end_indicator(self) -> None:
+        """End the indicator of a run that has ended: in a worker it would end with the run."""
+        outcome = self.outcome
+        if not isinstance(outcome, Finished | Failed):
+            return
+        status = NodeStatus.COMPLETED if isinstance(outcome, Finished) else NodeStatus.FAILED
+        with suppress(DatabaseError):
+            root = find_open_indicator(self.app, caller=self._caller)
+            if root is not None and getattr(root, "job", None) is None:
+                end_root(
+                    root_id=root.pk, status=status, reason=outcome.error.message if isinstance(outcome, Failed) else ""
+                )
+
+
+def _is_background(outcome: Outcome) -> bool:
+    return isinstance(outcome, Suspended) and isinstance(outcome.directive, Background)
 
 
 def _known(user: AbstractBaseUser | AnonymousUser | None) -> AbstractBaseUser | None:

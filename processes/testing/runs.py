@@ -106,12 +106,9 @@ def start(
     replaced = dict(scripts or {})
     with standing_in(replaced):
         runnable = _runnable(process, dict(bindings or {}), list(extends))
-    given = dict(parameters or {})
-    if action:
-        given["action"] = action
     app = Application(
         data=copy_json(dict(data or {})),
-        request=Request(parameters=given),
+        request=Request.asking(parameters, action=action),
         user=user,
         attributes=attributes,
         execution="test",

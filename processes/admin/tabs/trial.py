@@ -1,6 +1,6 @@
 """The Try it tab: run a template in place, without leaving anything behind, and look at everything that comes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.admin.tabs.trial_form import TrialForm
 from processes.domain.authoring.config_text import json_text
-from processes.domain.definition import LIFECYCLE
 from processes.domain.report import RunReport
 from processes.domain.steps import TraceEntry
 from processes.models import ProcessTemplate
@@ -44,18 +43,21 @@ class Outcome:
     json: str
     steps: Sequence[Step]
     left_out: int
+    #: The process has the action that was asked for, but lets nobody enter there.
+    is_closed: bool
 
 
 def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateAdmin) -> HttpResponseBase:
     """Show the form; when it is posted, run the process and show what came of it."""
     library = read_library()
     merged = read_source(library, library.drafts[template.slug]).merged
-    actions = [item.action.name for item in merged.actions if item.action.entry and item.action.name not in LIFECYCLE]
+    entries = {item.action.name: item.action.entry and not item.action.is_lifecycle for item in merged.actions}
+    actions = [name for name, is_open in entries.items() if is_open]
     published = template.published_plan_id is not None
     form = TrialForm(request.POST if request.method == "POST" else None, actions=actions, published=published)
     outcome = None
     if form.is_bound and form.is_valid():
-        outcome = _run(request, template, form)
+        outcome = _run(request, template, form, closed=entries.keys() - set(actions))
         # The same again is one click away; doing it for real is asked each time.
         entered = {name: value for name, value in form.data.items() if name != "keep"}
         form = TrialForm(initial=entered, actions=actions, published=published)
@@ -63,7 +65,7 @@ def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateA
     return render_tab(request, template, model_admin, tab=TAB.name, page=PAGE, context=context)
 
 
-def _run(request: HttpRequest, template: ProcessTemplate, form: TrialForm) -> Outcome:
+def _run(request: HttpRequest, template: ProcessTemplate, form: TrialForm, *, closed: Set[str]) -> Outcome:
     # Whoever comes here has signed in: the admin sees to that.
     assert isinstance(request.user, AbstractBaseUser)
     values = form.cleaned_data
@@ -88,6 +90,7 @@ def _run(request: HttpRequest, template: ProcessTemplate, form: TrialForm) -> Ou
         json=_text(response["json"]) if "json" in response else "",
         steps=steps[:_MAX_ROWS],
         left_out=max(len(steps) - _MAX_ROWS, 0),
+        is_closed=report.error is not None and report.error.code == "not_found" and values["action"] in closed,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from processes.domain.json_values import JSON
+from processes.domain.scripts import config_schema
 
 __all__ = ["ConfigKey", "ConfigTable", "config_tables"]
 
@@ -56,11 +57,21 @@ class ConfigTable:
     place: str
     keys: tuple[ConfigKey, ...]
 
+    @property
+    def about(self) -> str:
+        """Say what it describes, with the place in backticks; empty for the config itself."""
+        if not self.place:
+            return ""
+        return f"Each of `{self.place}`" if self.place.endswith(("[]", "*")) else f"`{self.place}`"
+
 
 def config_tables(model: type[BaseModel]) -> list[ConfigTable]:
-    """Give the table of a model, then those of the objects inside it, each kind of object once."""
-    schema = model.model_json_schema()
-    return list(_Tables(schema).read("", schema))
+    """Give the table of a model, then those of the objects inside it, each kind of object once.
+
+    There are none where JSON schema can't describe the model.
+    """
+    schema = config_schema(model)
+    return list(_Tables(schema).read("", schema)) if schema else []
 
 
 class _Tables:

@@ -47,9 +47,11 @@ def _script(spec: ScriptSpec) -> Iterator[str]:
     yield "\n".join(_facts(spec))
     if spec.config is None:
         yield "It takes no config."
-    else:
-        for table in config_tables(spec.config):
+    elif tables := config_tables(spec.config):
+        for table in tables:
             yield from _table(table)
+    else:
+        yield f"Its config is `{spec.config.__name__}`, which no table can show."
     if spec.example is not None:
         yield from _example(spec.example)
     if spec.errors:
@@ -71,8 +73,8 @@ def _facts(spec: ScriptSpec) -> Iterator[str]:
 
 
 def _table(table: ConfigTable) -> Iterator[str]:
-    if table.place:
-        yield f"Each of `{table.place}`:" if table.place.endswith(("[]", "*")) else f"`{table.place}`:"
+    if table.about:
+        yield f"{table.about}:"
     if table.keys:
         rows = [_row(key) for key in table.keys]
         yield "\n".join(["| config | type | default | |", "| --- | --- | --- | --- |", *rows])

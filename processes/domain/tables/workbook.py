@@ -10,7 +10,7 @@ import zipfile
 from array import array
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import IO, Final
+from typing import IO, Any, Final
 from xml.etree.ElementTree import Element, iterparse
 
 from openpyxl.cell.text import Text
@@ -38,6 +38,8 @@ _MAX_PART_BYTES: Final = 8 * 1024 * 1024
 #: The table of texts is kept, packed, while the rows are read.
 _MAX_TEXTS_BYTES: Final = 128 * 1024 * 1024
 _MAX_SHEET_BYTES: Final = 4 * 1024 * 1024 * 1024
+#: How the names of parts end that are unpacked.
+_UNPACKED: Final = (".xml", ".rels")
 #: So much of each part is looked at for what no workbook has. (Expat bounds what entities grow to, wherever they are.)
 _PROLOG_BYTES: Final = 1024
 #: What Excel itself can hold.
@@ -168,6 +170,17 @@ class _Texts:
         return self._bytes[self._ends[index] : self._ends[index + 1]].decode()
 
 
+class _Archive(zipfile.ZipFile):
+    """Unpack only what `_check_archive` has looked at, whatever the workbook says of its parts."""
+
+    def open(self, name: str | zipfile.ZipInfo, *args: Any, **kwargs: Any) -> IO[bytes]:
+        """Open a part; raises BadZipFile for one that isn't read."""
+        part = name.filename if isinstance(name, zipfile.ZipInfo) else name
+        if not part.lower().endswith(_UNPACKED):
+            raise zipfile.BadZipFile(f"{part} isn't a part that is read.")
+        return super().open(name, *args, **kwargs)
+
+
 class _Reader(ExcelReader):
     """Read a workbook without its links, and with its texts packed."""
 
@@ -175,6 +188,7 @@ class _Reader(ExcelReader):
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, read_only=True, data_only=True, keep_links=False)
+        self.archive = _Archive(file)
 
     def read_chartsheet(self, sheet: object, rel: object) -> None:
         """Pass over a sheet that is a chart: there are no rows on it."""
@@ -212,8 +226,8 @@ def _check_archive(file: IO[bytes]) -> None:
             name = part.filename.lower()
             is_sheet = name.startswith("xl/worksheets/") and name.endswith(".xml")
             most = _MAX_TEXTS_BYTES if name.endswith("sharedstrings.xml") else _MAX_PART_BYTES
-            if not name.endswith((".xml", ".rels")):
-                # Pictures and the like stay packed.
+            if not name.endswith(_UNPACKED):
+                # Pictures and the like stay packed: `_Archive` sees to that.
                 continue
             if part.file_size > (_MAX_SHEET_BYTES if is_sheet else most):
                 raise _too_large(f"{part.filename} unpacks to {part.file_size:,} bytes")

@@ -8,7 +8,10 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
+from django.utils.crypto import salted_hmac
 
+from processes.domain.bindings import Binding
 from processes.domain.definition_text import parse_json_text
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.report import RunReport
@@ -16,7 +19,11 @@ from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.management.printing import print_json
 from processes.management.users import find_user
 from processes.services.access import find_executable
+from processes.services.authoring.templates import connections_of
+from processes.services.connections import check_may_bind
 from processes.services.documents import Runnable, find_process
+from processes.services.errors import BindingRefusedError
+from processes.services.library import read_library
 from processes.services.running import run_runnable
 
 #: How the command ends. A run that waits has done all that it can do here.
@@ -71,6 +78,8 @@ class Command(BaseCommand):
         print_json(self.stdout, report.to_json(), one_line=options["json"])
         for path in report.unshown:
             self.stderr.write(f"{path}: not JSON, so null is shown")
+        if report.error is not None and isinstance(report.error.__cause__, DatabaseError):
+            self.stderr.write('The database has refused something. Where it is new, run "manage.py migrate" first.')
         code = EXIT_CODES[report.status]
         if code:
             sys.exit(code)
@@ -90,15 +99,39 @@ def _report(options: Mapping[str, Any]) -> RunReport:
             runnable = find_process(target, bindings=bindings, extends=options["extends"])
             if user is not None and runnable.template is not None:
                 find_executable(slug=runnable.template.slug, user=user)
+            if user is not None:
+                _check_connections(runnable, user)
         except DefinitionError as error:
             problems.extend(error.problems)
-        except NotFoundError as error:
+        except (BindingRefusedError, NotFoundError) as error:
             problems.append(Problem(path="", message=error.message, suggestion=error.fields.get("suggestion")))
     if problems or runnable is None:
         return RunReport.invalid(*problems)
     return run_runnable(
-        runnable, action=options["action"], data=data, parameters=parameters, user=user, how="command"
-    )  # fmt: skip
+        runnable,
+        action=options["action"],
+        data=data,
+        parameters=parameters,
+        user=user,
+        session_key=_session(),
+        how="command",
+    )
+
+
+def _check_connections(runnable: Runnable, user: AbstractBaseUser) -> None:
+    """Raise BindingRefusedError where a file or an option binds a connection that the user may not bind."""
+    bound = [target for plan in (runnable.plan, *runnable.plans) for target in plan.bindings.values()]
+    names = {str(item.target) for item in bound if isinstance(item, Binding) and item.kind == "credential"}
+    already: set[str] = set()
+    if names and runnable.template is not None:
+        library = read_library()
+        already = connections_of(library, library.published[runnable.template.slug])
+    check_may_bind(user, names, already=already)
+
+
+def _session() -> str:
+    """Give the session of runs without a user: what one of them has saved, the next one finds; nobody can guess it."""
+    return salted_hmac("processes.run_process", "session", algorithm="sha256").hexdigest()[:32]
 
 
 def _target(options: Mapping[str, Any], problems: list[Problem]) -> str | None:

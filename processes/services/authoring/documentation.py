@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from processes.domain.authoring.config_fields import ConfigField, config_fields
 from processes.domain.authoring.config_text import Piece, config_pieces, json_text
 from processes.domain.authoring.diagram import Diagram, DiagramAction, anchor_of, lay_out
 from processes.domain.authoring.flow import Order, order_of
@@ -22,6 +21,7 @@ from processes.domain.authoring.prose import (
     next_words,
     undo_words,
 )
+from processes.domain.authoring.schema_words import ConfigTable, config_tables
 from processes.domain.bindings import REF, Binding
 from processes.domain.json_values import JSON
 from processes.domain.merge import Merged, MergedAction, MergedBinding
@@ -119,7 +119,7 @@ class ScriptEntry:
     aliases: tuple[str, ...]
     documentation: str
     effect: str
-    fields: tuple[ConfigField, ...]
+    tables: tuple[ConfigTable, ...]
     errors: tuple[tuple[str, str], ...]
 
     @property
@@ -314,7 +314,7 @@ class _Teller:
                     aliases=spec.aliases,
                     documentation=spec.documentation,
                     effect=_effect(spec.effect),
-                    fields=tuple(config_fields(spec)),
+                    tables=() if spec.config is None else tuple(config_tables(spec.config)),
                     errors=tuple(spec.errors.items()),
                 )
 

@@ -21,10 +21,16 @@ from processes.services.authoring.template_files import (
     in_fixed_order,
     template_json,
 )
-from processes.services.authoring.templates import differs_from_published, publish, replace_draft, save_draft
+from processes.services.authoring.templates import (
+    check_connections,
+    differs_from_published,
+    publish,
+    replace_draft,
+    save_draft,
+)
 from processes.services.documents import is_file_name
-from processes.services.errors import PublishRefusedError
-from processes.services.library import Source, in_order
+from processes.services.errors import PublishRefusedError, SlugTakenError
+from processes.services.library import Library, Source, in_order, read_library
 
 __all__ = ["Imported", "import_templates"]
 
@@ -50,7 +56,7 @@ def import_templates(
     """
     try:
         return _Import(files, publishing, keep_existing, user).carry_out()
-    except IntegrityError:
+    except (IntegrityError, SlugTakenError):
         # Somebody else has created one of them at the same moment: now it is there.
         return _Import(files, publishing, keep_existing, user).carry_out()
 
@@ -66,11 +72,13 @@ class _Import:
         self.refused: set[str] = set()
         self.bindings: dict[str, dict[str, JSON]] = {}
         self.extends: dict[str, list[str]] = {}
+        self.before: Library | None = None
 
     @transaction.atomic
     def carry_out(self) -> list[Imported]:
         """Import all files, in order; raises DefinitionError, and nothing is changed then."""
         lock_templates()
+        self.before = read_library()
         for file in self.files.values():
             self._read_names(file)
         order = in_order(self.files, {slug: self._needs(slug) for slug in self.files})
@@ -152,6 +160,8 @@ class _Import:
             if self.publishing and differs_from_published(template):
                 publish(template=template, user=self.user)
                 published = True
+        except SlugTakenError:
+            raise
         except PublishRefusedError as error:
             for broken in error.fields["broken"]:
                 self._locate(
@@ -182,6 +192,9 @@ class _Import:
             edit_groups=_groups(settings.edit_groups),
             user=self.user,
         )
+        # What was put in place to open a circle is no draft that was there before.
+        library = read_library()
+        check_connections(library, library.drafts[file.slug], user=self.user, before=self.before)
 
     def _bases(self, file: TemplateFile) -> list[ProcessTemplate]:
         found = {base.slug: base for base in ProcessTemplate.objects.filter(slug__in=self.extends[file.slug])}

@@ -17,6 +17,7 @@ from processes.domain.plan import Plan
 from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate, TemplateVersion, VersionCause
 from processes.services.audit import SYSTEM, actor_of, record
+from processes.services.connections import inline_bases
 from processes.services.derivation import Derived, derive_source, store_plans
 from processes.services.errors import PublishRefusedError, StaleDraftError, TemplateNotFoundError
 from processes.services.lending import check_lending
@@ -246,6 +247,15 @@ def _unpublished_bases(library: Library, source: Source) -> Iterable[Problem]:
             yield Problem(
                 path="/extends",
                 message=f'The extended template "{base}" isn\'t published yet',
+                value=base,
+                suggestion="Publish it first",
+            )
+    for base in sorted(inline_bases(source.bindings)):
+        if base in library.drafts and base not in library.published:
+            # Its draft could change what is in force, whoever writes it.
+            yield Problem(
+                path="/bindings",
+                message=f'An inline process extends the template "{base}", which isn\'t published yet',
                 value=base,
                 suggestion="Publish it first",
             )

@@ -1,6 +1,6 @@
 """Read a template for people: its layers merged as far as they can be read, and everything that is wrong with it."""
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from processes.domain.bindings import parse_bindings
@@ -12,7 +12,7 @@ from processes.errors import DefinitionError, Problem
 from processes.services.derivation import derive_source
 from processes.services.library import Library, Source
 
-__all__ = ["Reading", "read_source"]
+__all__ = ["Reading", "read_layers", "read_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Reading:
 
 def read_source(library: Library, source: Source) -> Reading:
     """Read a source over what `library` has published, leaving out what can't be read; raises nothing."""
-    layers = tuple(_layers(library, source))
+    layers = read_layers(library, source)
     try:
         derived = derive_source(library, source)
     except DefinitionError as error:
@@ -40,7 +40,11 @@ def read_source(library: Library, source: Source) -> Reading:
     return Reading(layers=layers, merged=derived.derivation.merged, plan_hash=plan_hash)
 
 
-def _layers(library: Library, source: Source) -> Iterator[Layer]:
+def read_layers(library: Library, source: Source) -> tuple[Layer, ...]:
+    """Read the layers of a source in the order in which they apply, its own last; raises nothing.
+
+    What can't be read is left out: a base that is gone or extends itself in a circle, a text that is no definition.
+    """
     found = {source.slug: source}
     graph: dict[str, tuple[str, ...]] = {}
     todo = [source.slug]
@@ -53,12 +57,11 @@ def _layers(library: Library, source: Source) -> Iterator[Layer]:
         for base, read in bases.items():
             found.setdefault(base, read)
             todo.append(base)
-    try:
-        names = linearise(graph, source.slug)
-    except DefinitionError:
-        # They extend each other in a circle, or too deeply.
-        names = [source.slug]
-    return (_layer(found[name]) for name in names)
+    names: list[str] = []
+    for base in graph[source.slug]:
+        with suppress(DefinitionError):
+            names.extend(linearise(graph, base))
+    return tuple(_layer(found[name]) for name in (*names, source.slug))
 
 
 def _layer(source: Source) -> Layer:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
@@ -13,13 +13,14 @@ from processes.services.audit import SYSTEM, actor_of, record
 from processes.services.authoring.publishing import Published, check_revision, lock_templates, publish, stored_template
 from processes.services.connections import check_may_bind, credential_names
 from processes.services.derivation import derive_source
-from processes.services.errors import TemplateInUseError
+from processes.services.errors import SlugTakenError, TemplateInUseError
 from processes.services.library import Library, Source, read_library
 
 __all__ = [
     "Published",
     "check_connections",
     "check_draft",
+    "connections_of",
     "delete_template",
     "differs_from_published",
     "draft_of",
@@ -30,6 +31,8 @@ __all__ = [
 
 #: What the audit log names where it has changed, besides definition, bindings and extends.
 _FIELDS = ("title", "slug", "description", "abstract", "access", "edit_access", "owner_id")
+#: What only publishing changes.
+_PUBLISHED = ("published_plan_id", "published_source", "published_at")
 
 
 def check_draft(
@@ -65,8 +68,9 @@ def save_draft(
     """Save a template with its bindings and, in order, what it extends; return it with its new revision.
 
     The other fields are saved as they are on `template`; groups stay where None is given. Raises DefinitionError with
-    every problem, StaleDraftError where the stored revision isn't `expected_revision` any more, and BindingRefusedError
-    where `user` may not bind a connection. `user` is who does it; without one it is Stepline itself, which may.
+    every problem, StaleDraftError where the stored revision isn't `expected_revision` any more, SlugTakenError where
+    another template has its slug, and BindingRefusedError where `user` may not bind a connection. `user` is who does
+    it; without one it is Stepline itself, which may.
     """
     lock_templates()
     # Kept in their full form, so that a bare script name and its object are one and the same.
@@ -94,7 +98,7 @@ def save_draft(
             name for name in ("definition", "bindings", "extends") if getattr(before, name) != getattr(draft, name)
         ]
     template.definition = definition
-    template.save()
+    _save(template, stored)
     replace_draft(template, bindings=parsed, extends=extends)
     for name, chosen in (("groups", groups), ("edit_groups", edit_groups)):
         changed += _set_groups(template, name, chosen)
@@ -132,16 +136,18 @@ def delete_template(*, template: ProcessTemplate, user: object = None) -> None:
     stored.delete()
 
 
-def check_connections(library: Library, draft: Source, *, user: object) -> None:
+def check_connections(library: Library, draft: Source, *, user: object, before: Library | None = None) -> None:
     """Raise BindingRefusedError where a draft brings in connections that `user` may not bind.
 
-    Those of extended templates count too: extending one is a way to use what it binds.
+    Those of extended templates count too, whether the draft or an inline process in it extends them: that is a way to
+    use what they bind. What the stored draft uses may stay; `before` is how things were where it was changed meanwhile.
     """
     if not isinstance(user, AbstractBaseUser | AnonymousUser):
         return
-    stored = library.drafts.get(draft.slug)
-    already = set() if stored is None else _connections(library, stored)
-    check_may_bind(user, _connections(library, draft), already=already)
+    before = before or library
+    stored = before.drafts.get(draft.slug)
+    already = set() if stored is None else connections_of(before, stored)
+    check_may_bind(user, connections_of(library, draft), already=already)
 
 
 def replace_draft(
@@ -174,14 +180,33 @@ def differs_from_published(template: ProcessTemplate) -> bool:
     return template.published_source is None or draft_of(template).to_json() != template.published_source
 
 
-def _connections(library: Library, source: Source) -> set[str]:
+def connections_of(library: Library, source: Source) -> set[str]:
+    """Return the connections that a source binds, by itself or by what it extends."""
     found, todo, seen = set[str](), [source], {source.slug}
     while todo:
         layer = todo.pop()
         found |= credential_names(layer.bindings)
-        todo.extend(base for slug in layer.extends if slug not in seen and (base := library.base(slug)) is not None)
-        seen.update(layer.extends)
+        new = layer.base_names - seen
+        todo.extend(base for slug in new if (base := library.base(slug)) is not None)
+        seen |= new
     return found
+
+
+def _save(template: ProcessTemplate, stored: ProcessTemplate | None) -> None:
+    if stored is not None:
+        # `template` was read before the lock was held: what was published since must stay in force.
+        for name in _PUBLISHED:
+            setattr(template, name, getattr(stored, name))
+    try:
+        with transaction.atomic():
+            template.save()
+    except IntegrityError as error:
+        if not ProcessTemplate.objects.filter(slug=template.slug).exclude(pk=template.pk).exists():
+            raise
+        raise SlugTakenError(
+            f'There is a template "{template.slug}" already: somebody else may just have made it.',
+            fields={"slug": template.slug},
+        ) from error
 
 
 def _set_groups(template: ProcessTemplate, name: str, chosen: Iterable[Group] | None) -> list[str]:

@@ -88,7 +88,7 @@ def try_out(
         outside=None if keep else ClosedOutside(),
         deadline=time.monotonic() + seconds,
     )
-    request = Request(parameters={**(parameters or {}), **({"action": action} if action else {})})
+    request = Request.asking(parameters, action=action)
     app = Application(data=copy_json(dict(data or {})), request=request, user=user)
     run = LocalRun(plan=plan, app=app, host=host, guard=host.guard)
     if keep:

@@ -1,24 +1,17 @@
 """Tell an editor what may be written: the format, scripts and their configs, what is inherited or can be called."""
 
-import json
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-
-from pydantic import BaseModel
-from pydantic.errors import PydanticUserError
 
 from processes.domain.authoring.definition_schema import definition_schema, target_schema
-from processes.domain.bindings import parse_bindings
-from processes.domain.definition import JUMPABLE, LIFECYCLE, Definition, parse_definition
-from processes.domain.extends import linearise
+from processes.domain.definition import JUMPABLE, LIFECYCLE
 from processes.domain.json_values import JSON, copy_json
-from processes.domain.merge import Layer, Merged, merge
-from processes.domain.scripts import ScriptSpec
-from processes.errors import DefinitionError
+from processes.domain.merge import Merged, merge
+from processes.domain.scripts import ScriptSpec, config_schema
 from processes.models import ProcessTemplate
+from processes.services.authoring.reading import read_layers
 from processes.services.catalogue import catalogue
-from processes.services.library import Library, Source, read_library
+from processes.services.library import Source, read_library
 
 __all__ = ["describe_vocabulary"]
 
@@ -36,7 +29,8 @@ def describe_vocabulary(*, extends: Sequence[str] = ()) -> dict[str, JSON]:
     source}]}, "processes": [{slug, title}]}`. Bases that can't be read are left out: checking the draft reports them.
     """
     library = read_library()
-    merged = merge(_layers(library, [slug for slug in extends if library.base(slug) is not None]))
+    *bases, _ = read_layers(library, Source(slug="", definition="[]", extends=tuple(extends), bindings={}))
+    merged = merge(bases)
     return {
         "definition": definition_schema(),
         "target": target_schema(),
@@ -72,45 +66,8 @@ def _script(spec: ScriptSpec) -> dict[str, JSON]:
         "states": [name for name in dict.fromkeys(quoted) if name not in keys],
         "requires": dict(spec.requires),
         "errors": dict(spec.errors),
-        "config": None if spec.config is None else _schema(spec.config),
+        "config": None if spec.config is None else config_schema(spec.config),
     }
-
-
-@lru_cache(maxsize=1_000)
-def _schema_text(model: type[BaseModel]) -> str:
-    try:
-        return json.dumps(model.model_json_schema())
-    except (PydanticUserError, TypeError, ValueError):
-        # A team's model may hold what JSON Schema can't describe; its script is offered without help for the config.
-        return "{}"
-
-
-def _schema(model: type[BaseModel]) -> JSON:
-    return json.loads(_schema_text(model))
-
-
-def _layers(library: Library, extends: Sequence[str]) -> list[Layer]:
-    graph = {slug: base.extends for slug in library.drafts if (base := library.base(slug)) is not None}
-    layers: list[Layer] = []
-    for direct in extends:
-        try:
-            names = linearise(graph, direct)
-        except DefinitionError:
-            continue
-        layers.extend(_layer(source) for name in names if (source := library.base(name)) is not None)
-    return layers
-
-
-def _layer(source: Source) -> Layer:
-    try:
-        definition = parse_definition(json.loads(source.definition), abstract=True)
-    except (DefinitionError, ValueError, RecursionError):
-        definition = Definition(actions=())
-    try:
-        bindings = parse_bindings(dict(source.bindings))
-    except DefinitionError:
-        bindings = {}
-    return Layer(name=source.slug, definition=definition, bindings=bindings)
 
 
 def _inherited(merged: Merged) -> dict[str, JSON]:

@@ -55,7 +55,8 @@ def is_below(url: httpx.URL, settings: HttpSettings) -> bool:
     path = decoded = url.raw_path.partition(b"?")[0].decode("ascii")
     # Some servers decode a path twice.
     for _ in range(3):
-        if any(part in (".", "..") for part in re.split(r"[/\\]", decoded)):
+        # Others take what follows a semicolon for a parameter of the part before it.
+        if any(part.partition(";")[0] in (".", "..") for part in re.split(r"[/\\]", decoded)):
             return False
         decoded = unquote(decoded)
     prefix = base.raw_path.decode("ascii").rstrip("/")

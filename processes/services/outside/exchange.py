@@ -23,7 +23,7 @@ from processes.services.outside.addresses import is_below, parse_url, port_of, s
 from processes.services.outside.bodies import ACCEPTED, body_of, decode_text, form_pairs, read_bounded, read_json
 from processes.services.outside.network import Deadline, GuardedBackend, ssl_context
 from processes.services.outside.proof import Proof, bearer, proof_of
-from processes.services.secrets import mask
+from processes.services.secrets import MASK, mask
 
 __all__ = ["exchange", "reach_of_settings"]
 
@@ -204,4 +204,8 @@ def _masked(value: JSON, forms: tuple[str, ...]) -> JSON:
         return [_masked(item, forms) for item in value]
     if isinstance(value, dict):
         return {mask(key, forms): _masked(item, forms) for key, item in value.items()}
+    if isinstance(value, int | float):
+        # A secret of digits may come back as a number.
+        text = str(value)
+        return value if mask(text, forms) == text else MASK
     return value

@@ -125,7 +125,8 @@ def _connect(
     if refused:
         # One bad address among good ones is a trap, not a choice.
         raise OutboundRefusedError(
-            f"{host} isn't asked: its address {refused[0]} isn't a public one. Those who run this site may allow it in "
+            # Which address it is would tell an editor about a network that they can't see.
+            f"{host} isn't asked: its address isn't a public one. Those who run this site may allow it in "
             "STEPLINE_OUTBOUND_PRIVATE.",
             fields={"host": host},
         )

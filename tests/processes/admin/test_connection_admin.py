@@ -1,7 +1,7 @@
 """What the admin promises to those who keep connections."""
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -138,6 +138,28 @@ def test_one_that_is_not_bound_is_deleted_and_written_down(client, orders):
     client.post(reverse("admin:processes_connection_delete", args=[orders.pk]), {"post": "yes"})
     assert not Connection.objects.exists()
     assert AuditEntry.objects.filter(action="connection.deleted", actor_name="keeper").exists()
+
+
+def test_who_may_bind_it_is_written_down_when_that_changes(client, orders):
+    group = Group.objects.create(name="shop")
+    values = sent(new_secret="", groups=[group.pk])
+    for _ in range(2):
+        assert client.post(change(orders), values).status_code == 302
+    assert list(orders.groups.all()) == [group]
+    entry = AuditEntry.objects.get(action="connection.edited")
+    assert entry.details == {"changed": ["groups"]}
+
+
+def test_those_who_only_look_see_no_secret(orders):
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_connection"))
+    client = Client()
+    client.force_login(viewer)
+    response = client.get(change(orders))
+    assert response.status_code == 200
+    assert SECRET not in response.content.decode()
+    assert orders.secret not in response.content.decode()
+    assert client.post(change(orders), sent(description="mine")).status_code == 403
 
 
 def test_without_the_permission_there_is_nothing():

@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import ProcessTemplate
+from tests.processes.admin.clients import client_with
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -17,11 +17,7 @@ EVIL = "<script>alert(1)</script>"
 
 @pytest.fixture
 def reader() -> Client:
-    user = User.objects.create_user("reader", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_processtemplate"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_with("view")
 
 
 def address(template: ProcessTemplate, query: str = "") -> str:
@@ -118,8 +114,5 @@ def test_a_template_without_actions_and_one_with_a_thousand_are_shown(reader: Cl
 
 def test_who_may_not_see_the_template_sees_nothing(reader: Client) -> None:
     template = save_process("hidden", [page("a", "Secret")])
-    user = User.objects.create_user("nobody", is_staff=True)
-    client = Client()
-    client.force_login(user)
-    assert client.get(address(template)).status_code in (403, 404)
+    assert client_with().get(address(template)).status_code in (403, 404)
     assert Client().get(address(template)).status_code == 302

@@ -1,14 +1,15 @@
 """What the admin promises to those who edit process templates."""
 
+import html
 import json
 import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import ProcessTemplate
+from tests.processes.admin.clients import client_with
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -18,12 +19,7 @@ ADD = "/admin/processes/processtemplate/add/"
 
 @pytest.fixture
 def editor() -> Client:
-    user = User.objects.create_user("editor", is_staff=True)
-    names = [f"{verb}_processtemplate" for verb in ("view", "add", "change")]
-    user.user_permissions.add(*Permission.objects.filter(codename__in=names))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_with("view", "add", "change", name="editor")
 
 
 def address(template: ProcessTemplate) -> str:
@@ -113,7 +109,7 @@ def test_bindings_and_extensions_are_saved_with_the_definition(editor: Client) -
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
-        ("[{]", "Line 1, column 3: /: Not valid JSON: a key in double quotes is expected here"),
+        ("[{]", "Line 1, column 3: Not valid JSON: a key in double quotes is expected here"),
         ("", "This field is required."),
         ('[{"name": "a", "script": "show_pgae"}]', "/0/script: No binding and no registered script is called"),
         ('[{"name": "a", "script": "show_pgae"}]', "Did you mean &quot;show_page&quot;?"),
@@ -187,10 +183,7 @@ def test_the_slug_of_a_published_template_stays(editor: Client) -> None:
 
 def test_whoever_may_only_view_cannot_save() -> None:
     template = publish_process("work", [action("a")], bindings={"x": {"value": 1}})
-    viewer = User.objects.create_user("viewer", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_processtemplate"))
-    client = Client()
-    client.force_login(viewer)
+    client = client_with("view")
     assert "Save and publish" not in client.get(address(template)).content.decode()
     assert client.post(address(template), sent("[]", template=template, _publish="x")).status_code == 403
     assert template.bindings.count() == 1
@@ -201,6 +194,32 @@ def test_every_list_opens_and_only_templates_can_be_added(admin_client: Client, 
     publish_process("work", [action("a")])
     assert admin_client.get(f"/admin/processes/{name}/").status_code == 200
     assert admin_client.get(f"/admin/processes/{name}/add/").status_code == (200 if name == "processtemplate" else 403)
+
+
+def test_the_boxes_that_delete_a_row_say_which(editor: Client) -> None:
+    base = publish_process("base", [], abstract=True)
+    editor.post(ADD, sent([action("a")], bindings={"limit": '{"value": 3}'}, extends=[base]))
+    text = editor.get(address(ProcessTemplate.objects.get(slug="work"))).content.decode()
+    assert 'aria-label="Delete limit"' in text
+    assert f'aria-label="Delete {base}"' in text
+
+
+def test_nothing_beside_a_choice_edits_or_deletes_what_is_chosen(admin_client: Client) -> None:
+    text = admin_client.get(address(publish_process("work", [action("a")]))).content.decode()
+    assert 'name="extensions-0-base"' in text
+    assert "related-widget-wrapper-link" not in text
+
+
+def test_the_list_says_in_words_who_may_execute_each(editor: Client) -> None:
+    publish_process("base", [], abstract=True)
+    text = editor.get("/admin/processes/processtemplate/").content.decode()
+    assert "nobody: abstract" in text
+    assert "icon-no" not in text
+
+
+def test_a_slug_is_proposed_for_a_new_template_only(editor: Client) -> None:
+    assert '"name": "slug"' in html.unescape(editor.get(ADD).content.decode())
+    assert editor.get(address(publish_process("work", [action("a")]))).status_code == 200
 
 
 def test_every_field_of_a_row_has_a_name_for_those_who_do_not_see_its_column(editor: Client) -> None:

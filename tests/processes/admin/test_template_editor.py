@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processes.models import EditAccess, ProcessTemplate
+from tests.processes.admin.clients import client_with
 from tests.processes.services.published import action, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -18,18 +19,9 @@ LIST = "/admin/processes/processtemplate/"
 CHECK, VOCABULARY, ADD = f"{LIST}check/", f"{LIST}vocabulary/", f"{LIST}add/"
 
 
-def client_of(name: str, *verbs: str, staff: bool = True) -> Client:
-    user = User.objects.create_user(name, is_staff=staff)
-    codenames = [f"{verb}_processtemplate" for verb in verbs]
-    user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def editor() -> Client:
-    return client_of("editor", "view", "add", "change")
+    return client_with("view", "add", "change", name="editor")
 
 
 def problems(client: Client, **sent: Any) -> list[dict[str, Any]]:
@@ -102,7 +94,7 @@ def test_positions_decide_which_base_comes_first(editor: Client) -> None:
 def test_only_those_check_who_could_save(verbs: tuple[str, ...], existing: bool, status: int) -> None:
     template = save_process("work", [action("a")])
     sent = {"definition": "[]", **({"template": template.pk} if existing else {})}
-    assert client_of("somebody", *verbs).post(CHECK, sent).status_code == status
+    assert client_with(*verbs, name="somebody").post(CHECK, sent).status_code == status
 
 
 def test_a_template_kept_for_a_group_is_checked_by_its_members_only(editor: Client) -> None:
@@ -117,12 +109,12 @@ def test_a_template_kept_for_a_group_is_checked_by_its_members_only(editor: Clie
 
 
 def test_nobody_else_learns_anything() -> None:
-    outsider = client_of("outsider", "view", "change", staff=False)
+    outsider = client_with("view", "change", name="outsider", staff=False)
     for client in (Client(), outsider):
         for address in (CHECK, VOCABULARY):
             assert client.get(address).status_code == 302
-    assert client_of("staff").get(VOCABULARY).status_code == 403
-    assert client_of("viewer", "view").get(VOCABULARY).status_code == 200
+    assert client_with(name="staff").get(VOCABULARY).status_code == 403
+    assert client_with("view", name="viewer").get(VOCABULARY).status_code == 200
 
 
 def test_checking_needs_a_token_and_a_post() -> None:
@@ -197,6 +189,13 @@ def test_the_vocabulary_answers_whatever_it_is_asked(editor: Client, query: str)
     assert "no-store" in response.headers["Cache-Control"]
 
 
+def test_what_is_inherited_is_told_only_to_those_who_may_see_templates() -> None:
+    base = publish_process("base", [page("inherited", "x")])
+    query = f"{VOCABULARY}?extends={base.pk}"
+    assert "inherited" not in str(client_with("add", name="adder").get(query).json()["inherited"]["actions"])
+    assert "inherited" in str(client_with("add", "view", name="viewer").get(query).json()["inherited"]["actions"])
+
+
 def test_the_vocabulary_follows_what_the_form_extends(editor: Client) -> None:
     base = publish_process("base", [page("a", "one")])
     found = editor.get(f"{VOCABULARY}?extends={base.pk}").json()
@@ -241,6 +240,6 @@ def test_after_a_failed_save_the_page_itself_names_the_places(editor: Client) ->
 
 def test_whoever_may_only_view_gets_no_editor() -> None:
     template = save_process("work", [action("a")])
-    text = client_of("viewer", "view").get(f"{LIST}{template.pk}/change/").content.decode()
+    text = client_with("view", name="viewer").get(f"{LIST}{template.pk}/change/").content.decode()
     assert 'id="template-editor"' not in text
     assert "template-problems" not in text

@@ -1,24 +1,16 @@
 """The Try it tab: who may, what is asked, and what is shown of a run."""
 
+import html
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import AuditEntry, DataNode, ProcessTemplate
+from tests.processes.admin.clients import client_with
 from tests.processes.services.published import action, change_draft, form, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
-
-
-def client_with(*verbs: str) -> Client:
-    user = User.objects.create_user("-".join(verbs), is_staff=True)
-    names = [f"{verb}_processtemplate" for verb in verbs]
-    user.user_permissions.add(*Permission.objects.filter(codename__in=names))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -37,6 +29,17 @@ def run(client: Client, template: ProcessTemplate, **values: Any) -> str:
     response = client.post(address(template), sent)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def test_a_cure_is_told_once(editor: Client) -> None:
+    text = html.unescape(run(editor, save_process("work", [action("check", "noop")]), action="chek"))
+    assert text.count('Did you mean "check"?') == 1
+
+
+def test_an_action_that_nobody_can_enter_is_said_to_be_there(editor: Client) -> None:
+    template = save_process("work", [action("a"), action("inside", entry=False)])
+    assert "nobody can enter at it from outside" in run(editor, template, action="inside")
+    assert "nobody can enter at it from outside" not in run(editor, template, action="elsewhere")
 
 
 def test_a_run_is_shown_with_its_data_response_and_trace(editor: Client) -> None:

@@ -6,23 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 
 from processes.models import ProcessTemplate
 from processes.services.authoring.templates import publish, save_draft
+from tests.processes.admin.clients import client_with
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
-
-
-def client_with(*verbs: str) -> Client:
-    user = User.objects.create_user("-".join(verbs), is_staff=True)
-    names = [f"{verb}_processtemplate" for verb in verbs]
-    user.user_permissions.add(*Permission.objects.filter(codename__in=names))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -40,6 +32,10 @@ def template() -> ProcessTemplate:
 
 def tab(template: ProcessTemplate, query: str = "") -> str:
     return f"/admin/processes/processtemplate/{template.pk}/versions/{query}"
+
+
+def test_one_version_alone_is_not_offered_for_comparison(editor: Client) -> None:
+    assert "Show the differences" not in text_of(editor, tab(publish_process("single", [page("a", "one")])))
 
 
 def text_of(client: Client, address: str, **options: Any) -> str:

@@ -7,9 +7,19 @@ from django.contrib.auth.models import Group, User
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processes.models import Access, AuditEntry, EditAccess, Extension, ProcessTemplate, TemplateVersion
+from processes.models import (
+    Access,
+    AuditEntry,
+    Connection,
+    EditAccess,
+    Extension,
+    ProcessTemplate,
+    TemplateVersion,
+)
+from processes.services.audit import SYSTEM
 from processes.services.authoring.template_files import file_text, template_json
 from processes.services.authoring.templates import publish, save_draft
+from processes.services.connections import save_connection
 from processes.services.running import run_process
 from tests.processes.commands.support import call, nothing, run, values, write
 from tests.processes.services.published import change_draft, publish_process, save_process
@@ -212,6 +222,25 @@ def test_all_of_a_circle_may_call_all_others(tmp_path):
     called = call("import_process", *[f"{name}.json" for name in names])
     assert called.code == 0, called.err
     assert {run_process(slug=name).status for name in names} == {"completed"}
+
+
+@pytest.mark.parametrize("binding", ["a", "b"])
+def test_a_circle_is_no_way_to_a_connection_that_one_may_not_bind(tmp_path, binding):
+    User.objects.create_user("ada")
+    connection = Connection(name="api", settings={"base_url": "https://api.example.com"}, everyone=False)
+    save_connection(connection=connection, actor=SYSTEM)
+    secret = {name: {"api": {"credential": "api"}} if name == binding else {} for name in "ab"}
+    write(tmp_path, "a.json", document("a", nothing("x"), bindings={"b": {"process": "b"}, **secret["a"]}))
+    write(tmp_path, "b.json", document("b", nothing("x"), bindings={"a": {"process": "a"}, **secret["b"]}))
+    called = call("import_process", "a.json", "b.json", "--user", "ada")
+    assert called.code == 1
+    assert "may not bind the connection api" in called.err
+    assert not ProcessTemplate.objects.exists()
+    assert call("import_process", "a.json", "b.json").code == 0
+    # What is there already may stay.
+    write(tmp_path, "a.json", document("a", nothing("y"), bindings={"b": {"process": "b"}, **secret["a"]}))
+    write(tmp_path, "b.json", document("b", nothing("y"), bindings={"a": {"process": "a"}, **secret["b"]}))
+    assert call("import_process", "a.json", "b.json", "--user", "ada").code == 0
 
 
 REFUSED = {

@@ -1,6 +1,7 @@
 """`run_process FILE`: what it prints and how it exits. None of these tests may touch a database."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from django.core.management import call_command
 
 from processes.domain.application import Application
 from processes.domain.directives import Park
+from processes.errors import ProcessError
 from processes.registry import scripts
 from tests.processes.commands.support import call, nothing, places, run, values, write
 
@@ -482,3 +484,39 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, message, suggestion
 def test_without_a_name_it_says_so():
     code, report = run("--json")
     assert (code, report["errors"][0]["message"]) == (2, "SLUG_OR_FILE is missing")
+
+
+def test_a_script_that_ends_the_program_fails_like_any_other(tmp_path):
+    def leave(app: Application) -> None:
+        sys.exit(3)
+
+    definition = [{"name": "a", "script": "leave"}, values("later", x=1)]
+    mending = [*definition, {"name": "@error", "script": "reset_error", "next": "later"}]
+    write(tmp_path, "a.json", definition)
+    write(tmp_path, "b.json", mending)
+    with scripts.override("leave", leave):
+        code, report = run("a.json")
+        assert (code, report["error"]["code"], report["error"]["action"]) == (1, "script_error", "a")
+        assert report["trace"] == [{"action": "a", "script": "leave", "state": None}]
+        code, report = run("b.json")
+    assert (code, report["data"], [entry["action"] for entry in report["trace"]]) == (
+        0, {"x": 1}, ["a", "@error", "later"],
+    )  # fmt: skip
+
+
+def test_a_sub_process_that_is_entered_wrongly_names_the_action_that_did_it(tmp_path):
+    definition = [{"name": "call", "script": "sub", "config": {"action": "gone"}}]
+    write(tmp_path, "a.json", {"bindings": {"sub": {"process": [nothing("s")]}}, "definition": definition})
+    code, report = run("a.json")
+    assert (code, report["error"]["code"], report["error"]["action"]) == (1, "not_found", "call")
+
+
+def test_an_error_is_told_as_text_whatever_a_script_made_it_of(tmp_path):
+    def refuse(app: Application) -> None:
+        raise ProcessError(ValueError("odd \ud800"), code=5)  # type: ignore[arg-type]
+
+    write(tmp_path, "a.json", [{"name": "a", "script": "refuse"}])
+    with scripts.override("refuse", refuse):
+        code, report = run("a.json")
+    assert code == 1
+    assert report["error"] == {"code": "5", "message": "odd \ufffd", "action": "a", "path": None}

@@ -7,12 +7,15 @@ from django.contrib.auth.models import Group, User
 from django.db import OperationalError
 
 from processes.domain.application import Application
-from processes.models import Access, AuditEntry, DataNode
+from processes.models import Access, AuditEntry, Connection, DataNode, ProcessTemplate
 from processes.registry import scripts
 from processes.services import documents
+from processes.services.audit import SYSTEM
+from processes.services.connections import save_connection
 from processes.services.errors import TemplateNotFoundError
 from processes.services.running import run_process
-from tests.processes.commands.support import nothing, places, run, values, write
+from tasks.models import TaskRoot
+from tests.processes.commands.support import call, nothing, places, run, values, write
 from tests.processes.services.published import change_draft, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -170,6 +173,23 @@ def test_a_user_runs_only_what_they_may_execute():
     assert run("secret", "--user", "ada")[0] == 0
 
 
+def test_a_user_runs_no_file_with_a_connection_that_they_may_not_bind(tmp_path):
+    User.objects.create_user("ada")
+    connection = Connection(name="api", settings={"base_url": "https://api.example.com"}, everyone=False)
+    save_connection(connection=connection, actor=SYSTEM)
+    write(tmp_path, "a.json", {"definition": [nothing("x")], "bindings": {"api": {"credential": "api"}}})
+    code, report = run("a.json", "--user", "ada")
+    assert (code, report["status"]) == (2, "invalid")
+    assert "may not bind the connection api" in report["errors"][0]["message"]
+    assert run("a.json")[0] == 0
+    publish_process("shop", [nothing("x")], bindings={"api": {"credential": "api"}})
+    publish_process("other", [nothing("x")])
+    option = '--binding=mine={"credential": "api"}'
+    # Whoever may execute a process executes what it binds.
+    assert run("shop", option, "--user", "ada")[0] == 0
+    assert run("other", option, "--user", "ada")[0] == 2
+
+
 @pytest.mark.parametrize("user", [None, "ada"])
 def test_a_run_can_keep_data_and_find_it_again(tmp_path, user):
     User.objects.create_user("ada")
@@ -187,11 +207,51 @@ def test_a_run_can_keep_data_and_find_it_again(tmp_path, user):
     assert {node.owner and node.owner.username for node in DataNode.objects.all()} == {user}
 
 
-def test_the_runs_of_nobody_do_not_find_each_others_data(tmp_path):
-    write(tmp_path, "save.json", [nothing("save", script="save_data")])
-    reference = run("save.json")[1]["value"]
-    write(tmp_path, "load.json", [{"name": "load", "script": "load_data", "config": {"reference": reference}}])
-    assert run("load.json")[1]["error"]["code"] == "data_node_not_found"
+@pytest.mark.parametrize("user", [None, "ada"])
+def test_a_later_run_goes_on_with_the_data_of_an_earlier_one(tmp_path, user):
+    User.objects.create_user("ada")
+    definition = [nothing("save", script="save_data", next=False), nothing("load", script="load_data")]
+    write(tmp_path, "a.json", definition)
+    who = ["--user", user] if user else []
+    reference = run("a.json", "--data", '{"x": 1}', *who)[1]["value"]
+    code, report = run("a.json", "--action", "load", "--param", f"data={reference}", *who)
+    assert (code, report["data"]) == (0, {"x": 1})
+
+
+def test_what_is_run_from_code_for_nobody_finds_nobodys_data():
+    publish_process("keeper", [nothing("save", script="save_data", next=False), nothing("load", script="load_data")])
+    reference = run("keeper")[1]["value"]
+    for parameters in ({"data": reference}, {"data": run_process(slug="keeper").value}):
+        report = run_process(slug="keeper", action="load", parameters=parameters)
+        assert report.error is not None
+        assert report.error.code == "data_node_not_found"
+
+
+# -- progress indicators -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("work", "status"),
+    [
+        ([values("work", x=1)], "completed"),
+        ([{"name": "work", "script": "fail", "config": {"message": "Sold out"}}], "failed"),
+        ([], "completed"),
+        ([{"name": "work", "script": "end_progress"}, {"name": "late", "script": "fail"}], "completed"),
+    ],
+)
+def test_an_indicator_ends_with_the_run_that_goes_on_here_instead_of_in_a_worker(tmp_path, work, status):
+    begin = [nothing("begin", script="start_progress"), nothing("leave", script="execute_in_background")]
+    definition = [*begin, *work, nothing("done", next=False), nothing("renderProgress", script="render_progress")]
+    write(tmp_path, "a.json", definition)
+    _, report = run("a.json")
+    root = TaskRoot.objects.get(pk=report["data"]["progress"])
+    assert (root.status, root.closed) == (status, True)
+
+
+def test_an_indicator_without_a_background_stays_open_as_in_a_web_request(tmp_path):
+    definition = [nothing("begin", script="start_progress", next=False)]
+    write(tmp_path, "a.json", [*definition, nothing("renderProgress", script="render_progress")])
+    assert not TaskRoot.objects.get(pk=run("a.json")[1]["data"]["progress"]).closed
 
 
 # -- the audit log -----------------------------------------------------------------------------------------------------
@@ -258,3 +318,24 @@ def test_without_a_database_it_says_what_to_do(tmp_path, monkeypatch):
     assert report["errors"][0]["suggestion"] == 'Run "manage.py migrate" first, or name a file'
     write(tmp_path, "a.json", {"bindings": {"it": "set_data"}, "definition": [nothing("a", script="it")]})
     assert run("a.json", "--binding", "it=execute_in_background")[0] == 0
+
+
+def test_a_process_that_is_looked_up_on_the_way_is_not_found_without_a_database(tmp_path, monkeypatch):
+    class Refusing:
+        def filter(self, **conditions: object) -> object:
+            raise OperationalError("no such table: processes_processtemplate")
+
+    write(tmp_path, "a.json", [{"name": "a", "script": "call_process", "config": {"process": "called"}}])
+    monkeypatch.setattr(ProcessTemplate, "objects", Refusing())
+    code, report = run("a.json")
+    assert (code, report["error"]["code"], report["error"]["action"]) == (1, "not_found", "a")
+
+
+def test_what_the_database_refuses_comes_with_a_hint(tmp_path):
+    def ask(app: Application) -> None:
+        raise OperationalError("no such table: processes_datanode")
+
+    write(tmp_path, "a.json", [nothing("a", script="ask")])
+    with scripts.override("ask", ask):
+        called = call("run_process", "a.json")
+    assert (called.code, "manage.py migrate" in called.err) == (1, True)

@@ -133,7 +133,8 @@ class FakeHost:
         raise NotFoundError("no such plan")
 
     def fresh(self, target: object, *, app: Application) -> tuple[Plan, Application]:
-        return self.plan(ProcessTarget(name=str(target))), Application(user=app.user)
+        found = target if isinstance(target, ProcessTarget) else ProcessTarget(name=str(target))
+        return self.plan(found), Application(user=app.user)
 
     @property
     def outside(self) -> Outside:

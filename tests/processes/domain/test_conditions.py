@@ -367,6 +367,11 @@ TOO_MUCH = [
     ("data.rows.all(a, data.rows.all(b, a + b >= 0))", 2_000),
     ("[data.rows].map(x, x + x).exists(x, x == [])", 2_000),
     ("data.rows.all(r, r >= 0)", 1_000_001),
+    ("data.rows.all(r, data.rows[0] <= r)", 2_000),
+    ("data.rows.map(r, data.rows) == []", 150),
+    ("data.rows.map(r, data) == []", 150),
+    ("data.rows.map(r, [[r, r], [r, r], [r, r]]) == []", 800),
+    ("data.rows.all(r, string(r).matches('[a-z]{50}'))", 2_100),
 ]
 
 
@@ -376,9 +381,17 @@ def test_endless_work_is_refused_before_it_begins(text: str, rows: int) -> None:
         compile_condition(text).evaluate({"data": {"rows": list(range(rows))}})
 
 
+@pytest.mark.parametrize("item", [["x"] * 1_000, "x" * 200_000])
+def test_what_elements_hold_is_work_too(item: object) -> None:
+    with pytest.raises(ConditionError, match="take too long"):
+        compile_condition("data.rows.filter(r, size(r) > 0).size() == 100").evaluate({"data": {"rows": [item] * 100}})
+
+
 def test_long_lists_are_fine_where_they_are_gone_through_once() -> None:
     data = {"rows": list(range(20_000)), "tags": ["a"], "other": list(range(2_000))}
     assert compile_condition("data.rows.all(r, r >= 0) && size(data.rows) == 20000").evaluate({"data": data})
+    limits = {**data, "least": 0}
+    assert compile_condition("data.rows.all(r, r >= data.least)").evaluate({"data": limits})
     # What isn't looked at doesn't count.
     assert compile_condition("data.tags.filter(t, t == 'a').size() == 1").evaluate({"data": data})
 
@@ -447,7 +460,7 @@ class Model(BaseModel):
     [
         ("dat.n == 1", 'There is no variable "dat": dat.n == 1', 'Did you mean "data"?'),
         ("data.n == '%{param:n}'", "%{param:n} stays as it is", "Use the variables: data, param, attr …"),
-        (5, "valid string", None),
+        (5, "be a text", None),
     ],
 )
 def test_a_config_model_finds_a_bad_condition_at_derivation(text: object, message: str, suggestion: str | None) -> None:

@@ -80,9 +80,18 @@ def test_an_error_of_a_sub_process_fails_the_action_that_called_it() -> None:
     assert failed == [("s", "s"), ("call", "s")]
 
 
-def test_a_sub_process_that_is_entered_wrongly_is_not_found() -> None:
+def test_a_sub_process_that_is_entered_wrongly_is_an_error_of_the_action_that_called_it() -> None:
     ran = run_over([action("s")], [action("call", script="sub", action="x")])
-    assert (ran.error.code, ran.error.process) == ("not_found", "sub")
+    assert (ran.error.code, ran.error.process, ran.error.action) == ("not_found", "main", "call")
+    assert ran.error.fields["process"] == "sub"
+
+
+@pytest.mark.parametrize("ask", [lambda app: app.invoke("x"), lambda app: app.call("sub", config={"action": "x"})])
+def test_an_entry_that_a_script_asks_for_and_that_is_not_there_is_an_error_of_its_action(ask: Any) -> None:
+    host = FakeHost()
+    scripted(host, "ask")(ask)
+    ran = run_over([action("s")], [action("call", script="ask")], host)
+    assert (ran.error.code, ran.error.process, ran.error.action) == ("not_found", "main", "call")
 
 
 OWN_HANDLERS = [
@@ -335,6 +344,14 @@ def test_what_python_calls_counts_for_the_limit_of_the_run(go: Any) -> None:
     assert outcome.error.code == "action_limit"
     assert outcome.error.message == "Stopped after 40 actions: does the process run in circles?"
     assert ran.app.ordinal == 40
+
+
+def test_execute_finds_what_a_reference_is_bound_to() -> None:
+    host = FakeHost()
+    host.add("other", [action("a", value=1)])
+    scripted(host, "executor")(lambda app: app.execute("job").value)
+    ran = run([action("a", script="executor")], host=host, bindings={"job": {"process": "other"}})
+    assert ran.finished.value == 1
 
 
 def test_execute_runs_a_process_in_a_fresh_context() -> None:

@@ -36,6 +36,7 @@ CODES = {
     "CursorError": "bad_cursor",
     "DefinitionError": "definition",
     "DurableInCallError": "durable_in_call",
+    "FailedError": "failed",
     "NotFoundError": "not_found",
     "NotJsonError": "not_json",
     "OutcomeUnknownError": "outcome_unknown",

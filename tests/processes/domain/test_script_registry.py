@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -45,6 +45,15 @@ def test_a_script_declares_itself(registry: ScriptRegistry) -> None:
 def test_the_function_stays_what_it_is(registry: ScriptRegistry) -> None:
     assert registry.task_script("again")(sample) is sample
     assert registry.get("again").function is sample
+
+
+def test_a_config_that_json_schema_cannot_describe_keeps_nobody_from_using_the_script() -> None:
+    class Odd(BaseModel):
+        call: Callable[[], None] | None = None
+
+    registry = ScriptRegistry()
+    registry.task_script("odd", config=Odd)(sample)
+    assert registry.get("odd").schema_hash is not None
 
 
 def _schema_hash(**fields: Any) -> str | None:

@@ -1,11 +1,30 @@
 """Every refusal is a clear page; what is forbidden looks like what is missing."""
 
+from collections.abc import Callable
+from html import unescape
+
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from processes.domain.application import Application
+from processes.errors import PermanentError, ProcessError
 from processes.models import Access, ProcessTemplate
 from processes.registry import scripts
+from processes.services.errors import (
+    AuthorityError,
+    ConnectionMissingError,
+    MailError,
+    MailRefusedError,
+    NoCredentialsError,
+    NoOwnerError,
+    OutboundError,
+    OutboundRefusedError,
+    OutboundStatusError,
+    OutboundTimeoutError,
+    OutboundTooLargeError,
+    SecretUnreadableError,
+)
 from tests.processes.pages.browsing import main_of
 from tests.processes.services.published import form, page, publish_process, save_process
 
@@ -80,6 +99,56 @@ def test_what_a_script_raised_is_shown_to_staff_only(caplog: pytest.LogCaptureFi
     assert "KeyError" in caplog.text
 
 
+def raising(error: Exception) -> Callable[[Application], None]:
+    def script(app: Application) -> None:
+        raise error
+
+    return script
+
+
+OWN_WORDS = [
+    (OutboundError("api.example can't be reached."), 502),
+    (OutboundTimeoutError("There was no complete answer within 3 seconds."), 502),
+    (OutboundStatusError("The service answered with the status 500.", fields={"text": "inner secret"}), 502),
+    (OutboundTooLargeError("The answer has more than 3 bytes."), 502),
+    (MailError("The mail server can't be reached."), 502),
+    (MailRefusedError("'x' isn't a mail address."), 502),
+    (AuthorityError("The owner of this process is inactive."), 403),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), OWN_WORDS, ids=[error.code for error, _ in OWN_WORDS])
+def test_what_others_failed_to_do_is_told_in_its_own_words(client: Client, error: ProcessError, status: int) -> None:
+    with scripts.override("raising", raising(error)):
+        publish_process("work", [{"name": "a", "script": "raising"}])
+        response = client.get("/p/work/")
+    assert response.status_code == status
+    assert error.message in unescape(response.content.decode())
+    assert "inner secret" not in response.content.decode()
+
+
+FOR_STAFF = [
+    (ConnectionMissingError('There is no connection "payroll" any more.'), 500),
+    (SecretUnreadableError('The secret of the connection "payroll" can\'t be read.'), 500),
+    (PermanentError('This process doesn\'t bind the connection "payroll".', code="connection_not_bound"), 500),
+    (NoOwnerError("The payroll has no owner."), 500),
+    (NoCredentialsError("No payroll credentials."), 500),
+    (PermanentError('The process "payroll" must be bound.', code="unsafe_target"), 500),
+    (OutboundRefusedError("https://payroll.internal/hook/t0ken isn't asked."), 502),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), FOR_STAFF, ids=[error.code for error, _ in FOR_STAFF])
+def test_what_is_not_set_up_is_told_to_staff_and_others_learn_whom_to_ask(error: ProcessError, status: int) -> None:
+    with scripts.override("raising", raising(error)):
+        publish_process("work", [{"name": "a", "script": "raising"}])
+        for_user, for_staff = signed_in(USER).get("/p/work/"), signed_in(STAFF).get("/p/work/")
+    assert for_user.status_code == for_staff.status_code == status
+    assert "payroll" not in for_user.content.decode()
+    assert "tell those who run" in for_user.content.decode()
+    assert error.message in unescape(for_staff.content.decode())
+
+
 def test_a_process_that_runs_in_circles_is_stopped(client: Client) -> None:
     publish_process("circle", [{"name": "a", "script": None, "next": "a"}])
     response = client.get("/p/circle/")
@@ -139,3 +208,13 @@ def test_the_home_page_lists_what_can_be_started(client: Client) -> None:
     text = client.get("/").content.decode()
     assert 'href="/p/work/"' in text
     assert "Unfinished" not in text
+
+
+@pytest.mark.parametrize("code", ["failed", "user", "sign_in_required", "template_not_found", "outbound_failed"])
+def test_a_process_that_fails_on_purpose_says_its_own_words_whatever_its_code(code: str) -> None:
+    publish_process(
+        "work", [{"name": "no", "script": "fail", "config": {"code": code, "message": "The shop is closed."}}]
+    )
+    response = Client().get("/p/work/")
+    assert response.status_code == 422
+    assert "The shop is closed." in response.content.decode()

@@ -81,6 +81,41 @@ def test_of_two_tabs_one_submits(client: Client, address: str) -> None:
     assert "Start again" in told
 
 
+def test_of_two_people_who_change_the_same_nobody_loses_what_they_saved(
+    client: Client, instance: ProcessInstance, address: str
+) -> None:
+    other = Client()
+    other.force_login(User.objects.create_superuser("operator"))
+    mine, theirs = client.get(address), other.get(address)
+    assert send_form(other, theirs, amount="5").status_code == 303
+    refused = send_form(client, mine, amount="12")
+    assert refused.status_code == 409
+    assert "This was changed meanwhile" in main_of(refused)
+    assert f'href="{address}"' in main_of(refused)
+    assert context_node_of(instance).data["amount"] == 5
+    again = client.get(address)
+    assert read_form(again)["amount"] == "5"
+    assert send_form(client, again, amount="12").status_code == 303
+    assert context_node_of(instance).data["amount"] == 12
+
+
+def test_one_person_goes_on_from_what_they_saved(client: Client, instance: ProcessInstance, address: str) -> None:
+    for amount in ("5", "6"):
+        assert send_form(client, client.get(address), amount=amount).status_code == 303
+    assert context_node_of(instance).data["amount"] == 6
+
+
+def test_a_step_that_saved_and_then_failed_can_be_submitted_again(client: Client, owner: User) -> None:
+    actions = [*CLAIM[:4], action("tell", "fail", config={"code": "fail", "message": "Nobody is there."}), *CLAIM[4:]]
+    instance = create_instance(template=publish_process("fails", actions), owner=owner, data={"amount": 3})
+    shown = client.get(f"/instances/{instance.pk}/")
+    for amount in ("5", "6"):
+        refused = send_form(client, shown, amount=amount)
+        assert refused.status_code == 422
+        assert "Nobody is there." in main_of(refused)
+        assert context_node_of(instance).data["amount"] == int(amount)
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [("", 200), ("?action=@display", 200), ("?action=take", 405), ("?action=nothing", 404), ("?action=@init%3F", 200)],

@@ -13,12 +13,13 @@ from processes.domain.request import Request
 from processes.models import AuditEntry, DataNode, Grant, ProcessTemplate
 from processes.registry import scripts
 from processes.services.access import Caller
+from processes.services.authoring.templates import publish
 from processes.services.authoring.trial import try_out
 from processes.services.files import find_file, open_file, store_file
 from processes.services.foreground import published_plan
 from processes.services.host import DjangoHost, caller_of
 from tests.processes.authority_kit import own
-from tests.processes.services.published import action, publish_process
+from tests.processes.services.published import action, change_draft, publish_process
 
 pytestmark = pytest.mark.django_db
 
@@ -266,6 +267,40 @@ def test_with_lent_rights_call_process_takes_only_what_is_bound(tell: str, owner
     steps = {"process": [action("calls", "call_process", config={"process": "%{param:which}"})]}
     template = outer(wrap(process="${steps}"), owner=owner, steps=steps)
     assert Ran(template, caller, which="inner").code == "unsafe_target"
+
+
+@pytest.mark.parametrize("way", ["call_process", "execute"])
+def test_a_process_that_nobody_has_bound_borrows_nothing(tell: str, owner: User, caller: User, way: str) -> None:
+    """Its editors are checked by nobody: whoever publishes it decides what it does."""
+    own(publish_process("foreign", [wrap()], bindings=INNER), caller)
+
+    def execute(app: Application) -> None:
+        app.execute("foreign")
+
+    with scripts.override("test_execute", execute):
+        steps = {
+            "call_process": action("calls", "call_process", config={"process": "%{param:which}"}),
+            "execute": action("calls", "test_execute"),
+        }
+        template = outer(steps[way], owner=owner)
+        ran = Ran(template, caller, which="foreign")
+        assert (ran.code, ran.told) == ("unsafe_target", [])
+        template = outer_anew(template, steps[way], foreign={"process": "foreign"})
+        assert Ran(template, caller, which="foreign").code is None
+
+
+def outer_anew(template: ProcessTemplate, *actions: dict[str, Any], **bindings: Any) -> ProcessTemplate:
+    change_draft(template, actions, **{**INNER, **bindings})
+    publish(template=template)
+    return template
+
+
+@pytest.mark.parametrize("name", ["run_as_owner", "runAsOwner", "mine"])
+def test_no_name_of_it_lets_a_request_choose(tell: str, owner: User, caller: User, name: str) -> None:
+    choosing = action("wrapped", name, config={"script": "%{param:which}"})
+    template = outer(choosing, owner=owner, mine={"script": "run_as_owner"})
+    ran = Ran(template, caller, which=tell)
+    assert (ran.code, ran.told) == ("unsafe_target", [])
 
 
 def test_lending_is_in_the_audit_log(owner: User, caller: User) -> None:

@@ -44,6 +44,23 @@ def test_a_standard_script_declares_itself_fully(spec: ScriptSpec) -> None:
     assert all(code and when for code, when in spec.errors.items())
 
 
+@pytest.mark.parametrize(
+    ("spoken", "name"),
+    [
+        ("Save data", "save_data"), ("Load data", "load_data"), ("Delete data node", "delete_data_node"),
+        ("Start progress", "start_progress"), ("Show progress", "show_progress"), ("End progress", "end_progress"),
+        ("Progress error", "progress_error"), ("Render progress", "render_progress"),
+        ("Check for progress indicator", "check_progress"), ("Execute in background", "execute_in_background"),
+        ("End progress with execute", "end_progress_with_execute"),
+        ("Copy response to data", "copy_response_to_data"), ("Copy data to response", "copy_data_to_response"),
+    ],
+)  # fmt: skip
+def test_scripts_are_known_by_their_spoken_names_too(spoken: str, name: str) -> None:
+    words = spoken.split()
+    camel_case = words[0].lower() + "".join(word[0].upper() + word[1:] for word in words[1:])
+    assert [scripts.get(known).name for known in (name, spoken, camel_case)] == [name] * 3
+
+
 def test_what_is_listed_without_errors_exists() -> None:
     assert {spec.name for spec in STANDARD} >= ERRORLESS
 

@@ -556,7 +556,8 @@ def test_a_checkpoint_that_fails_declares_nothing_and_its_action_runs_again(kit)
 
     run_id = kit.start({"name": "work", "script": kit.script(work)}, {"name": "after", "script": kit.note("after")})
     with connection.execute_wrapper(refuse):
-        kit.work()
+        # One claim: on a busy machine the second attempt may be due before another look at the queue.
+        work_off("default")
     assert Job.objects.get().status == "retry"
     assert shape(run_id) == [("Work", "running")]
     Job.objects.update(due_at=timezone.now())

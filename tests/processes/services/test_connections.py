@@ -13,9 +13,10 @@ from processes.domain.definition import parse_definition
 from processes.domain.derivation import derive
 from processes.domain.merge import Layer
 from processes.errors import DefinitionError
-from processes.models import AuditEntry, Connection
+from processes.models import AuditEntry, Connection, ProcessTemplate
 from processes.registry import scripts
 from processes.services.audit import Actor
+from processes.services.authoring.templates import save_draft
 from processes.services.connections import (
     bindable_by,
     check_may_bind,
@@ -23,6 +24,7 @@ from processes.services.connections import (
     delete_connection,
     find_http,
     find_smtp,
+    inline_bases,
     known_connections,
     save_connection,
     used_by,
@@ -34,7 +36,7 @@ from processes.services.errors import (
     SecretUnreadableError,
 )
 from processes.services.secrets import Secret
-from tests.processes.services.published import publish_process
+from tests.processes.services.published import publish_process, save_process
 
 pytestmark = pytest.mark.django_db
 
@@ -289,8 +291,41 @@ def test_credentials_are_found_in_inline_processes_too():
         "b": "script",
         "c": {"value": {"credential": "no"}},
         "d": {"process": {"bindings": {"e": {"credential": "two"}}, "actions": []}},
+        "f": {"process": {"extends": ["base", {"bindings": {"g": {"credential": "three"}}}], "actions": []}},
     }
-    assert credential_names(bindings) == {"one", "two"}
+    assert credential_names(bindings) == {"one", "two", "three"}
+    assert inline_bases(bindings) == {"base"}
+
+
+INLINE_WAYS = {
+    "binds it": {"process": {"definition": [], "bindings": {"api": {"credential": "api"}}}},
+    "extends what binds it": {"process": {"definition": [], "extends": ["shop"]}},
+    "deeper": {"process": {"definition": [], "extends": [{"definition": [], "extends": ["shop"]}]}},
+}
+
+
+@pytest.mark.parametrize("way", INLINE_WAYS)
+def test_an_inline_process_is_no_way_to_a_connection_that_one_may_not_bind(way):
+    save(everyone=False)
+    publish_process("shop", [{"name": "a", "script": None}], bindings={"api": {"credential": "api"}})
+    template = ProcessTemplate(slug="mine", title="Mine")
+    definition = '[{"name": "a", "script": null}]'
+    with pytest.raises(BindingRefusedError, match="api"):
+        save_draft(
+            template=template,
+            definition=definition,
+            bindings={"inner": INLINE_WAYS[way]},
+            user=User.objects.create_user("editor"),
+        )
+    root = User.objects.create_superuser("root")
+    save_draft(template=template, definition=definition, bindings={"inner": INLINE_WAYS[way]}, user=root)
+
+
+def test_a_connection_that_a_draft_binds_inside_an_inline_process_is_not_deleted():
+    connection = save()
+    save_process("shop", [{"name": "a", "script": None}], bindings={"inner": INLINE_WAYS["binds it"]})
+    with pytest.raises(ConnectionInUseError, match="shop"):
+        delete_connection(connection=connection, actor=ANN)
 
 
 # -- derivation ----------------------------------------------------------------------------------------------------

@@ -210,6 +210,33 @@ def test_parameters_reach_the_process(owner: User) -> None:
     assert answer.response.content == "<p>hello</p>"
 
 
+def test_what_was_saved_since_it_was_loaded_is_not_overwritten(owner: User) -> None:
+    def somebody_else_saves(app: Application) -> None:
+        execute_instance(instance=instance, user=owner, action="add")
+
+    with scripts.override("test_meanwhile", somebody_else_saves):
+        actions = [
+            *CLAIM,
+            action("slow", "test_meanwhile"),
+            action("set", "set_data", config={"values": {"amount": 1}}),
+        ]
+        actions.append(action("saveIt", "save_data"))
+        instance = create_instance(template=publish_process("slow", actions), owner=owner)
+        with pytest.raises(ProcessError) as refused:
+            execute_instance(instance=instance, user=owner, action="slow")
+    assert refused.value.code == "stale_data"
+    assert (refused.value.fields["expected"], refused.value.fields["revision"]) == (2, 3)
+    assert context_node_of(instance).data == {"amount": 7}
+
+
+def test_what_was_never_loaded_is_replaced_as_a_whole(owner: User) -> None:
+    actions = [action("set", "set_data", config={"values": {"amount": 1}}), action("save", "save_data")]
+    instance = create_instance(template=publish_process("sets", actions), owner=owner, data={"old": True})
+    for _ in range(2):
+        execute_instance(instance=instance, user=owner)
+    assert context_node_of(instance).data == {"amount": 1}
+
+
 @pytest.mark.parametrize("script", ["save_data", "load_data"])
 def test_without_an_instance_there_is_no_context_node(owner: User, script: str) -> None:
     publish_process("plain", [action("first", script, config={"node": "context"})])
@@ -354,6 +381,26 @@ def test_the_command_says_what_is_wrong(owner: User, options: dict[str, Any], me
     with pytest.raises(CommandError, match=message):
         call_command("create_instance", slug, **{"owner": "owner", **options})
     assert not ProcessInstance.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_background_run_overwrites_nothing_that_was_saved_while_it_ran(kit, owner: User) -> None:  # type: ignore[no-untyped-def]
+    actions = [
+        action("load", "load_data"),
+        action("leave", "execute_in_background"),
+        action("count", "set_data", config={"values": {"amount": 8}}),
+        action("save", "save_data", next=False),
+        action("add", "load_data", next="more"),
+        action("more", "set_data", config={"values": {"amount": 9}}),
+        action("saveMore", "save_data"),
+    ]
+    instance = create_instance(template=publish_process("works", actions), owner=owner, data={"b": 1})
+    execute_instance(instance=instance, user=owner)
+    execute_instance(instance=instance, user=owner, action="add")
+    kit.work()
+    run = Run.objects.get()
+    assert (run.status, run.error["code"]) == ("failed", "stale_data")
+    assert context_node_of(instance).data == {"b": 1, "amount": 9}
 
 
 # -- in the background ------------------------------------------------------------------------------------------------

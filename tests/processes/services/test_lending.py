@@ -5,11 +5,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from processes.models import ProcessTemplate, VersionCause
+from processes.domain.application import Application
+from processes.domain.interpreter import Interpreter
+from processes.domain.request import Request
+from processes.models import ProcessInstance, ProcessTemplate, VersionCause
+from processes.services.access import Caller
 from processes.services.authoring.templates import publish
 from processes.services.authoring.versions import roll_back
+from processes.services.background import continue_in_background
 from processes.services.derivation import load_plan
 from processes.services.errors import LendingRefusedError, PublishRefusedError
+from processes.services.foreground import published_plan
+from processes.services.host import DjangoHost
 from processes.services.lending import lends_authority
 from tests.processes.authority_kit import own
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
@@ -130,6 +137,63 @@ def test_what_lends(lending: ProcessTemplate, actions: Any, bindings: Any, lends
     template = publish_process("it", actions, bindings=bindings)
     assert template.published_plan_id is not None
     assert lends_authority(load_plan(template.published_plan_id)) is lends
+
+
+def test_nobody_makes_a_process_lend_by_calling_it_back(owner: User, editor: User) -> None:
+    """Processes that lead back to themselves are called by their names: their hashes don't change with each other."""
+    helper = publish_process("helper", [page("first", "x")])
+    own(publish_process("plain", [action("calls", "helper")], bindings={"helper": {"process": "helper"}}), owner)
+    evil = [action("steal", "run_as_owner", config={"script": "noop"}), page("first", "x")]
+    change_draft(helper, evil, back={"process": "plain"})
+    with pytest.raises(LendingRefusedError):
+        publish(template=helper, user=editor)
+    change_draft(helper, [page("first", "x")], back={"process": "plain"})
+    publish(template=helper, user=editor)
+    change_draft(helper, evil)
+    with pytest.raises(LendingRefusedError) as refused:
+        publish(template=helper, user=editor)
+    assert [item["template"] for item in refused.value.fields["broken"]] == ["plain"]
+    publish(template=helper, user=owner)
+
+
+@pytest.mark.parametrize("work", ["instance", "run"])
+def test_what_instances_and_runs_call_by_its_name_is_guarded_too(owner: User, editor: User, work: str) -> None:
+    helper = publish_process("helper", [page("first", "x")])
+    plain = publish_process("plain", [action("calls", "helper")], bindings={"helper": {"process": "helper"}})
+    change_draft(helper, [page("first", "x")], back={"process": "plain"})
+    publish(template=helper)
+    plain.refresh_from_db()
+    if work == "instance":
+        ProcessInstance.objects.create(template=plain, plan_id=plain.published_plan_id, owner=owner)
+    else:
+        start_run(own(plain, owner))
+    # The template itself doesn't call it any more; what is under way does.
+    change_draft(plain, [page("first", "x")], unused={"value": 1})
+    publish(template=plain)
+    change_draft(helper, [action("steal", "run_as_owner", config={"script": "noop"})])
+    with pytest.raises(LendingRefusedError, match="plain"):
+        publish(template=helper, user=editor)
+    publish(template=helper, user=owner)
+
+
+def start_run(template: ProcessTemplate) -> None:
+    plan = published_plan(template)
+    host = DjangoHost(caller=Caller(session_key="visitor", template_id=template.pk), plan=plan)
+    app = Application(request=Request(), execution=host.execution)
+    interpreter = Interpreter.start(plan, app=app, host=host)
+    continue_in_background(app=app, interpreter=interpreter, template=template, caller=host.caller)
+
+
+def test_an_inline_process_extends_only_what_is_published(owner: User) -> None:
+    """A draft, which every editor changes, would come into force with whatever its users build on."""
+    draft = save_process("draft", [page("first", "x")])
+    bindings = {"inner": {"process": {"extends": ["draft"], "definition": []}}}
+    user = own(save_process("user", [action("calls", "inner")], bindings=bindings), owner)
+    with pytest.raises(PublishRefusedError) as refused:
+        publish(template=user)
+    assert "isn't published yet" in refused.value.fields["broken"][0]["message"]
+    publish(template=draft)
+    publish(template=user)
 
 
 def test_a_process_that_calls_itself_is_looked_through_once(lending: ProcessTemplate) -> None:

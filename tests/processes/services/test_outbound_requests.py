@@ -305,7 +305,7 @@ def test_the_ways_to_prove_it(db, server, fields, header, value):
         "../admin", "/../admin", "orders/../../admin", "%2e%2e/admin", "..%2fadmin", "orders/..%2f..%2fadmin",
         "%252e%252e/admin", "..\\admin", "..%5cadmin", "./..//../admin", "http://127.0.0.1:1/v1/x",
         "https://127.0.0.1/v1/x", "http://evil.example/v1/x", "{base}x/admin", "{root}/", "{root}/v1x",
-        "{root}/v1/../x", "{root}/v10", "http://{address}@evil.example/v1/",
+        "{root}/v1/../x", "{root}/v10", "..;/admin", "x/..;a=b/..%3bc/admin", "http://{address}@evil.example/v1/",
     ],
 )  # fmt: skip
 def test_nothing_leads_out_of_a_connections_address(server, bearer, url):
@@ -348,6 +348,17 @@ def test_a_secret_that_comes_back_is_hidden(server, bearer):
     assert SECRET not in repr(answer)
     assert answer.json["you"]["Authorization"] == "Bearer •••"
     assert answer.headers["x-echo"] == "Bearer •••"
+
+
+def test_a_secret_of_digits_is_hidden_where_it_comes_back_as_a_number(db, server):
+    settings = {"base_url": f"{server.url}/v1", "scheme": "header", "header": "X-Pin"}
+    connection = Connection(name="pin", kind="http", settings=settings)
+    save_connection(connection=connection, secret="20261121", actor=SYSTEM)
+    body = json.dumps({"pin": 20261121, "pins": [20261121.0, 7, True]}).encode()
+    server.on("/v1/echo", Reply(body=body, headers={"Content-Type": "application/json"}))
+    answer = ask(connection="pin", url="echo")
+    assert answer.json == {"pin": "•••", "pins": ["•••", 7, True]}
+    assert "20261121" not in repr(answer)
 
 
 # -- redirects -----------------------------------------------------------------------------------------------------

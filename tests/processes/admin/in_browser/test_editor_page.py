@@ -200,7 +200,8 @@ def test_saving_sends_what_the_editor_shows_and_a_failed_save_shows_the_same_mar
 ) -> None:
     editor.open(f"{sign_in}add/")
     editor.page.fill("#id_title", "Work")
-    editor.page.fill("#id_slug", "work")
+    editor.page.press("#id_title", "Tab")
+    expect(editor.page.locator("#id_slug")).to_have_value("work")
     editor.put(WRONG)
     # The page's own errors are marked, whether or not the check gets through.
     editor.page.route("**/check/", lambda route: route.abort())

@@ -1,5 +1,6 @@
 """Config models in words."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -113,3 +114,18 @@ def test_a_type_may_contain_itself() -> None:
 def test_a_model_without_keys_has_an_empty_table() -> None:
     (table,) = config_tables(create_model("Config"))
     assert (table.place, table.keys) == ("", ())
+
+
+def test_what_json_schema_cannot_describe_has_no_table() -> None:
+    class Odd(BaseModel):
+        call: Callable[[], None] | None = None
+
+    assert config_tables(Odd) == []
+
+
+def test_a_table_says_what_it_is_about() -> None:
+    class Config(BaseModel):
+        one: Item
+        many: list[Tree]
+
+    assert [table.about for table in config_tables(Config)] == ["", "`one`", "Each of `many[]`"]

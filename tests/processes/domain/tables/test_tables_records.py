@@ -20,7 +20,7 @@ from processes.domain.tables import (
     open_table,
 )
 from processes.domain.tables import workbook as workbook_module
-from tests.processes.domain.tables.workbooks import SHEET, book, changed, sheet_of
+from tests.processes.domain.tables.workbooks import SHEET, TEXTS, TYPES, book, changed, sheet_of
 
 
 def values(records) -> list[dict[str, Any]]:
@@ -249,6 +249,15 @@ def test_a_workbook_that_unpacks_to_much_is_refused_before_it_does():
     refusal("too_many_bytes", lambda: WorkbookRecords(changed(file, **{"xl/styles.xml": b" " * 9_000_000})))
     many = {f"xl/media/{number}.png": b"" for number in range(workbook_module._MAX_PARTS + 1)}
     refusal("too_many_bytes", lambda: WorkbookRecords(changed(file, **many)))
+
+
+@pytest.mark.parametrize("part", ["xl/strings.bin", "xl/media/picture.png"])
+def test_a_part_under_another_name_is_not_unpacked_past_the_limits(part):
+    file = book(["a"], ["text"])
+    with zipfile.ZipFile(file) as archive:
+        types = archive.read(TYPES).replace(TEXTS.encode(), part.encode())
+        texts = archive.read(TEXTS)
+    refusal("not_a_table", lambda: WorkbookRecords(changed(file, **{TYPES: types, part: texts})))
 
 
 def test_an_archive_that_lies_about_its_parts_gains_nothing(monkeypatch):

@@ -104,7 +104,7 @@ def test_each_script_is_told_once_with_its_config() -> None:
     (script,) = doc.scripts
     assert script.name == "show_page"
     assert script.paragraphs[0].startswith("Answer with a page")
-    assert "title" in [field.name for field in script.fields]
+    assert "title" in [key.name for key in script.tables[0].keys]
 
 
 def test_a_draft_and_what_is_published_of_it_are_both_told() -> None:
