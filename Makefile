@@ -49,6 +49,7 @@ check: dev-environment
 	@echo "manage.py check --deploy, with a production's environment"
 	@env -u DEBUG -u STEPLINE_HTTPS -u STEPLINE_HSTS_SECONDS -u BROKER_URL -u CHANNEL_LAYER_URL \
 		SECRET_KEY="$$($(VENV)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+		STEPLINE_ENCRYPTION_KEYS="$$($(VENV)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')" \
 		ALLOWED_HOSTS=stepline.example CSRF_TRUSTED_ORIGINS=https://stepline.example \
 		DATABASE_URL=postgres://stepline:secret@db.example/stepline REDIS_URL=redis://broker.example/0 \
 		$(VENV)/python manage.py check --deploy --fail-level WARNING

@@ -12,8 +12,8 @@ __all__ = ["find_user"]
 _MAX_NAMES = 1_000
 
 
-def find_user(name: str) -> AbstractBaseUser:
-    """Return the active user of that name; raises NotFoundError, with a suggestion in its fields."""
+def find_user(name: str, *, option: str = "--user") -> AbstractBaseUser:
+    """Return the active user of the name that `option` gives; raises NotFoundError, with a suggestion in its fields."""
     model = get_user_model()
     users = model._default_manager.filter(is_active=True)
     try:
@@ -23,8 +23,8 @@ def find_user(name: str) -> AbstractBaseUser:
         names = [str(known) for known in users.values_list(model.USERNAME_FIELD, flat=True)[:_MAX_NAMES]]
     except (DatabaseError, ValueError) as error:
         raise NotFoundError(
-            f"--user: The database can't be asked: {error}", fields={"suggestion": 'Run "manage.py migrate" first'}
+            f"{option}: The database can't be asked: {error}", fields={"suggestion": 'Run "manage.py migrate" first'}
         ) from error
     raise NotFoundError(
-        f'--user: There is no active user "{name}"', fields={"suggestion": did_you_mean(name, names)}
+        f'{option}: There is no active user "{name}"', fields={"suggestion": did_you_mean(name, names)}
     )  # fmt: skip

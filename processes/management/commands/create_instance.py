@@ -3,13 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
 from processes.domain.definition_text import parse_json_text
 from processes.domain.json_values import JSON
-from processes.errors import DefinitionError, ProcessError
+from processes.errors import DefinitionError, NotFoundError, ProcessError
+from processes.management.users import find_user
 from processes.models import ProcessTemplate
 from processes.services.instances import create_instance
 
@@ -35,10 +35,11 @@ class Command(BaseCommand):
 
     def handle(self, *, slug: str, owner: str, title: str, data: str, binding: list[str], **options: object) -> None:
         """Create it."""
-        model = get_user_model()
-        user = model._default_manager.filter(**{model.USERNAME_FIELD: owner}, is_active=True).first()
-        if user is None:
-            raise CommandError(f'There is no active user "{owner}".')
+        try:
+            user = find_user(owner, option="--owner")
+        except NotFoundError as error:
+            suggestion = error.fields.get("suggestion")
+            raise CommandError(error.message + (f" ({suggestion})" if suggestion else "")) from error
         template = ProcessTemplate.objects.filter(slug=slug).first()
         if template is None:
             raise CommandError(f'There is no process "{slug}".')

@@ -159,7 +159,7 @@ def test_one_script_runs_alone(script: Any) -> None:
 
 
 def test_one_script_has_its_config_checked() -> None:
-    with pytest.raises(DefinitionError, match="valid integer"):
+    with pytest.raises(DefinitionError, match="a whole number"):
         run_script(greet, config={"times": "often"})
 
 

@@ -45,7 +45,7 @@ def marked(found: DraftProblem, text: str) -> str:
         ('[\n  {"script": null}]', "{", 'An action needs a "name"'),
         ('[{"name": "a", "script": null,\n "next": {"ok": "b"}}]', '"b"', 'No action "b"'),
         ('[{"name": "a", "script": "show_page", "config": {"txet": "b"}}]', '"txet"', 'Unknown key "txet"'),
-        ('[{"name": "a", "script": "show_page", "config": {"status": 1}}]', "1", "greater than or equal to 200"),
+        ('[{"name": "a", "script": "show_page", "config": {"status": 1}}]', "1", "at least 200"),
         ('[{"name": "a", "script": "show_page", "config": {"text": "${b}"}}]', '"${b}"', 'Nothing is bound to "b"'),
         ('[{"name": "a", "script": null}, {"name": "a", "script": null}]', '"a"', 'The name "a" is already used'),
         ('[{"name": "a", "script": null, "script": null}]', '"script"', "given more than once"),
