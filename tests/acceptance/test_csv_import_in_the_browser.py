@@ -123,6 +123,12 @@ def test_cancel_stops_the_import_and_leaves_no_rows(stack: Stack, page: Page, ma
     assert stack.ask_database(f"models.ImportedRow.objects.filter(batch_id='{task}').count()") == "0"
 
 
+def write_definition(page: Page, text: str) -> None:
+    """Put a text into the editor, by way of its plain field."""
+    page.get_by_role("button", name="Plain text").first.click()
+    page.locator("#id_definition").fill(text)
+
+
 def test_the_admin_refuses_a_bad_definition_with_place_and_suggestion_and_saves_a_good_one(
     stack: Stack, page: Page, complaints: list[str]
 ) -> None:
@@ -132,21 +138,20 @@ def test_the_admin_refuses_a_bad_definition_with_place_and_suggestion_and_saves_
     page.fill("#id_password", password)
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name="Import airports from a CSV file").click()
-    definition = page.locator("#id_definition")
-    good = definition.input_value()
+    good = page.locator("#id_definition").input_value()
 
     broken = json.loads(good)
     actions = broken["actions"]
     actions[0]["next"] = "chek"
     actions[0]["script"] = "show_frm"
-    definition.fill(json.dumps(broken))
+    write_definition(page, json.dumps(broken))
     page.get_by_role("button", name="Save", exact=True).click()
     errors = page.locator(".errorlist").first
     expect(errors).to_contain_text("/actions/0/next")
     expect(errors).to_contain_text("check")
     expect(page.locator("#id_definition")).to_have_value(json.dumps(broken))
 
-    page.locator("#id_definition").fill(good.replace("Upload and check", "Look at it"))
+    write_definition(page, good.replace("Upload and check", "Look at it"))
     page.get_by_role("button", name="Save and publish").click()
     expect(page.locator(".messagelist .success")).to_be_visible()
     page.goto(f"{stack.address}/p/csv-import/")
@@ -154,7 +159,7 @@ def test_the_admin_refuses_a_bad_definition_with_place_and_suggestion_and_saves_
 
     page.goto(f"{stack.address}/admin/processes/processtemplate/")
     page.get_by_role("link", name="Import airports from a CSV file").click()
-    page.locator("#id_definition").fill(good)
+    write_definition(page, good)
     page.get_by_role("button", name="Save and publish").click()
     expect(page.locator(".messagelist .success")).to_be_visible()
     assert complaints == []
