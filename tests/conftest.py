@@ -14,7 +14,7 @@ from config.supervisor.broker import EmbeddedBroker
 from tests.environment import DATA_FOLDER
 
 # Enough examples for each run; HYPOTHESIS_PROFILE=thorough searches long. No deadline: the machine may be busy.
-hypothesis.settings.register_profile("usual", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("usual", max_examples=15, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
