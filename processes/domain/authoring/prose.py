@@ -10,10 +10,8 @@ from typing import Final, Literal, TypeAlias
 
 from processes.domain.authoring.flow import Branch, FlowAction, Order, branches_of
 from processes.domain.retry_policy import RetryPolicy
-from processes.domain.scripts import Effect
 
 __all__ = [
-    "EFFECT_WORDS",
     "NOT_YET",
     "Part",
     "Sentence",
@@ -39,13 +37,6 @@ class Part:
 
 
 Sentence: TypeAlias = tuple[Part, ...]
-
-EFFECT_WORDS: Final[dict[Effect, str]] = {
-    "pure": "Changes nothing outside the run, so it may run any number of times.",
-    "idempotent": "May run again after a crash.",
-    "transactional": "What it writes to the database is kept together with the run's progress: exactly once.",
-    "once": "Never runs twice: if it is interrupted, a person decides how to go on.",
-}
 
 _LIFECYCLE_ENTRY: Final = {
     "@start": "Runs before the action at which the process is entered.",

@@ -5,20 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from processes.domain.authoring.effects import EFFECT_WORDS
 from processes.domain.authoring.json_layout import lay_out
 from processes.domain.authoring.schema_words import ConfigKey, ConfigTable, config_tables
 from processes.domain.json_values import JSON
-from processes.domain.scripts import Effect, Example, ScriptSpec
+from processes.domain.scripts import Example, ScriptSpec
 
-__all__ = ["EFFECT_WORDS", "reference_page"]
+__all__ = ["reference_page"]
 
-#: What an effect means for an action whose worker dies in it.
-EFFECT_WORDS: Final[dict[Effect, str]] = {
-    "pure": "changes nothing but the run itself",
-    "idempotent": "may run again after a crash",
-    "transactional": "its database writes are committed together with the step, exactly once",
-    "once": "never runs a second time; after a crash in the middle of it the run asks an operator",
-}
 _RAISES: Final = re.compile(r"\s*\bRaises [^.]*\.(?=\s|$)")
 _BREAK: Final = re.compile(r"\n\s*\n")
 

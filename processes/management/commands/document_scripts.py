@@ -6,7 +6,8 @@ from pathlib import Path
 from django.apps import AppConfig, apps
 from django.core.management.base import BaseCommand, CommandError
 
-from processes.domain.authoring.script_reference import EFFECT_WORDS, reference_page
+from processes.domain.authoring.effects import EFFECT_WORDS
+from processes.domain.authoring.script_reference import reference_page
 from processes.domain.suggestions import did_you_mean
 from processes.registry import scripts
 

@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 from processes.domain.authoring.config_text import Piece, config_pieces, json_text
 from processes.domain.authoring.diagram import Diagram, DiagramAction, anchor_of, lay_out
+from processes.domain.authoring.effects import EFFECT_WORDS
 from processes.domain.authoring.flow import Order, order_of
 from processes.domain.authoring.json_positions import pointer_parts
 from processes.domain.authoring.prose import (
-    EFFECT_WORDS,
     NOT_YET,
     Sentence,
     entry_words,
@@ -386,7 +386,8 @@ def _summary(spec: ScriptSpec) -> str:
 
 
 def _effect(effect: Effect) -> str:
-    return EFFECT_WORDS[effect]
+    words = EFFECT_WORDS[effect]
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _executed_by(template: ProcessTemplate) -> str:

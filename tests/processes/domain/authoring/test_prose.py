@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
+from processes.domain.authoring.effects import EFFECT_WORDS
 from processes.domain.authoring.flow import order_of
 from processes.domain.authoring.prose import (
-    EFFECT_WORDS,
     Part,
     duration,
     entry_words,
