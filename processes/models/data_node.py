@@ -44,6 +44,10 @@ class DataNode(models.Model):
     based_on = models.IntegerField(null=True, blank=True)
     #: The action that showed the last form: where its owner goes on after a conflict.
     step = models.CharField(max_length=200, blank=True, default="")
+    #: What was typed into forms and not submitted yet, as it was typed: {form: {field: text, texts, file info}}.
+    entered = models.JSONField(default=dict, db_default={}, blank=True)
+    #: When its owner last asked to keep it for later: then their home page lists it.
+    drafted_at = models.DateTimeField(null=True, blank=True)
     #: The background run that took the data over, once one has.
     continued_in = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -54,6 +58,13 @@ class DataNode(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=["instance"], condition=models.Q(kind=DataNodeKind.CONTEXT), name="processes_one_context_node"
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["owner", "-drafted_at"],
+                name="processes_drafts",
+                condition=models.Q(drafted_at__isnull=False),
             ),
         )
 

@@ -37,6 +37,10 @@ class Run(models.Model):
     request = models.JSONField(null=True)
     response = models.JSONField(null=True)
     error = models.JSONField(null=True)
+    #: How it began: {ordinal, cursor, attributes, request, response}; its data then are the values up to that ordinal.
+    origin = models.JSONField(null=True)
+    #: The run that this one repeats. One to one: of two who repeat a run at the same time, one begins anew.
+    previous = models.OneToOneField("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="repetition")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 

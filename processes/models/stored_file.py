@@ -7,6 +7,10 @@ from django.db import models
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from processes.models.data_node import DataNode
+from processes.models.instance import ProcessInstance
+from processes.models.run import Run
+
 
 def new_id() -> uuid.UUID:
     """Return a UUID whose order is that of creation (RFC 9562, version 7)."""
@@ -19,7 +23,11 @@ def storage_path(stored: "StoredFile", name: str) -> str:
 
 
 class StoredFile(models.Model):
-    """Hold what a file info points to; the content is in Django's default storage."""
+    """Hold what a file info points to; the content is in Django's default storage.
+
+    It lives as long as what it belongs to: at most one of `node`, `run` and `instance`; without any, until it expires.
+    The row comes before the content, so that nothing is ever stored that no row knows of.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     file = models.FileField(upload_to=storage_path, max_length=255)
@@ -30,6 +38,11 @@ class StoredFile(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     session_key = models.CharField(max_length=40, blank=True, default="")
+    node = models.ForeignKey(DataNode, null=True, blank=True, on_delete=models.CASCADE, related_name="files")
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.CASCADE, related_name="files")
+    instance = models.ForeignKey(ProcessInstance, null=True, blank=True, on_delete=models.CASCADE, related_name="files")
+    #: Whether all of the content has arrived; until then nobody can read it.
+    is_complete = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
 

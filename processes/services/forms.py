@@ -12,10 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from processes.domain.json_values import JSON
 
-__all__ = ["RESERVED_NAMES", "ChoiceConfig", "FieldConfig", "FormConfig", "errors_in", "initial_values", "to_json"]
+__all__ = [
+    "RESERVED_NAMES",
+    "ButtonConfig",
+    "ChoiceConfig",
+    "FieldConfig",
+    "FormConfig",
+    "errors_in",
+    "initial_values",
+    "to_json",
+]
 
 #: Parameters with a meaning of their own, so that no field may bear their names.
-RESERVED_NAMES = frozenset({"action", "csrfmiddlewaretoken", "data", "form", "revision"})
+RESERVED_NAMES = frozenset({"action", "button", "csrfmiddlewaretoken", "data", "form", "promise", "revision"})
 
 FieldType = Literal[
     "text", "textarea", "integer", "number", "boolean", "choice", "email", "date", "file"
@@ -91,6 +100,33 @@ class FieldConfig(_Strict):
         return self.label if self.label is not None else self.name.replace("_", " ").strip().capitalize()
 
 
+class ButtonConfig(_Strict):
+    """Describe one more button below a form, beside the one that `submit` and `action` describe.
+
+    What it does with what was entered: `submit` checks it, and restarts the process at `action` with the values;
+    `draft` keeps it as it is, and shows the form again; `back` keeps it as it is, and shows the form of `action`, an
+    earlier one; `leave` restarts the process at `action` without it.
+    """
+
+    label: str = Field(min_length=1, description="The text of the button.")
+    does: Literal["submit", "draft", "back", "leave"] = Field("submit", description="What happens to what was entered.")
+    action: str | None = Field(None, min_length=1, description="The action that it leads to; a draft needs none.")
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$",
+        description="What the parameter `button` holds when it was pressed; by default what it does and its place.",
+    )
+    style: Literal["primary", "quiet", "danger"] = Field("quiet", description="How much it stands out.")
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        if self.does == "draft" and self.action is not None:
+            raise ValueError("a button that saves a draft shows the form again; it takes no action")
+        if self.does != "draft" and self.action is None:
+            raise ValueError('give the "action" that the button leads to')
+        return self
+
+
 class FormConfig(_Strict):
     """Configure `show_form`."""
 
@@ -100,6 +136,7 @@ class FormConfig(_Strict):
     fields: tuple[FieldConfig, ...] = Field((), description="The fields, in order.")
     action: str = Field(min_length=1, description="The action at which the process restarts with the values.")
     submit: str = Field("Continue", min_length=1, description="The text of the button.")
+    buttons: tuple[ButtonConfig, ...] = Field((), description="More buttons: other actions, save a draft, back.")
     errors_from: str | None = Field(None, description="The key in data that holds messages to show with the form.")
 
     @field_validator("fields")
@@ -111,6 +148,22 @@ class FormConfig(_Strict):
                 raise ValueError(f'two fields are called "{field.name}"')
             seen.add(field.name)
         return fields
+
+    @field_validator("buttons")
+    @classmethod
+    def _named(cls, buttons: tuple[ButtonConfig, ...]) -> tuple[ButtonConfig, ...]:
+        named = tuple(
+            button if button.name else button.model_copy(update={"name": f"{button.does}-{place}"})
+            for place, button in enumerate(buttons, start=1)
+        )
+        if len({button.name for button in named}) != len(named):
+            raise ValueError("two buttons have the same name")
+        return named
+
+    def button(self, name: str) -> ButtonConfig:
+        """Return the button of that name; the main one, called `submit`, for any other: a form may be sent by Enter."""
+        main = ButtonConfig(label=self.submit, does="submit", action=self.action, name="submit", style="primary")
+        return next((button for button in self.buttons if button.name == name), main)
 
     @property
     def takes_files(self) -> bool:

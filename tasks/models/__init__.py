@@ -1,8 +1,9 @@
-"""Rows of the `tasks` app. Outsiders import them from here; inside, dependencies run root <- node, update, job."""
+"""Rows of the `tasks` app. Outsiders import them from here; inside, the others depend on root."""
 
 from tasks.models.job import Job
 from tasks.models.node import Node
 from tasks.models.root import TaskRoot
 from tasks.models.update import Update
+from tasks.models.watch import Watch
 
-__all__ = ["Job", "Node", "TaskRoot", "Update"]
+__all__ = ["Job", "Node", "TaskRoot", "Update", "Watch"]

@@ -67,6 +67,11 @@ class TaskRoot(models.Model):
             ),
             models.Index(fields=["purge_at"], name="tasks_root_purge", condition=models.Q(purge_at__isnull=False)),
             models.Index(fields=["owner", "-created_at"], name="tasks_root_owner"),
+            models.Index(
+                fields=["session_key", "-created_at"],
+                name="tasks_root_session",
+                condition=~models.Q(session_key=""),
+            ),
         )
 
     def __str__(self) -> str:
