@@ -13,7 +13,7 @@ LOCK := $(VENV)/uv pip compile -q --universal --python-version 3.11 --no-python-
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench lock build clean environment dev-environment
+.PHONY: help run demo test check bench lock build clean messages environment dev-environment
 
 help:
 	@echo "make run     start everything at http://$(HOST):$(PORT) (HOST=, PORT= to change)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    check, then all tests (ARGS= goes to pytest)"
 	@echo "make check   lint, types, layers, migrations, system checks"
 	@echo "make bench   measure, one JSON object a line"
+	@echo "make messages bring the catalogues of translations up to date"
 	@echo "make lock    pin the dependencies anew"
 	@echo "make build   build the wheel and the source distribution"
 	@echo "make clean   remove caches and builds; data (var/) and .venv stay"
@@ -59,6 +60,9 @@ test: check
 
 bench: dev-environment
 	@exec $(VENV)/python -m benchmarks
+
+messages: dev-environment
+	@exec $(VENV)/python -m tests.catalogues
 
 lock: dev-environment
 	$(LOCK) pyproject.toml -o requirements/runtime.txt

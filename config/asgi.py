@@ -10,9 +10,12 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Django must be set up before any module that imports models.
-http_application = get_asgi_application()
+_django = get_asgi_application()
 
+from config.bodies import LimitedBodies  # noqa: E402
 from tasks.live.routing import websocket_urlpatterns  # noqa: E402
+
+http_application = LimitedBodies(_django)
 
 application = ProtocolTypeRouter(
     {

@@ -54,10 +54,20 @@ class Environment:
     worker_processes: int
     #: How long a worker may be silent before its work is taken over.
     lease_seconds: int
+    #: After how long a page says that no worker is free, or that there is no news.
+    stall_no_worker_seconds: int
+    stall_silent_seconds: int
     time_zone: str
     log_level: str
+    #: What the pages call this site, and the static file with which it themes them; empty for what Stepline brings.
+    site_name: str
+    theme: str
     static_root: Path
     media_root: Path
+    #: The largest request that is taken.
+    upload_max_bytes: int
+    #: How long a saved draft is kept.
+    draft_days: int
     #: Where processes may send requests, and which addresses of private networks they may reach.
     outbound_hosts: tuple[str, ...]
     outbound_private: tuple[str, ...]
@@ -109,10 +119,16 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         queues=_read_queues(read),
         worker_processes=read.number("STEPLINE_WORKERS", default_worker_processes(), minimum=1),
         lease_seconds=read.number("STEPLINE_LEASE_SECONDS", 15, minimum=2),
+        stall_no_worker_seconds=read.number("STEPLINE_STALL_NO_WORKER_SECONDS", 10, minimum=1),
+        stall_silent_seconds=read.number("STEPLINE_STALL_SILENT_SECONDS", 60, minimum=1),
         time_zone=read.time_zone("TIME_ZONE", "UTC"),
         log_level=read.choice("LOG_LEVEL", "INFO", _LOG_LEVELS),
+        site_name=read.text("STEPLINE_SITE_NAME", ""),
+        theme=read.text("STEPLINE_THEME", ""),
         static_root=read.path("STATIC_ROOT", data_dir / "static"),
         media_root=read.path("MEDIA_ROOT", data_dir / "media"),
+        upload_max_bytes=read.number("STEPLINE_UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1024**2),
+        draft_days=read.number("STEPLINE_DRAFT_DAYS", 30, minimum=1),
         outbound_hosts=read_hosts(read, "STEPLINE_OUTBOUND_HOSTS"),
         outbound_private=read_private(read, "STEPLINE_OUTBOUND_PRIVATE"),
         caller_hosts=read_hosts(read, "STEPLINE_CALLER_HOSTS"),

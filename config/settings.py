@@ -19,6 +19,7 @@ ASGI_APPLICATION = "config.asgi.application"
 INSTALLED_APPS = [
     "config",
     "examples.csv_import",
+    "examples.expense_claim",
     "processes",
     "tasks",
     "channels",
@@ -92,7 +93,6 @@ DATABASES = {
 
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
 CSRF_FAILURE_VIEW = "processes.pages.errors.csrf_failure"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -113,6 +113,11 @@ SECURE_HSTS_PRELOAD = True
 X_FRAME_OPTIONS = "DENY"
 if ENVIRONMENT.proxy_scheme_header:
     SECURE_PROXY_SSL_HEADER = (f"HTTP_{ENVIRONMENT.proxy_scheme_header.upper().replace('-', '_')}", "https")
+
+# --- what the pages look like (docs/theming.md) -----------------------------------------------------------------------
+
+STEPLINE_SITE_NAME = ENVIRONMENT.site_name
+STEPLINE_THEME = ENVIRONMENT.theme
 
 # --- language and time -----------------------------------------------------------------------------------------------
 
@@ -138,6 +143,15 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
+STEPLINE_UPLOAD_MAX_BYTES = ENVIRONMENT.upload_max_bytes
+STEPLINE_DRAFT_DAYS = ENVIRONMENT.draft_days
+
+# Of a file that its form doesn't take, the first handler keeps nothing.
+FILE_UPLOAD_HANDLERS = [
+    "processes.pages.uploads.LimitingUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 # An upload goes to a temporary file from 256 KiB on, whatever its size; a request's other fields stay small.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
@@ -183,6 +197,8 @@ CHANNEL_LAYERS = {
 STEPLINE_QUEUES = ENVIRONMENT.queues
 STEPLINE_WORKER_SLOTS = ENVIRONMENT.worker_processes
 STEPLINE_LEASE_SECONDS = ENVIRONMENT.lease_seconds
+STEPLINE_STALL_NO_WORKER_SECONDS = ENVIRONMENT.stall_no_worker_seconds
+STEPLINE_STALL_SILENT_SECONDS = ENVIRONMENT.stall_silent_seconds
 
 # The database is the truth and a message only a hint: it is acknowledged when it arrives, bears no result, and its loss
 # costs two seconds.
@@ -243,7 +259,6 @@ LOGGING = {
         # One line for each hint would bury what matters.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
         # What they tell of each request are its URL and the headers of its answer, which are nobody's business here.
         "httpcore": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},

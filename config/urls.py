@@ -17,6 +17,7 @@ urlpatterns = [
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     # Browsers ask for it where a page names no icon, as the admin's don't.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}processes/mark.svg", permanent=False)),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("tasks.api.urls")),
     path("", include("processes.pages.urls")),
 ]

@@ -86,8 +86,14 @@ def plan_services(environment: Environment, *, host: str, port: int, worker_proc
         Service(
             name="web",
             command=(
-                *(sys.executable, "-m", "daphne", "--bind", host, "--port", str(port), "--verbosity", "0"),
-                *("--no-server-name", "config.asgi:application"),
+                *(sys.executable, "-m", "uvicorn", "--host", host, "--port", str(port), "--log-level", "warning"),
+                *("--no-access-log", "--no-server-header", "--lifespan", "off", "--http", "httptools"),
+                # Behind a proxy, Django's own setting says which header tells the scheme.
+                "--no-proxy-headers",
+                # What clients send is small; what they get is too short to be worth compressing.
+                *("--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
+                # Open streams never end by themselves, and their clients come back by themselves.
+                *("--timeout-graceful-shutdown", "1", "config.asgi:application"),
             ),
             probe=PortAccepts(host, port),
         ),

@@ -72,7 +72,7 @@ def test_a_killed_service_comes_back(up):
     address = program.wait_for(r"^ready: (\S+) after")[1]
     program.wait_for("stop        Ctrl-C")
     web = next(
-        pid for pid in descendants(program.process.pid) if b"daphne" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid for pid in descendants(program.process.pid) if b"uvicorn" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
     os.kill(web, signal.SIGKILL)
     program.wait_for("web died .killed by SIGKILL.: starting it again in 0.5 s")

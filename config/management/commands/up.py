@@ -105,7 +105,7 @@ def _welcome(environment: Environment, *, address: str, seconds: float) -> list[
         "",
         f"ready: {address} after {seconds:.1f} s",
         f"  admin       {address}admin/",
-        f"  example     {address}p/csv-import/",
+        f"  examples    {address}p/csv-import/  {address}p/expense-claim/",
     ]
     account = read_account(account_path(environment.data_dir)) if environment.debug else None
     if account is not None:
