@@ -2,9 +2,11 @@
 
 from asgiref.sync import async_to_sync
 from django.apps import AppConfig
+from django.core.checks import register
 
 from processes.registry import scripts
 from processes.services.discovery import import_modules
+from processes.services.site import check_site
 
 
 class ProcessesConfig(AppConfig):
@@ -19,3 +21,4 @@ class ProcessesConfig(AppConfig):
         # Scripts that are coroutines run on the loop of the thread that calls them, where there is one.
         scripts.run_async = async_to_sync
         import_modules("scripts", "jobs")
+        register(check_site)

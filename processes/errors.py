@@ -15,6 +15,7 @@ __all__ = [
     "ActionLimitError",
     "ConditionError",
     "ConfigError",
+    "ContentError",
     "CursorError",
     "DefinitionError",
     "DurableInCallError",
@@ -233,6 +234,21 @@ class ConditionError(PermanentError, ValueError):
     """
 
     code = "condition"
+
+
+class ContentError(PermanentError, ValueError):
+    """Report content of a page that can't be read, or can't be shown; a ValueError, for config models.
+
+    `fields` hold `line` and `tag` where they are known, and `suggestion`.
+    """
+
+    code = "content"
+
+    @property
+    def suggestion(self) -> str | None:
+        """Give the cure, where there is one to offer."""
+        suggestion: str | None = self.fields.get("suggestion")
+        return suggestion
 
 
 class PlaceholderError(PermanentError):

@@ -1,5 +1,7 @@
 """The jobs of the `processes` app."""
 
+from dataclasses import asdict
+
 from processes.services.advance import advance_run
 from processes.services.background import OLDER_RUN_JOBS, RUN_JOB, note_cancelled, settle_idle_run
 from processes.services.purging import purge_expired
@@ -28,6 +30,5 @@ for _name in (RUN_JOB, *OLDER_RUN_JOBS):
 
 @job("processes.purge")
 def purge(context: JobContext) -> JSON:
-    """Delete expired data nodes, files and grants; Celery beat enqueues it (config.settings)."""
-    purged = purge_expired()
-    return {"data_nodes": purged.data_nodes, "files": purged.files, "grants": purged.grants}
+    """Delete expired data nodes, files, grants and sessions; Celery beat enqueues it (config.settings)."""
+    return asdict(purge_expired())

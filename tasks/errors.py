@@ -61,6 +61,18 @@ class PermanentError(TasksError):
     code = "permanent"
 
 
+class NotWatchable(TasksError):
+    """Nobody can be told by mail here."""
+
+    code = "not_watchable"
+
+
+class MailNotTaken(TasksError):
+    """The mail server took no mail; another try may succeed."""
+
+    code = "mail_not_taken"
+
+
 class InvalidUpdate(TasksError):
     """An update of the feed is malformed or out of order."""
 

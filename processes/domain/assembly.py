@@ -16,7 +16,7 @@ from processes.domain.json_values import JSON, pointer
 from processes.domain.merge import Layer
 from processes.domain.plan import Plan
 from processes.domain.scripts import Catalogue
-from processes.domain.targets import CredentialCheck, ProcessTarget
+from processes.domain.targets import CredentialCheck, ProcessTarget, QuerysetCheck
 from processes.errors import DefinitionError, Problem, ProcessError
 
 __all__ = ["MAX_PROCESS_DEPTH", "Assembled", "Entry", "Home", "Override", "Shelf", "assemble"]
@@ -97,14 +97,15 @@ def assemble(
     overrides: Mapping[str, Override] | None = None,
     extends: Iterable[tuple[str, Home, str]] = (),
     credentials: CredentialCheck | None = None,
+    querysets: QuerysetCheck | None = None,
 ) -> Assembled:
     """Derive a document.
 
     `extends` (a name, its home, and what people call it) apply after what the document extends itself, `overrides`
-    after its own bindings; `credentials` refuses names of connections that don't exist. Raises DefinitionError with all
-    problems: those outside the document's file bear a source.
+    after its own bindings; `credentials` refuses names of connections that don't exist, `querysets` those of querysets.
+    Raises DefinitionError with all problems: those outside the document's file bear a source.
     """
-    work = _Assembly(shelf=shelf, catalogue=catalogue, credentials=credentials)
+    work = _Assembly(shelf=shelf, catalogue=catalogue, credentials=credentials, querysets=querysets)
     try:
         plan = work.derive(entry, overrides=overrides or {}, extends=tuple(extends))
     except DefinitionError as error:
@@ -136,6 +137,7 @@ class _Assembly:
     shelf: Shelf
     catalogue: Catalogue
     credentials: CredentialCheck | None = None
+    querysets: QuerysetCheck | None = None
     #: Finished plans, by the key of their entry.
     plans: dict[str, Plan] = field(default_factory=dict)
     recursive: set[str] = field(default_factory=set)
@@ -164,6 +166,7 @@ class _Assembly:
                 catalogue=self.catalogue,
                 processes=self._process,
                 credentials=self.credentials,
+                querysets=self.querysets,
                 abstract=entry.document.abstract,
             )
         except DefinitionError as error:

@@ -1,7 +1,7 @@
 """Read bindings (reference -> target) and put their targets in the place of `${reference}`.
 
 A target is `{"script": NAME}`, `{"process": SLUG, FILE or inline object}`, `{"value": JSON}`, `{"data_node": REF}`,
-`{"status_rules": NAME}` or `{"credential": NAME}`; a bare text is a script's name.
+`{"status_rules": NAME}`, `{"credential": NAME}` or `{"queryset": NAME}`; a bare text is a script's name.
 """
 
 import re
@@ -15,7 +15,7 @@ from processes.errors import DefinitionError, Problem
 
 __all__ = ["KINDS", "Binding", "Kind", "parse_bindings", "reference_of", "replace_references", "restore_references"]
 
-Kind: TypeAlias = Literal["script", "process", "value", "data_node", "status_rules", "credential"]
+Kind: TypeAlias = Literal["script", "process", "value", "data_node", "status_rules", "credential", "queryset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: Marks a typed reference in a config: `{"$ref": kind, …}`.

@@ -9,9 +9,12 @@ from pydantic import BaseModel, ValidationError
 from processes.domain.json_values import JSON, Path, pointer
 from processes.domain.placeholders import Filler
 from processes.domain.suggestions import did_you_mean
-from processes.errors import ConditionError, ConfigError, Problem
+from processes.errors import ConditionError, ConfigError, ContentError, Problem
 
-__all__ = ["config_problems", "in_words", "typed_config"]
+__all__ = ["AS_WRITTEN", "config_problems", "in_words", "typed_config"]
+
+#: Tells a model's validators that placeholders aren't filled yet: texts are as somebody has written them.
+AS_WRITTEN: Final = {"as_written": True}
 
 #: Pydantic's codes for a key that isn't there and for one that shouldn't be.
 _MISSING, _EXTRA = "missing", "extra_forbidden"
@@ -50,7 +53,7 @@ def config_problems(model: type[BaseModel], config: JSON, fillers: Sequence[Fill
     it, are left out.
     """
     try:
-        model.model_validate({} if config is None else config)
+        model.model_validate({} if config is None else config, context=AS_WRITTEN)
     except ValidationError as error:
         return _alternatives(_problems(error, model, config, frozenset(filler.path for filler in fillers)))
     except Exception as error:  # noqa: BLE001 - a model's own validators may raise anything
@@ -79,12 +82,12 @@ def _problems(
         location = detail["loc"][:-1] if detail["type"] == _MISSING else detail["loc"]
         path, value, uncertain = _locate(config, location)
         cause = detail.get("ctx", {}).get("error")
-        # A condition is refused because of a placeholder, not in spite of it.
-        if placeholders and not isinstance(cause, ConditionError):
+        # A condition is refused because of a placeholder, not in spite of it; content is read as it is written.
+        if placeholders and not isinstance(cause, ConditionError | ContentError):
             below = any(place[: len(path)] == path for place in placeholders)
             if path in placeholders or (below and (uncertain or detail["type"] in _OWN_RULES)):
                 continue
-        message, suggestion = in_words(detail), None
+        message, suggestion = in_words(detail), getattr(cause, "suggestion", None)
         if isinstance(cause, ConditionError):
             message, suggestion = cause.message, cause.fields.get("suggestion")
         if detail["type"] == _MISSING:

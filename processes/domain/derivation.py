@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from processes.domain.bindings import Binding, replace_references
+from processes.domain.bindings import Binding, Kind, replace_references
 from processes.domain.config_check import config_problems
 from processes.domain.definition import MAX_ACTIONS
 from processes.domain.json_values import JSON, Path, canonical, pointer
@@ -18,6 +18,7 @@ from processes.domain.targets import (
     CredentialCheck,
     ProcessResolver,
     ProcessTarget,
+    QuerysetCheck,
     ScriptTarget,
 )
 from processes.errors import DefinitionError, NotFoundError, Problem, ProcessError
@@ -43,17 +44,20 @@ def derive(
     catalogue: Catalogue,
     processes: ProcessResolver | None = None,
     credentials: CredentialCheck | None = None,
+    querysets: QuerysetCheck | None = None,
     abstract: bool = False,
 ) -> Derivation:
     """Derive the plan of the last layer, which extends those before it.
 
-    `processes` resolves process bindings, `credentials` refuses names of connections that don't exist. An abstract
-    template may leave actions undeclared and references unbound; everything else is checked, and no plan results.
+    `processes` resolves process bindings, `credentials` refuses names of connections that don't exist, `querysets`
+    those of querysets that aren't registered. An abstract template may leave actions undeclared and references
+    unbound; everything else is checked, and no plan results.
     Raises DefinitionError with all problems: those in an extended layer bear its name as `source`.
     """
     merged = merge(layers)
     own = layers[-1].name if layers else name
-    work = _Work(own=own, merged=merged, catalogue=catalogue, lenient=abstract, credentials=credentials)
+    checks: dict[Kind, CredentialCheck | QuerysetCheck | None] = {"credential": credentials, "queryset": querysets}
+    work = _Work(own=own, merged=merged, catalogue=catalogue, lenient=abstract, checks=checks)
     if len(merged.actions) > MAX_ACTIONS:
         raise DefinitionError([Problem(path="", message=f"More than {MAX_ACTIONS:,} actions")])
     for reference, bound in merged.bindings.items():
@@ -86,7 +90,8 @@ class _Work:
     merged: Merged
     catalogue: Catalogue
     lenient: bool
-    credentials: CredentialCheck | None
+    #: By kind of binding: what refuses names that lead nowhere.
+    checks: Mapping[Kind, CredentialCheck | QuerysetCheck | None]
     problems: list[Problem] = field(default_factory=list)
     bindings: dict[str, BoundTarget] = field(default_factory=dict)
     _scripts: dict[str, ScriptTarget] = field(default_factory=dict)
@@ -118,12 +123,13 @@ class _Work:
                 suggestion = error.fields.get("suggestion")
                 self.add(bound.layer, place, Problem("", error.message, binding.to_json(), suggestion))
         else:
-            if binding.kind == "credential" and self.credentials is not None:
+            check = self.checks.get(binding.kind)
+            if check is not None:
                 try:
-                    self.credentials(str(binding.target))
+                    check(str(binding.target))
                 except ProcessError as error:
-                    suggestion = error.fields.get("suggestion")
-                    self.add(bound.layer, f"{place}/credential", Problem("", error.message, binding.target, suggestion))
+                    suggestion, where = error.fields.get("suggestion"), place + pointer(binding.kind)
+                    self.add(bound.layer, where, Problem("", error.message, binding.target, suggestion))
             self.bindings[reference] = binding
 
     def resolve_action(self, merged: MergedAction) -> _Resolved:

@@ -69,16 +69,17 @@ class Interpreter(Rules):
         host: Host,
         entry: JSON = None,
         outside: bool = True,
+        bare: bool = False,
         trace: Trace | None = None,
         guard: Guard | None = None,
     ) -> "Interpreter":
         """Begin a run at the action `entry` (None or empty: at `@default`, or the first).
 
-        `outside` says that the entry comes from a caller, who can't enter actions marked `"entry": false`. Raises
-        nothing: an entry that doesn't exist is an error of the run.
+        `outside` says that the entry comes from a caller, who can't enter actions marked `"entry": false`; `bare` runs
+        no lifecycle actions. Raises nothing: an entry that doesn't exist is an error of the run.
         """
         interpreter = cls(app=app, host=host, trace=trace, guard=guard)
-        interpreter._enter(plan, entry, outside=outside)
+        interpreter._enter(plan, entry, outside=outside, bare=bare)
         return interpreter
 
     @classmethod

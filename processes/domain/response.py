@@ -15,6 +15,11 @@ class Response:
 
     `content` is the page's body, `head` goes into its head; `redirect` is a URL; `file` is a file info; `json` any
     JSON; `form` describes a form as JSON; `template` names a Django template that is rendered with `context`.
+
+    `parts` follow the content, each an object with a `kind`: `html` (`html`), `table` (`caption`, `columns`, `rows`,
+    `empty`), `downloads` (`files`: file infos with a `label`) or `links` (`links`: each with `label`, `style`, and
+    either a `url` or, for a button that posts, `action` and `parameters`). `step` is what such buttons send: `url`,
+    `data` (a reference) and `revision`.
     """
 
     title: str | None = None
@@ -28,6 +33,8 @@ class Response:
     form: dict[str, JSON] | None = None
     template: str | None = None
     context: dict[str, JSON] | None = None
+    parts: list[dict[str, JSON]] | None = None
+    step: dict[str, JSON] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -39,6 +46,17 @@ class Response:
         empty = Response()
         for item in fields(self):
             setattr(self, item.name, getattr(empty, item.name))
+
+    def add_html(self, html: str) -> None:
+        """Put HTML below what is on the page so far."""
+        if self.parts:
+            self.parts = [*self.parts, {"kind": "html", "html": html}]
+        else:
+            self.content = f"{self.content}\n{html}" if self.content else html
+
+    def add_part(self, part: dict[str, JSON]) -> None:
+        """Put a part below what is on the page so far."""
+        self.parts = [*(self.parts or []), part]
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form; what is unset is left out."""

@@ -14,6 +14,7 @@ __all__ = [
     "CredentialCheck",
     "ProcessResolver",
     "ProcessTarget",
+    "QuerysetCheck",
     "ScriptTarget",
     "target_from_json",
 ]
@@ -95,6 +96,8 @@ BoundTarget: TypeAlias = ScriptTarget | ProcessTarget | Binding
 ProcessResolver: TypeAlias = Callable[[JSON], ProcessTarget]
 #: Raises NotFoundError for a name that no connection has; its `fields` may hold a suggestion.
 CredentialCheck: TypeAlias = Callable[[str], None]
+#: The same for a name under which no queryset is registered.
+QuerysetCheck: TypeAlias = Callable[[str], None]
 
 
 def target_from_json(value: Mapping[str, Any] | None) -> BoundTarget | None:

@@ -5,8 +5,10 @@ shown to staff only, and logged.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -22,9 +24,13 @@ from django.http.multipartparser import MultiPartParserError
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from processes.errors import FailedError, ProcessError
-from processes.services.errors import SignInRequiredError, TooLargeError
+from processes.services.errors import ConflictError, SignInRequiredError, TooLargeError
 from tasks.errors import TasksError
 
 logger = logging.getLogger(__name__)
@@ -36,28 +42,32 @@ BAD_REQUEST = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent, MultiPart
 @dataclass(frozen=True, slots=True)
 class _Page:
     status: int
-    title: str
+    #: Both are translated when they are shown.
+    title: Any
     #: Replaces the error's own message, where that isn't written for those who see the page.
-    text: str = ""
+    text: Any = ""
     #: Whether staff see the error's own message below that text.
     told_to_staff: bool = False
 
 
-_NOTHING_HERE = _Page(404, "There is nothing here", "The address is wrong, or what it leads to isn't there for you.")
+_NOTHING_HERE = _Page(
+    404, _("There is nothing here"), _("The address is wrong, or what it leads to isn't there for you.")
+)
 _FAILED = _Page(
-    500, "A step has failed", "Nothing that you entered before is lost. Try again, or tell those who run it."
+    500, _("A step has failed"), _("Nothing that you entered before is lost. Try again, or tell those who run it.")
 )
 
 #: A process that fails on purpose says why in words for people, whatever code it gives.
-_ON_PURPOSE = _Page(422, "This didn't work")
+_ON_PURPOSE = _Page(422, _("This didn't work"))
+_DRAFTED = _Page(409, _("This was saved in another window"))
 _NOT_SET_UP = _Page(
     500,
-    "This process isn't set up completely",
-    "Nothing that you entered before is lost. Please tell those who run this site: they find the reason in its log.",
+    _("This process isn't set up completely"),
+    _("Nothing that you entered before is lost. Please tell those who run this site: they find the reason in its log."),
     told_to_staff=True,
 )
-_ELSEWHERE = "Another system didn't do its part"
-_MAIL = "The mail could not be sent"
+_ELSEWHERE = _("Another system didn't do its part")
+_MAIL = _("The mail could not be sent")
 
 _PAGES: Mapping[str, _Page] = {
     "not_found": _NOTHING_HERE,
@@ -67,22 +77,26 @@ _PAGES: Mapping[str, _Page] = {
     "file_not_found": _NOTHING_HERE,
     "data_node_not_found": _Page(
         404,
-        "This link or form is no longer valid",
-        "What it belongs to has expired, or isn't there for you. Please start again.",
+        _("This link or form is no longer valid"),
+        _("What it belongs to has expired, or isn't there for you. Please start again."),
     ),
-    "bad_request": _Page(400, "The request can't be read"),
-    "placeholder": _Page(400, "Something is missing in this request"),
-    "conflict": _Page(409, "This step was already submitted"),
-    "stale_data": _Page(409, "This was changed meanwhile"),
-    "form_gone": _Page(409, "This process has changed"),
-    "entry_refused": _Page(405, "This step can't be opened by a link"),
-    "too_large": _Page(413, "That is too large"),
-    "storage": _Page(503, "The file could not be stored"),
-    "action_limit": _Page(500, "This process doesn't come to an end"),
-    "form_in_background": _Page(500, "A form can't be shown here"),
-    "cancelled": _Page(409, "This was cancelled"),
-    "authority": _Page(403, "This may not be done here any more"),
-    "not_allowed": _Page(403, "You may not do this"),
+    "bad_back": _NOT_SET_UP,
+    "bad_response": _NOT_SET_UP,
+    "bad_request": _Page(400, _("The request can't be read")),
+    "placeholder": _Page(400, _("Something is missing in this request")),
+    "conflict": _Page(409, _("This step was already submitted")),
+    "stale_data": _Page(409, _("This was changed meanwhile")),
+    "form_gone": _Page(409, _("This process has changed")),
+    "entry_refused": _Page(405, _("This step can't be opened by a link")),
+    "too_large": _Page(413, _("That is too large")),
+    "storage": _Page(503, _("The file could not be stored")),
+    "action_limit": _Page(500, _("This process doesn't come to an end")),
+    "form_in_background": _Page(500, _("A form can't be shown here")),
+    "not_repeatable": _Page(409, _("This can't be tried again")),
+    "not_watchable": _Page(409, _("No mail can be sent to you")),
+    "cancelled": _Page(409, _("This was cancelled")),
+    "authority": _Page(403, _("This may not be done here any more")),
+    "not_allowed": _Page(403, _("You may not do this")),
     "no_owner": _NOT_SET_UP,
     "no_credentials": _NOT_SET_UP,
     "unsafe_target": _NOT_SET_UP,
@@ -96,8 +110,8 @@ _PAGES: Mapping[str, _Page] = {
     # It tells the whole address, and how this site is protected.
     "outbound_refused": _Page(
         502,
-        "A request to another system was refused",
-        "This site doesn't send requests there. Please tell those who run it.",
+        _("A request to another system was refused"),
+        _("This site doesn't send requests there. Please tell those who run it."),
         told_to_staff=True,
     ),
     "mail_failed": _Page(502, _MAIL),
@@ -110,8 +124,21 @@ def status_of(error: ProcessError | TasksError) -> int:
     return _page_of(error).status
 
 
-def error_response(request: HttpRequest, error: ProcessError | TasksError, *, begin: str = "") -> HttpResponse:
-    """Return the page that says what went wrong and how to go on; `begin` is where the process begins, if one runs."""
+def error_response(
+    request: HttpRequest,
+    error: ProcessError | TasksError,
+    *,
+    begin: str = "",
+    back: str = "",
+    step_title: str = "",
+    unsaved: Sequence[tuple[str, str]] = (),
+) -> HttpResponse:
+    """Return the page that says what went wrong and how to go on.
+
+    `begin` is where the process begins, if one runs, and `back` where the form is shown again that was sent. After a
+    conflict, `step_title` is the title of the form at which the data stands, and `unsaved` what was entered and not
+    taken, as pairs of label and text.
+    """
     if isinstance(error, SignInRequiredError):
         return _to_login(request)
     page = _page_of(error)
@@ -120,11 +147,13 @@ def error_response(request: HttpRequest, error: ProcessError | TasksError, *, be
     context = {
         "title": page.title,
         "text": page.text or error.message,
+        "history": _history(error, step_title),
         "details": _details(request, error, page),
-        "links": _links(error, begin),
+        "unsaved": unsaved,
+        "links": _links(error, begin, back),
     }
     response = HttpResponse(render_to_string("processes/error.html", context, request), status=page.status)
-    if page.status == 405:
+    if error.code == "entry_refused" and page.status == 405:
         response.headers["Allow"] = "POST"
     return response
 
@@ -141,12 +170,14 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer for Django's handler403."""
-    return _plain(request, 403, "You may not do this", "Sign in with an account that may, or go back.")
+    return _plain(
+        request, 403, gettext("You may not do this"), gettext("Sign in with an account that may, or go back.")
+    )
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer for Django's handler404."""
-    return _plain(request, 404, _NOTHING_HERE.title, _NOTHING_HERE.text)
+    return _plain(request, 404, str(_NOTHING_HERE.title), str(_NOTHING_HERE.text))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -160,25 +191,53 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer for Django's CSRF_FAILURE_VIEW."""
-    text = "The form was not sent from a page of this site that is still valid. Go back, reload it, and send it again."
-    return _plain(request, 403, "This form can't be accepted", text)
+    text = gettext(
+        "The form was not sent from a page of this site that is still valid. Go back, reload it, and send it again."
+    )
+    return _plain(request, 403, gettext("This form can't be accepted"), text)
 
 
 def _page_of(error: ProcessError | TasksError) -> _Page:
-    return _ON_PURPOSE if isinstance(error, FailedError) else _PAGES.get(error.code, _FAILED)
+    if isinstance(error, FailedError):
+        status = error.fields.get("status")
+        if isinstance(status, int) and 400 <= status <= 599:
+            return replace(_ON_PURPOSE, status=status)
+        return _ON_PURPOSE
+    if isinstance(error, ConflictError) and error.fields.get("drafted"):
+        return _DRAFTED
+    return _PAGES.get(error.code, _FAILED)
 
 
 def _as_process_error(error: Exception) -> ProcessError:
     if isinstance(error, RequestDataTooBig):
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return TooLargeError(
-            f"The fields of the form hold more than {filesizeformat(limit)}. Shorten what you entered."
-        )
+        limit = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        text = gettext("The fields of the form hold more than %(limit)s. Shorten what you entered.")
+        return TooLargeError(text % {"limit": limit})
     if isinstance(error, TooManyFieldsSent):
-        return TooLargeError("The form has more fields than are taken.")
+        return TooLargeError(gettext("The form has more fields than are taken."))
     if isinstance(error, TooManyFilesSent):
-        return TooLargeError(f"At most {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files are taken at once.")
-    return ProcessError("The request is incomplete or malformed. Reload the page, and try again.", code="bad_request")
+        text = gettext("At most %(limit)s files are taken at once.")
+        return TooLargeError(text % {"limit": settings.DATA_UPLOAD_MAX_NUMBER_FILES})
+    text = gettext("The request is incomplete or malformed. Reload the page, and try again.")
+    return ProcessError(text, code="bad_request")
+
+
+def _history(error: ProcessError | TasksError, step_title: str) -> list[str]:
+    """Tell when a step was sent that is sent once more, and what has become of it."""
+    if not isinstance(error, ConflictError):
+        return []
+    told = []
+    if error.fields.get("at"):
+        at = timezone.localtime(datetime.fromisoformat(error.fields["at"]))
+        when = {"time": date_format(at, "TIME_FORMAT"), "date": date_format(at, "DATE_FORMAT")}
+        is_today = at.date() == timezone.localdate()
+        told.append(
+            (gettext("That was at %(time)s today.") if is_today else gettext("That was at %(time)s on %(date)s."))
+            % when
+        )
+    if step_title and not error.fields.get("continued_in"):
+        told.append(gettext("It now stands at the step “%(step)s”.") % {"step": step_title})
+    return told
 
 
 def _details(request: HttpRequest, error: ProcessError | TasksError, page: _Page) -> list[str]:
@@ -189,28 +248,34 @@ def _details(request: HttpRequest, error: ProcessError | TasksError, page: _Page
     user = getattr(request, "user", None)
     if user is None or not getattr(user, "is_staff", False):
         return []
-    where = f"In the action “{error.action}”: " if isinstance(error, ProcessError) and error.action else ""
-    return [f"{where}{error.message}"]
+    if isinstance(error, ProcessError) and error.action:
+        return [gettext("In the action “%(action)s”: %(text)s") % {"action": error.action, "text": error.message}]
+    return [error.message]
 
 
-def _links(error: ProcessError | TasksError, begin: str) -> list[dict[str, str]]:
+def _links(error: ProcessError | TasksError, begin: str, back: str = "") -> list[dict[str, str]]:
     links: list[dict[str, str]] = []
-    if error.code == "conflict":
+    if isinstance(error, ConflictError):
         links.extend(_ways_on(error, begin))
+    elif back:
+        links.append({"url": back, "text": gettext("Back to what you entered")})
     if begin and error.code not in ("template_not_found", "instance_not_found", "not_published"):
-        links.append({"url": begin, "text": "Start again"})
-    links.append({"url": reverse("processes:home"), "text": "All processes"})
+        links.append({"url": begin, "text": gettext("Start again")})
+    links.append({"url": reverse("processes:home"), "text": gettext("All processes")})
     return links
 
 
-def _ways_on(error: ProcessError | TasksError, begin: str) -> list[dict[str, str]]:
+def _ways_on(error: ConflictError, begin: str) -> list[dict[str, str]]:
     fields = error.fields
+    if fields.get("instance"):
+        url = reverse("processes:instance", kwargs={"instance_id": fields["instance"]})
+        return [{"url": url, "text": gettext("See what it has become")}]
     if fields.get("continued_in"):
         url = reverse("processes:progress", kwargs={"root_id": fields["continued_in"]})
-        return [{"url": url, "text": "See how the work is going"}]
+        return [{"url": url, "text": gettext("See how the work is going")}]
     if fields.get("step") and begin:
         query = urlencode({"form": fields["step"], "data": fields["reference"]})
-        return [{"url": f"{begin}?{query}", "text": "See this step as it stands now"}]
+        return [{"url": f"{begin}?{query}", "text": gettext("See this step as it stands now")}]
     return []
 
 

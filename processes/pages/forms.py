@@ -1,76 +1,100 @@
 """Make a real Django form of a form's description."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import NON_FIELD_ERRORS
-from django.core.files.uploadedfile import UploadedFile
-from django.template.defaultfilters import filesizeformat
+from django.forms.boundfield import BoundField
+from django.forms.renderers import DjangoTemplates
+from django.template.loader import get_template
 
 from processes.domain.json_values import JSON
-from processes.services.forms import FieldConfig, FormConfig, errors_in, initial_values
+from processes.pages.choice_fields import SearchedField
+from processes.pages.form_fields import as_typed, make_field, starting_value
+from processes.pages.upload_field import UploadField, UploadWidget, kept_infos
+from processes.services.forms import FormConfig, errors_in
 
-__all__ = ["ProcessForm", "UploadField", "build_form"]
-
-
-class UploadField(forms.FileField):
-    """Take one file, and say in plain words what is wrong with it."""
-
-    default_error_messages = {
-        "required": "Choose a file.",
-        "missing": "Choose a file.",
-        "invalid": "No file arrived. Choose the file once more.",
-        "empty": "The file is empty.",
-    }
-
-    def __init__(self, *, accept: tuple[str, ...] = (), max_bytes: int | None = None, **options: Any) -> None:
-        self.accept = tuple(pattern.strip().lower() for pattern in accept)
-        self.max_bytes = max_bytes
-        super().__init__(**options)
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Let the browser offer fitting files only."""
-        attrs = super().widget_attrs(widget)
-        return {**attrs, "accept": ",".join(self.accept)} if self.accept else attrs
-
-    def to_python(self, data: Any) -> UploadedFile | None:
-        """Check name and size; the content is left to the process."""
-        file = super().to_python(data)
-        if not isinstance(file, UploadedFile):
-            return None
-        if self.max_bytes is not None and (file.size or 0) > self.max_bytes:
-            raise forms.ValidationError(
-                f"The file is too large ({filesizeformat(file.size or 0)}): "
-                f"at most {filesizeformat(self.max_bytes)} are taken.",
-                code="too_large",
-            )
-        if self.accept and not any(_fits(file, pattern) for pattern in self.accept):
-            raise forms.ValidationError(
-                f"“{file.name}” is not of a type that is taken here: choose a file of the type "
-                f"{' or '.join(self.accept)}.",
-                code="wrong_type",
-            )
-        return file
+__all__ = ["FieldProblem", "FormSection", "ProcessForm", "build_form"]
 
 
-def _fits(file: UploadedFile, pattern: str) -> bool:
-    """Compare by suffix and by the declared type, as the accept attribute of HTML does."""
-    if pattern.startswith("."):
-        return (file.name or "").lower().endswith(pattern)
-    declared = (file.content_type or "").partition(";")[0].strip().lower()
-    if pattern.endswith("/*"):
-        return declared.startswith(pattern[:-1])
-    return declared == pattern
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSection:
+    """Hold fields that are shown together; those in no group have no title."""
+
+    id: str
+    title: str
+    help: str
+    fields: list[BoundField]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldProblem:
+    """Hold what is wrong with a field, and the id of what takes the focus; without one for a hidden field."""
+
+    label: str
+    target: str
+    messages: list[str]
+
+
+class FormRenderer(DjangoTemplates):
+    """Find the templates of our own widgets among the project's, where a team can override them."""
+
+    def get_template(self, template_name: str) -> Any:
+        """Return the template of a widget."""
+        if template_name.startswith("processes/"):
+            return get_template(template_name)
+        return super().get_template(template_name)
 
 
 class ProcessForm(forms.Form):
-    """Be the base of the forms that processes show."""
+    """Be a form that a process shows."""
 
-    error_css_class = "has-error"
-    required_css_class = "is-required"
-    config: FormConfig
+    default_renderer = FormRenderer
+
+    def __init__(
+        self, *, config: FormConfig, fields: Mapping[str, forms.Field], unchanged: Mapping[str, JSON], **options: Any
+    ) -> None:
+        super().__init__(auto_id="field-%s", label_suffix="", **options)
+        self.config = config
+        self.fields.update(fields)
+        #: What disabled fields hold: never taken from what was sent, and never a reason to refuse it.
+        self._unchanged = unchanged
+
+    def clean(self) -> dict[str, Any]:
+        """Give disabled fields the values that they had."""
+        cleaned = super().clean() or self.cleaned_data
+        for name, field in self.fields.items():
+            if field.disabled:
+                self.errors.pop(name, None)
+                cleaned[name] = self._unchanged.get(name)
+        return cleaned
+
+    def entered(self) -> dict[str, object]:
+        """Return what was typed, as it was typed, by field: for drafts, for going back, for showing it again.
+
+        Files are those that are right by themselves, as uploads, and the infos of those that were kept and stay; None
+        or an empty list says that there is none any more. Passwords and disabled fields are never among it.
+        """
+        result: dict[str, object] = {}
+        for name, field in self.fields.items():
+            if field.disabled or isinstance(field.widget, forms.PasswordInput):
+                continue
+            sent = field.widget.value_from_datadict(self.data, self.files, self.add_prefix(name))
+            if isinstance(field, UploadField):
+                result[name] = field.entered(sent)
+            elif sent is not None:
+                result[name] = _storable(sent)
+        return result
+
+    def show_kept(self, entered: Mapping[str, JSON]) -> None:
+        """Show the files in `entered` as kept ones, once the uploads of a form that is shown again were stored."""
+        for name, field in self.fields.items():
+            if isinstance(field.widget, UploadWidget) and name in entered:
+                field.widget.kept = kept_infos(entered[name])
+                field.widget.is_settled = True
 
     def show_errors(self, errors: Mapping[str | None, list[str]]) -> None:
         """Show messages on a form that nobody has filled in yet."""
@@ -78,22 +102,56 @@ class ProcessForm(forms.Form):
         for name, messages in errors.items():
             self._errors[name or NON_FIELD_ERRORS] = self.error_class(messages)
 
+    def sections(self) -> Iterator[FormSection]:
+        """Give the fields as they are shown: those in no group first, then group by group."""
+        for number, (group, names) in enumerate(self.config.sections()):
+            yield FormSection(
+                id=f"group-{number}",
+                title="" if group is None else group.title,
+                help="" if group is None else group.help,
+                fields=[self[name] for name in names],
+            )
+
+    def problems(self) -> list[FieldProblem]:
+        """Return what is wrong with the fields, in the order in which they are shown."""
+        shown = [field for section in self.sections() for field in section.fields]
+        return [
+            FieldProblem(label=str(field.label), target=_target(field), messages=[str(text) for text in field.errors])
+            for field in shown
+            if field.errors
+        ]
+
 
 def build_form(
     config: FormConfig,
     *,
     data: Mapping[str, JSON],
+    entered: Mapping[str, JSON] | None = None,
     posted: Mapping[str, Any] | None = None,
     files: Mapping[str, Any] | None = None,
+    user: AbstractBaseUser | AnonymousUser | None = None,
 ) -> ProcessForm:
     """Return the form, bound to what was posted where something was.
 
-    An unbound form starts from `data`, and shows the messages that earlier actions left there.
+    An unbound form shows what was typed before (`entered`, raw) where there is something, else what `data` holds, else
+    the configured values; and the messages that earlier actions left in `data`. Files that were kept before count in
+    both cases. `user` is who fills it in, for querysets that offer each their own.
     """
-    kind = type("ConfiguredForm", (ProcessForm,), {**{f.name: _field(f) for f in config.fields}, "config": config})
-    form: ProcessForm = kind(
-        data=posted, files=files, initial=initial_values(config, data), auto_id="field-%s", label_suffix=""
-    )
+    before = entered or {}
+    fields, initial, unchanged = dict[str, forms.Field](), dict[str, JSON](), dict[str, JSON]()
+    for item in config.fields:
+        field = fields[item.name] = make_field(item, user=user)
+        known = data.get(item.name)
+        value = starting_value(item) if known is None else known
+        unchanged[item.name] = value
+        if isinstance(field.widget, UploadWidget):
+            field.widget.kept = kept_infos(before[item.name] if item.name in before and not item.disabled else known)
+        elif item.name in before and not item.disabled and item.type != "password":
+            initial[item.name] = before[item.name]
+        elif value is not None:
+            typed = as_typed(item, value)
+            initial[item.name] = field.as_typed(typed) if isinstance(field, SearchedField) else typed
+    form = ProcessForm(config=config, fields=fields, unchanged=unchanged, data=posted, files=files, initial=initial)
     if posted is None:
         errors = errors_in(config, data)
         if errors:
@@ -101,36 +159,18 @@ def build_form(
     return form
 
 
-def _field(config: FieldConfig) -> forms.Field:
-    common: dict[str, Any] = {
-        "label": config.shown_label,
-        "required": config.is_required,
-        "help_text": config.help,
-    }
-    match config.type:
-        case "file":
-            return UploadField(accept=config.accept or (), max_bytes=config.max_bytes, max_length=255, **common)
-        case "textarea":
-            return forms.CharField(widget=forms.Textarea(attrs={"rows": 6}), max_length=config.max_length, **common)
-        case "text":
-            return forms.CharField(max_length=config.max_length, **common)
-        case "email":
-            return forms.EmailField(max_length=config.max_length or 320, **common)
-        case "integer":
-            return forms.IntegerField(
-                min_value=None if config.min_value is None else math.ceil(config.min_value),
-                max_value=None if config.max_value is None else math.floor(config.max_value),
-                **common,
-            )
-        case "number":
-            widget = forms.NumberInput(attrs={"step": "any"})
-            return forms.FloatField(min_value=config.min_value, max_value=config.max_value, widget=widget, **common)
-        case "boolean":
-            return forms.BooleanField(**common)
-        case "date":
-            return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), **common)
-        case "choice":
-            choices = [(choice.value, choice.label) for choice in config.choices or ()]
-            if not config.is_required:
-                choices.insert(0, ("", "—"))
-            return forms.ChoiceField(choices=choices, **common)
+def _storable(value: Any) -> Any:
+    """Return what was typed without what no database keeps: NUL."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _target(field: BoundField) -> str:
+    if field.is_hidden:
+        return ""
+    if field.use_fieldset:
+        # A group takes no focus itself; its first button or box does.
+        first = next(iter(field.subwidgets), None)
+        return first.id_for_label if first is not None else f"{field.auto_id}-group"
+    return field.id_for_label

@@ -5,53 +5,35 @@ a link may enter, forms, data references, one submitter for each step.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.conf import settings
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
-from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from processes.domain.json_values import JSON
-from processes.domain.plan import Plan
-from processes.domain.request import Request
 from processes.errors import ProcessError
-from processes.models import DataNode, ProcessInstance, ProcessTemplate
 from processes.pages.callers import caller_of_request
 from processes.pages.errors import BAD_REQUEST, bad_request_response, error_response
-from processes.pages.forms import ProcessForm, build_form
-from processes.pages.rendering import render_form, render_response
+from processes.pages.forms import build_form
+from processes.pages.posting import answer_form, sent_node
+from processes.pages.rendering import plain_address, render_form, render_response
+from processes.pages.requests import NEW, Executed, parameters_of, request_of
+from processes.pages.uploads import upload_limit
 from processes.services.access import Caller, find_executable, find_instance
 from processes.services.addresses import address_of
-from processes.services.data_nodes import conflict, load_data_node
+from processes.services.data_nodes import conflict, find_data_node, not_found
 from processes.services.derivation import load_plan
-from processes.services.errors import DataNodeNotFoundError, TooLargeError
+from processes.services.entered import entered_in
+from processes.services.errors import TooLargeError
 from processes.services.foreground import Visit, check_entry, published_plan, run_foreground
 from processes.services.form_lookup import find_form
-from processes.services.forms import FormConfig
 from tasks.errors import TasksError
-
-#: The largest request that is taken, in bytes, unless STEPLINE_UPLOAD_MAX_BYTES says otherwise.
-UPLOAD_MAX_BYTES = 2 * 1024**3
-_MAX_REVISION_DIGITS = 9
-_NOT_FOR_PROCESSES = frozenset({"csrfmiddlewaretoken", "data", "form", "revision"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Executed:
-    """Hold what a page executes: an instance with its plan, or a template with the published one."""
-
-    template: ProcessTemplate
-    plan: Plan
-    instance: ProcessInstance | None = None
-
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -98,47 +80,60 @@ def instance_page(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseB
 
 
 def _check_size(request: HttpRequest) -> None:
-    limit = int(getattr(settings, "STEPLINE_UPLOAD_MAX_BYTES", UPLOAD_MAX_BYTES))
+    limit = upload_limit()
     length = request.headers.get("Content-Length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLargeError(
-            f"What you sent is larger than this site takes ({filesizeformat(limit)}).", fields={"limit_bytes": limit}
+            _("What you sent is larger than this site takes (%(limit)s).") % {"limit": filesizeformat(limit)},
+            fields={"limit_bytes": limit},
         )
     if request.method == "POST":
-        _ = request.POST  # A body that can't be read is reported as such, not as a missing token.
+        _body = request.POST  # A body that can't be read is reported as such, not as a missing token.
 
 
 @csrf_protect
 def _protected(request: HttpRequest, *, slug: str = "", instance_id: uuid.UUID | None = None) -> HttpResponseBase:
     if instance_id is None:
         template = find_executable(slug=slug, user=request.user)
-        executed = _Executed(template=template, plan=published_plan(template))
+        executed = Executed(template=template, plan=published_plan(template))
     else:
         instance = find_instance(instance_id, user=request.user)
-        executed = _Executed(template=instance.template, plan=load_plan(instance.plan_id), instance=instance)
+        executed = Executed(template=instance.template, plan=load_plan(instance.plan_id), instance=instance)
     caller = caller_of_request(request, template=executed.template, instance=executed.instance, needs_session=True)
     if request.method == "POST":
         return _post(request, executed, caller)
     return _get(request, executed, caller)
 
 
-def _get(request: HttpRequest, executed: _Executed, caller: Caller) -> HttpResponseBase:
-    plan = executed.plan
-    parameters = _parameters(request.GET)
-    reference = request.GET.get("data")
-    node = load_data_node(caller=caller, reference=reference) if reference else None
-    name = request.GET.get("form", "")
+def _get(request: HttpRequest, executed: Executed, caller: Caller) -> HttpResponseBase:
+    parameters = parameters_of(request.GET)
+    name, reference = request.GET.get("form", ""), request.GET.get("data", "")
+    node = find_data_node(caller=caller, reference=reference) if reference else None
+    if reference and node is None:
+        if name and NEW in request.GET:
+            # The first form's own address, to which the browser goes back: it was never sent, or isn't this visitor's.
+            return HttpResponseRedirect(plain_address(request, caller=caller))
+        raise not_found()
     if name and node is not None:
         if node.continued_in is not None:
             raise conflict(node)
-        config = find_form(plan, name, parameters=parameters, data=node.data)
-        form = build_form(config, data=node.data)
-        return _show_form(request, config, form, executed=executed, caller=caller, name=name, node=node)
-    check_entry(plan=plan, action=parameters.get("action"), node=node)
+        config = find_form(executed.plan, name, parameters=parameters, data=node.data)
+        return render_form(
+            request,
+            config,
+            build_form(config, data=node.data, entered=entered_in(node, name), user=request.user),
+            template=executed.template,
+            caller=caller,
+            name=name,
+            data=node.data,
+            reference=node.reference,
+            revision=node.revision,
+        )
+    check_entry(plan=executed.plan, action=parameters.get("action"), node=node)
     visit = Visit(
         template=executed.template,
-        plan=plan,
-        request=_request(request, parameters, node=node),
+        plan=executed.plan,
+        request=request_of(request, parameters, node=node),
         caller=caller,
         user=request.user,
         node=node,
@@ -147,100 +142,27 @@ def _get(request: HttpRequest, executed: _Executed, caller: Caller) -> HttpRespo
     return _run(request, visit)
 
 
-def _post(request: HttpRequest, executed: _Executed, caller: Caller) -> HttpResponseBase:
-    parameters = {**_parameters(request.GET), **_parameters(request.POST)}
-    node = _submitted_node(request, caller)
-    name = request.POST.get("form", "")
-    form: ProcessForm | None = None
-    if name:
-        data = node.data if node is not None else {}
-        config = find_form(executed.plan, name, parameters=parameters, data=data)
-        form = build_form(config, data=data, posted=request.POST, files=request.FILES)
-        if not form.is_valid():
-            return _show_form(request, config, form, executed=executed, caller=caller, name=name, node=node, status=422)
-        # Where a form leads is for its definition to say, not for whoever sends it.
-        parameters["action"] = config.action
+def _post(request: HttpRequest, executed: Executed, caller: Caller) -> HttpResponseBase:
+    if request.POST.get("form"):
+        return answer_form(request, executed=executed, caller=caller)
+    parameters = {**parameters_of(request.GET), **parameters_of(request.POST)}
+    node = sent_node(request, caller)
     visit = Visit(
         template=executed.template,
         plan=executed.plan,
-        request=_request(request, parameters, node=node),
+        request=request_of(request, parameters, node=node),
         caller=caller,
         user=request.user,
         node=node,
         instance=executed.instance,
         claims=node is not None,
-        values=form.cleaned_data if form is not None else {},
     )
     return _run(request, visit)
-
-
-def _submitted_node(request: HttpRequest, caller: Caller) -> DataNode | None:
-    """Return the data node that a form refers to; raises where it is none of the caller's, or was submitted before."""
-    reference = request.POST.get("data")
-    if not reference:
-        return None
-    node = load_data_node(caller=caller, reference=reference)
-    text = request.POST.get("revision", "")
-    revision = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_REVISION_DIGITS else 0
-    if not 1 <= revision <= node.revision:
-        # Every form of ours bears the revision that it was made from: this one was made by somebody else.
-        raise DataNodeNotFoundError("The form is incomplete.")
-    if revision != node.revision or node.continued_in is not None:
-        raise conflict(node)
-    return node
 
 
 def _run(request: HttpRequest, visit: Visit) -> HttpResponseBase:
     answer = run_foreground(visit)
     return render_response(request, answer.response, template=visit.template, caller=visit.caller, data=answer.data)
-
-
-def _show_form(
-    request: HttpRequest,
-    config: FormConfig,
-    form: ProcessForm,
-    *,
-    executed: _Executed,
-    caller: Caller,
-    name: str,
-    node: DataNode | None,
-    status: int = 200,
-) -> HttpResponseBase:
-    return render_form(
-        request,
-        config,
-        form,
-        template=executed.template,
-        caller=caller,
-        name=name,
-        data=node.data if node is not None else {},
-        reference=node.reference if node is not None else None,
-        revision=node.revision if node is not None else None,
-        status=status,
-    )
-
-
-def _parameters(query: QueryDict) -> dict[str, JSON]:
-    """Return the parameters that are meant for the process; of several of one name the last counts."""
-    parameters: dict[str, JSON] = {}
-    for name, value in query.items():
-        if name in _NOT_FOR_PROCESSES:
-            continue
-        if "\0" in name or "\0" in str(value):
-            raise ProcessError("The request holds characters that can't be stored.", code="bad_request")
-        parameters[name] = value
-    return parameters
-
-
-def _request(request: HttpRequest, parameters: Mapping[str, JSON], *, node: DataNode | None) -> Request:
-    return Request(
-        method=request.method or "GET",
-        path=request.path,
-        parameters=dict(parameters),
-        data_reference=node.reference if node is not None else None,
-        revision=node.revision if node is not None else None,
-        language=get_language(),
-    )
 
 
 def _as_uuid(value: object) -> uuid.UUID | None:

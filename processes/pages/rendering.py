@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
 from processes.domain.response import Response
@@ -15,6 +16,7 @@ from processes.errors import NotFoundError, PermanentError
 from processes.models import ProcessTemplate
 from processes.pages.downloads import file_response
 from processes.pages.forms import ProcessForm, build_form
+from processes.pages.requests import NEW, kept_query
 from processes.services.access import Caller, is_allowed_redirect
 from processes.services.addresses import address_of
 from processes.services.files import find_file
@@ -22,8 +24,6 @@ from processes.services.forms import FormConfig
 
 #: Draws a task; only the address of a task's own page gives it one.
 PROGRESS_TEMPLATE = "processes/progress.html"
-#: Parameters that a form sets itself; all others of the address are kept when it is sent.
-OWN_PARAMETERS = frozenset({"action", "data", "form", "revision"})
 
 
 def render_response(
@@ -39,15 +39,15 @@ def render_response(
     if response.redirect is not None:
         return _redirect(request, response.redirect)
     if response.file is not None:
-        return file_response(find_file(response.file, caller=caller))
+        return file_response(find_file(response.file, caller=caller), request=request)
     if response.json is not None:
-        return JsonResponse(response.json, safe=False, status=response.status_code)
+        return _json(response)
     if response.form is not None and request.method == "POST":
         return _redirect_to_form(request, response.form, caller=caller)
     if response.form is not None:
         return _render_described_form(request, response.form, template=template, caller=caller, data=data)
     if response.content_type is not None and response.content is not None:
-        return HttpResponse(response.content, content_type=response.content_type, status=response.status_code)
+        return _raw(response)
     if response.template == PROGRESS_TEMPLATE and not extra:
         raise NotFoundError("This page shows a task, and the request names none.")
     own_page = response.template is not None and response.template.startswith("processes/")
@@ -61,10 +61,36 @@ def render_response(
         "content": mark_safe(response.content or ""),  # noqa: S308
         "fragment": None if own_page else response.template,
         "is_empty": response.is_empty,
+        "response": response,
         **(extra or {}),
     }
     page = response.template if own_page and response.template else "processes/page.html"
-    return HttpResponse(_render(page, context, request), status=response.status_code)
+    return HttpResponse(_render(page, context, request), status=_status(response))
+
+
+def _json(response: Response) -> HttpResponse:
+    try:
+        return JsonResponse(response.json, safe=False, status=_status(response), json_dumps_params={"allow_nan": False})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _bad_response(f"what is no JSON: {error}") from error
+
+
+def _raw(response: Response) -> HttpResponse:
+    try:
+        return HttpResponse(response.content, content_type=response.content_type, status=_status(response))
+    except ValueError as error:
+        raise _bad_response(f"the content type {response.content_type!r}: {error}") from error
+
+
+def _status(response: Response) -> int:
+    status = response.status_code
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise _bad_response(f"the status {status!r}: give one from 200 to 599")
+    return status
+
+
+def _bad_response(what: str) -> PermanentError:
+    return PermanentError(f"The process answers with {what}", code="bad_response")
 
 
 def render_form(
@@ -78,14 +104,18 @@ def render_form(
     data: Mapping[str, JSON],
     reference: str | None = None,
     revision: int | None = None,
+    promise: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Return the page with a form: new, or with the input and what is wrong with it."""
+    """Return the page with a form: new, or with the input and what is wrong with it.
+
+    `promise` is the token of a reference whose data node isn't stored yet.
+    """
     hidden = {"form": name}
     if reference is not None:
         hidden |= {"data": reference, "revision": str(revision)}
-    kept = _kept_parameters(request)
-    address = address_of(caller)
+    if promise:
+        hidden["promise"] = promise
     context = {
         "data": data,
         "process": template,
@@ -94,7 +124,11 @@ def render_form(
         "form": form,
         "fragment": config.template,
         "hidden": hidden,
-        "form_url": f"{address}?{kept.urlencode()}" if kept else address,
+        "form_url": plain_address(request, caller=caller),
+        # Where the same form is shown again, with what was entered: a script puts it into the browser's history.
+        "form_address": address_of_form(request, caller=caller, name=name, reference=reference, is_new=bool(promise))
+        if reference is not None
+        else "",
     }
     return HttpResponse(_render("processes/form.html", context, request), status=status)
 
@@ -111,34 +145,41 @@ def _render_described_form(
     return render_form(
         request,
         config,
-        build_form(config, data=data),
+        build_form(config, data=data, entered=described.get("entered"), user=request.user),
         template=template,
         caller=caller,
         name=described["name"],
         data=data,
         reference=described.get("data"),
         revision=described.get("revision"),
+        promise=described.get("promise", ""),
     )
 
 
 def _redirect_to_form(request: HttpRequest, described: Mapping[str, JSON], *, caller: Caller) -> HttpResponse:
     """Lead to the address at which the form is shown: so reloading and going back never submit a step again."""
-    query = _kept_parameters(request)
-    query["form"], query["data"] = described["name"], described["data"]
-    return HttpResponseRedirect(f"{address_of(caller)}?{query.urlencode()}", status=303)
+    address = address_of_form(request, caller=caller, name=described["name"], reference=described["data"])
+    return HttpResponseRedirect(address, status=303)
 
 
-def _kept_parameters(request: HttpRequest) -> QueryDict:
-    """Return the parameters of the address that belong to whoever made it, and not to one step."""
-    kept = request.GET.copy()
-    for parameter in OWN_PARAMETERS:
-        kept.pop(parameter, None)
-    return kept
+def plain_address(request: HttpRequest, *, caller: Caller) -> str:
+    """Return where the process begins anew, with the parameters that whoever made the link gave it."""
+    kept = kept_query(request)
+    return f"{address_of(caller)}?{kept.urlencode()}" if kept else address_of(caller)
+
+
+def address_of_form(request: HttpRequest, *, caller: Caller, name: str, reference: str, is_new: bool = False) -> str:
+    """Return where a form is shown with what was entered; `is_new` where it may not have been sent yet."""
+    query = kept_query(request)
+    query["form"], query["data"] = name, reference
+    if is_new:
+        query[NEW] = "1"
+    return f"{address_of(caller)}?{query.urlencode()}"
 
 
 def _redirect(request: HttpRequest, url: str) -> HttpResponse:
     if not is_allowed_redirect(url, host=request.get_host()):
-        raise PermanentError("The process wants to lead to another site, which isn't allowed.", code="bad_redirect")
+        raise PermanentError(_("The process wants to lead to another site, which isn't allowed."), code="bad_redirect")
     # A form that was sent must be followed by a GET, whatever the client thinks of 302.
     return HttpResponseRedirect(url, status=303 if request.method == "POST" else 302)
 
@@ -147,4 +188,5 @@ def _render(name: str, context: Mapping[str, object], request: HttpRequest) -> s
     try:
         return render_to_string(name, context, request)
     except TemplateDoesNotExist as error:
-        raise PermanentError(f'There is no template "{error.args[0]}".', code="no_template") from error
+        text = _("There is no template “%(name)s”.") % {"name": error.args[0]}
+        raise PermanentError(text, code="no_template") from error

@@ -2,17 +2,21 @@
 
 from django.urls import path
 
-from processes.pages import views
+from processes.pages import home, views
 from processes.pages.process import instance_page, process_page
-from processes.pages.progress import cancel_page, progress_page
+from processes.pages.progress import again_page, cancel_page, progress_page, watch_page
 
 app_name = "processes"
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", home.home, name="home"),
+    path("work/<slug:section>/", home.whole_list, name="work"),
     path("p/<slug:slug>/", process_page, name="process"),
     path("instances/<uuid:instance_id>/", instance_page, name="instance"),
     path("progress/<uuid:root_id>/", progress_page, name="progress"),
     path("progress/<uuid:root_id>/cancel/", cancel_page, name="cancel"),
+    path("progress/<uuid:root_id>/again/", again_page, name="again"),
+    path("progress/<uuid:root_id>/watch/", watch_page, name="watch"),
+    path("drafts/<str:reference>/discard/", views.discard, name="discard-draft"),
     path("files/<uuid:file_id>/", views.download, name="file"),
 ]

@@ -83,7 +83,9 @@ def save_data(app: Application) -> str:
     instance_id = caller_of(app).instance_id
     if config.node == "temporary" or (config.node is None and instance_id is None):
         return keep_data(app).reference
-    node = data_nodes.save_context_node(_executed(instance_id), data=app.data, based_on=app.get(LOADED_REVISION))
+    node = data_nodes.save_context_node(
+        _executed(instance_id), data=app.data, based_on=app.get(LOADED_REVISION), caller=caller_of(app)
+    )
     app.set(DATA_NODE, node.reference)
     app.set(LOADED_REVISION, node.revision)
     return node.reference

@@ -34,6 +34,9 @@ class FailConfig(_Config):
     code: str = Field("failed", min_length=1, description="The error's code, for programs.")
     message: str = Field("The process has failed.", description="What people read.")
     fields: dict[str, JSON] = Field(default_factory=dict, description="Anything else that is worth knowing.")
+    status: int | None = Field(
+        None, ge=400, le=599, description="The HTTP status of the page that tells of it; 422 where there is none."
+    )
 
 
 class ResetErrorConfig(_Config):
@@ -127,7 +130,8 @@ def noop(app: Application) -> None:
 def fail(app: Application) -> None:
     """Fail with an error of one's own, for `@error` or for the caller; it is permanent, so nothing is tried again."""
     config: FailConfig = app.config
-    raise FailedError(config.message, code=config.code, fields=config.fields)
+    status = {} if config.status is None else {"status": config.status}
+    raise FailedError(config.message, code=config.code, fields={**config.fields, **status})
 
 
 @task_script(

@@ -5,34 +5,51 @@ the person to its page; `execute_in_background` lets the process go on in a work
 with that run; the scripts that end it here only say where its page leads.
 """
 
-import uuid
+from typing import Annotated
 
-from django.urls import reverse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from processes.domain.application import Application
 from processes.domain.directives import Background
-from processes.domain.json_values import JSON
 from processes.domain.scripts import Example
+from processes.errors import PermanentError
 from processes.registry import task_script
 from processes.services.addresses import address_of
 from processes.services.data_nodes import LOADED_REVISION, create_data_node
+from processes.services.forms import RESERVED_NAMES
 from processes.services.host import caller_of, is_foreground
 from processes.services.indicators import (
     BACKGROUND_SCRIPT,
     INDICATOR_KEY,
+    RENDER_SCRIPT,
+    end_indicator,
     find_open_indicator,
+    is_own_path,
     new_indicator,
     owner_of,
+    progress_url,
+    report_to_indicator,
+    restart_indicator,
     set_redirect,
+    told_reason,
     upcoming_steps,
 )
 from tasks import current_node
+from tasks.domain.jsonvalue import dumps
 from tasks.domain.statuses import NodeStatus
-from tasks.services.roots import KEPT, end_root, report_message
+from tasks.services.roots import KEPT
 
 #: The action that draws the progress page, and the script that is offered for it.
 RENDER_ACTION = "renderProgress"
+
+
+def _own_path(value: str) -> str:
+    if not is_own_path(value):
+        raise ValueError('must be a path of this site, such as "/orders/": a progress page leads nowhere else')
+    return value
+
+
+OwnPath = Annotated[str, AfterValidator(_own_path)]
 
 
 class _Config(BaseModel):
@@ -56,13 +73,21 @@ class ShowProgressConfig(_Config):
 class EndProgressConfig(_Config):
     """Configure the scripts that end an indicator."""
 
-    redirect: str | None = Field(None, description="Where its page leads then: a path of this site.")
+    redirect: OwnPath | None = Field(None, description="Where its page leads then: a path of this site.")
 
 
 class EndProgressWithExecuteConfig(_Config):
     """Configure `end_progress_with_execute`."""
 
     action: str = Field(description="The action at which the process is entered, with the data as they are now.")
+    parameters: dict[str, str | int | float | bool] = Field({}, description="Further parameters of that request.")
+
+    @field_validator("parameters")
+    @classmethod
+    def _not_reserved(cls, parameters: dict[str, object]) -> dict[str, object]:
+        for name in sorted(RESERVED_NAMES & parameters.keys()):
+            raise ValueError(f'"{name}" has a meaning of its own; choose another name')
+        return parameters
 
 
 #: An indicator from its beginning to its end.
@@ -88,15 +113,20 @@ _EXAMPLE = Example(
 def start_progress(app: Application) -> str:
     """Start or restart a progress indicator, keep its id in `data.progress`, and redirect to its page.
 
-    In the background the run has its indicator already; there it changes nothing.
+    The open indicator that `data.progress` names begins anew, unless a run works for it: then, as after its end, a new
+    one is made. In the background the run's own tree is the indicator.
     """
-    if not is_foreground(app):
-        return str(app.get("run_id"))
     caller = caller_of(app)
+    if not is_foreground(app):
+        run_id = str(app.get("run_id"))
+        app.data[INDICATOR_KEY] = run_id
+        return run_id
     plan, action = app.process, app.action
     steps = [] if plan is None or action is None else upcoming_steps(plan, first=action.after)
     title = app.config.title or (plan.name if plan is not None else "Progress")
-    root_id = new_indicator(title=title, owner=owner_of(caller), steps=steps)
+    root_id = restart_indicator(app, caller=caller, title=title, steps=steps)
+    if root_id is None:
+        root_id = new_indicator(title=title, owner=owner_of(caller), steps=steps)
     app.data[INDICATOR_KEY] = str(root_id)
     app.response.redirect = progress_url(root_id)
     return str(root_id)
@@ -109,14 +139,14 @@ def start_progress(app: Application) -> str:
     example=_EXAMPLE,
 )
 def show_progress(app: Application) -> None:
-    """Write a message to the progress indicator."""
+    """Write a message to the progress indicator, and move its bar."""
     config: ShowProgressConfig = app.config
-    if not is_foreground(app):
+    if is_foreground(app):
+        report_to_indicator(
+            app, caller=caller_of(app), message=config.message, current=config.current, total=config.total
+        )
+    else:
         current_node().root.progress(config.current, config.total, config.message)
-        return
-    root = find_open_indicator(app, caller=caller_of(app))
-    if root is not None:
-        report_message(root_id=root.pk, title=root.title, message=config.message)
 
 
 @task_script("end_progress", config=EndProgressConfig, aliases=("endProgress", "End progress"), example=_EXAMPLE)
@@ -136,15 +166,24 @@ def end_progress(app: Application) -> None:
         ],
         gives={"error": "sold_out", "response": {"redirect": "/sold-out/"}},
     ),
+    errors={"no_error": "no error is in force: it was reset before, or never was"},
 )
 def progress_error(app: Application) -> None:
-    """End the progress indicator with the error of the run, and lead its page to `redirect` where one is given."""
+    """End the progress indicator with the error in force, and lead its page to `redirect` where one is given."""
+    if app.error is None:
+        raise PermanentError(
+            "progress_error tells of an error, and there is none: use it in @error, and before reset_error. To end a "
+            "process with an error of its own, use fail.",
+            code="no_error",
+        )
     _end(app, status=NodeStatus.FAILED, redirect=app.config.redirect)
 
 
 @task_script(
     "end_progress_with_execute",
     config=EndProgressWithExecuteConfig,
+    # The data are kept together with the checkpoint: exactly once.
+    effect="transactional",
     aliases=("endProgressWithExecute", "End progress with execute"),
     example=Example(
         definition=[
@@ -159,16 +198,18 @@ def progress_error(app: Application) -> None:
 )
 def end_progress_with_execute(app: Application) -> None:
     """End the progress indicator, and lead its page to this process, entered at `action` with the present data."""
+    config: EndProgressWithExecuteConfig = app.config
     caller = caller_of(app)
     # The result can be opened as long as its task is listed.
     node = create_data_node(caller=caller, data=app.data, kept=KEPT, based_on=app.get(LOADED_REVISION))
-    query = {"action": app.config.action, "data": node.reference}
-    path = address_of(caller, query=query)
+    given = {name: value if isinstance(value, str) else dumps(value) for name, value in config.parameters.items()}
+    path = address_of(caller, query={**given, "action": config.action, "data": node.reference})
     _end(app, status=NodeStatus.COMPLETED, redirect=path)
 
 
 @task_script(
-    "render_progress",
+    RENDER_SCRIPT,
+    effect="pure",
     aliases=("renderProgress", "Render progress"),
     example=Example(
         definition=[{"name": "renderProgress", "script": "render_progress"}],
@@ -203,20 +244,12 @@ def execute_in_background(app: Application) -> Background:
     return Background()
 
 
-def progress_url(root_id: uuid.UUID) -> str:
-    """Return the path of an indicator's page."""
-    return reverse("processes:progress", args=[root_id])
-
-
-def _end(app: Application, *, status: NodeStatus, redirect: JSON) -> None:
+def _end(app: Application, *, status: NodeStatus, redirect: str | None) -> None:
     if not is_foreground(app):
-        if isinstance(redirect, str):
+        if redirect is not None:
             set_redirect(current_node().root, redirect)
         return
-    root = find_open_indicator(app, caller=caller_of(app))
-    # One that a background run works for ends with that run.
-    if root is not None and getattr(root, "job", None) is None:
-        reason = app.error.message if app.error is not None else ""
-        end_root(root_id=root.pk, status=status, reason=reason)
-    if isinstance(redirect, str):
+    reason = told_reason(app.error) if status is NodeStatus.FAILED and app.error is not None else ""
+    end_indicator(app, caller=caller_of(app), status=status, reason=reason, redirect=redirect)
+    if redirect is not None:
         app.response.redirect = redirect

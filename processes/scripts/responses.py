@@ -1,37 +1,30 @@
-"""Task scripts that answer the user: pages, forms, redirects, and responses kept for later."""
+"""Task scripts that answer the user with forms, redirects, files and JSON, and keep responses for later."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from django.utils.html import escape, linebreaks
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
-from processes.domain.json_values import JSON
-from processes.domain.placeholders import Context, fill
-from processes.domain.response import Response
+from processes.domain.json_values import JSON, json_problems
 from processes.domain.scripts import Example
-from processes.errors import PermanentError, ProcessError
+from processes.errors import NotJsonError, PermanentError, ProcessError
 from processes.registry import task_script
-from processes.scripts.data import keep_data
+from processes.scripts.data import DATA_NODE, keep_data
+from processes.scripts.pages import keep_for_later
 from processes.services.access import is_allowed_redirect
 from processes.services.addresses import address_of
+from processes.services.data_nodes import LOADED_REVISION
+from processes.services.entered import entered_in
+from processes.services.files import find_file, is_file_info
+from processes.services.form_choices import check_querysets_bound
 from processes.services.form_lookup import form_name
 from processes.services.forms import FormConfig
-from processes.services.host import caller_of, is_foreground
-from processes.services.html import clean_content, clean_head, is_markup
+from processes.services.host import caller_of, host_of, is_foreground
+from processes.services.page_content import restore_response
+from processes.services.promises import make_promise
 
-
-class ShowPageConfig(BaseModel):
-    """Configure `show_page`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    title: str | None = Field(None, description="The heading of the page.")
-    text: str | None = Field(None, description="Plain text; empty lines part paragraphs.")
-    content: str | None = Field(None, description="HTML. What placeholders bring into it is escaped.")
-    template: str | None = Field(None, description="A Django template shown below the content; it sees `data`.")
-    status: int = Field(200, ge=200, le=599, description="The HTTP status.")
-    append: bool = Field(False, description="Add to what earlier actions put on the page, instead of replacing it.")
+#: What belongs to the request that shows it.
+_NOT_KEPT = frozenset({"form", "step"})
 
 
 class RedirectConfig(BaseModel):
@@ -50,43 +43,29 @@ class RedirectConfig(BaseModel):
         return self
 
 
+class SendFileConfig(BaseModel):
+    """Configure `send_file`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: JSON = Field(description='The file info: `"%{data:report}"`.')
+
+
+class SendJsonConfig(BaseModel):
+    """Configure `send_json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: JSON = Field(description='Any JSON; placeholders bring data in: `{"total": "%{data:total}"}`.')
+    status: int = Field(200, ge=200, le=599, description="The HTTP status.")
+
+
 class CopyConfig(BaseModel):
     """Configure `copy_response_to_data` and `copy_data_to_response`."""
 
     model_config = ConfigDict(extra="forbid")
 
     key: str = Field("response", min_length=1, description="The key in data.")
-
-
-@task_script(
-    "show_page",
-    config=ShowPageConfig,
-    effect="pure",
-    aliases=("showPage",),
-    example=Example(
-        definition=[
-            {"name": "show", "script": "show_page", "config": {"title": "Sent", "text": "Thank you, %{data:guest}."}}
-        ],
-        data={"guest": "Ada"},
-        gives={"response": {"title": "Sent", "content": "<p>Thank you, Ada.</p>"}},
-    ),
-)
-def show_page(app: Application) -> None:
-    """Answer with a page: text, HTML written in the definition, or a template file."""
-    config: ShowPageConfig = app.config
-    response = app.response
-    parts = [response.content] if config.append and response.content else []
-    if config.text is not None:
-        parts.append(linebreaks(config.text, autoescape=True))
-    if config.content is not None:
-        parts.append(_content_of(app))
-    response.content = "\n".join(parts) or None
-    if config.title is not None:
-        response.title = config.title
-    if config.template is not None or not config.append:
-        response.template = config.template
-    response.status_code = config.status
-    response.redirect = response.form = None
 
 
 @task_script(
@@ -120,13 +99,15 @@ def show_page(app: Application) -> None:
     ),
     errors={
         "data_node_not_found": "the current data node has expired, was deleted, or belongs to somebody else",
+        "queryset_not_bound": "a field's choices came from data, and named a queryset that the process doesn't bind",
         "form_in_background": "the run is in the background, where nobody could see the form",
     },
 )
 def show_form(app: Application) -> None:
     """Answer with a form; posting it restarts the process at `action`, with the cleaned values in the data.
 
-    What the process knows so far is kept in a data node (the current one, or a new one), to which the form refers.
+    What the process knows so far is kept in a data node (the current one, or a new one), to which the form refers. A
+    page that is merely opened, and knows nothing yet, stores nothing: sending its form creates the node.
     """
     if not is_foreground(app):
         raise PermanentError(
@@ -136,15 +117,11 @@ def show_form(app: Application) -> None:
         )
     config: FormConfig = app.config
     name = form_name(app)
-    node = keep_data(app, step=name)
+    check_querysets_bound(config.querysets, [app.process] if app.process is not None else [])
+    kept = _kept(app, name)
     app.response.clear()
     app.response.title = config.title or None
-    app.response.form = {
-        "name": name,
-        "config": config.model_dump(mode="json"),
-        "data": node.reference,
-        "revision": node.revision,
-    }
+    app.response.form = {"name": name, "config": config.model_dump(mode="json"), **kept}
 
 
 @task_script(
@@ -172,10 +149,66 @@ def redirect(app: Application) -> None:
     else:
         query = {"action": config.action or ""}
         if config.data:
-            query["data"] = keep_data(app).reference
+            query["data"] = keep_for_later(app).reference
         target = address_of(caller, query=query)
     app.response.clear()
     app.response.redirect = target
+
+
+@task_script(
+    "send_file",
+    config=SendFileConfig,
+    effect="pure",
+    aliases=("sendFile",),
+    example=Example(
+        definition=[{"name": "download", "script": "send_file", "config": {"file": "%{data:report}"}}],
+    ),
+    errors={
+        "no_file": "the value isn't a file info",
+        "file_not_found": "the file was deleted, or belongs to somebody else",
+    },
+)
+def send_file(app: Application) -> None:
+    """Answer with a file, as a download."""
+    config: SendFileConfig = app.config
+    if not is_file_info(config.file):
+        raise PermanentError("Only a file info can be sent, such as an upload or a script leaves.", code="no_file")
+    # Asked now, so that `@error` can deal with a file that isn't there any more.
+    find_file(config.file, caller=caller_of(app))
+    app.response.clear()
+    app.response.file = dict(config.file)
+
+
+@task_script(
+    "send_json",
+    config=SendJsonConfig,
+    effect="pure",
+    aliases=("sendJson",),
+    example=Example(
+        definition=[
+            {
+                "name": "answer",
+                "script": "send_json",
+                "config": {"value": {"order": "%{data:order}", "state": "late"}, "status": 202},
+            }
+        ],
+        data={"order": 17},
+        gives={"response": {"json": {"order": 17, "state": "late"}, "status_code": 202}},
+    ),
+    errors={"not_json": "the config came from code, and holds something that isn't JSON"},
+)
+def send_json(app: Application) -> None:
+    """Answer with JSON, for programs that call the process's address."""
+    config: SendJsonConfig = app.config
+    if problems := json_problems(config.value, limit=1):
+        raise NotJsonError(f"value{problems[0].path} can't be sent: {problems[0].message}")
+    app.response.clear()
+    app.response.status_code = config.status
+    if config.value is None:
+        # None means that there is no JSON; null is sent as the text that it is.
+        app.response.content, app.response.content_type = "null", "application/json"
+    else:
+        app.response.json = config.value
 
 
 @task_script(
@@ -192,9 +225,13 @@ def redirect(app: Application) -> None:
     ),
 )
 def copy_response_to_data(app: Application) -> None:
-    """Keep the response in the data, so that a later action can answer with it."""
+    """Keep the response in the data, so that a later action can answer with it.
+
+    A form stays with the request that shows it, and so do buttons that post: they aren't kept.
+    """
     config: CopyConfig = app.config
-    app.data[config.key] = app.response.to_json()
+    kept = app.response.to_json()
+    app.data[config.key] = {name: value for name, value in kept.items() if name not in _NOT_KEPT}
 
 
 @task_script(
@@ -207,70 +244,33 @@ def copy_response_to_data(app: Application) -> None:
         data={"receipt": {"title": "Receipt", "content": "<p>Paid.</p><script>alert(1)</script>"}},
         gives={"response": {"title": "Receipt", "content": "<p>Paid.</p>"}},
     ),
-    errors={"no_response": "the key holds no response"},
+    errors={"no_response": "the key holds no response, or one with a part that can't be shown; it names the part"},
 )
 def copy_data_to_response(app: Application) -> None:
     """Answer with a response that was kept in the data, or built up there as {title, head, content}.
 
-    Data may hold what a request brought in, so of its HTML only harmless elements and attributes are kept.
+    Data may hold what a request brought in, so of its HTML only harmless elements and attributes are kept, and a
+    template only where an action of this process names it.
     """
     config: CopyConfig = app.config
     kept = app.data.get(config.key)
     if not isinstance(kept, Mapping):
         raise ProcessError(f'There is no response in "{config.key}" to show.', code="no_response")
-    restored = Response.from_json(kept)
-    if restored.content is not None and is_markup(restored.content_type):
-        restored.content = clean_content(str(restored.content))
-    if restored.head is not None:
-        restored.head = clean_head(str(restored.head))
-    for name in restored.to_json():
-        setattr(app.response, name, getattr(restored, name))
+    app.response = restore_response(kept, templates=_templates_of(app))
 
 
-def _content_of(app: Application) -> str:
-    """Return the configured HTML, with everything escaped that placeholders bring into it."""
-    config: ShowPageConfig = app.config
-    action = app.action
-    content = config.content or ""
-    # Called from Python code, the config isn't the action's: whoever wrote that code wrote the HTML.
-    if action is None or action.script != "show_page" or not isinstance(action.config, (dict, str)):
-        return content
-    if isinstance(action.config, str):
-        # The whole config came from a placeholder, so nobody who writes definitions wrote this HTML.
-        return str(escape(content))
-    fillers = tuple(filler for filler in action.fillers if filler.path == ("content",))
-    if not fillers:
-        return content
-    context = Context(
-        parameters=_Escaped(app.request.parameters),
-        data=_Escaped(app.data),
-        attribute=lambda name: _escape(app.describe(name)),
-        now=app.now,
-    )
-    return str(fill({"content": action.config["content"]}, fillers, context)["content"])
+def _templates_of(app: Application) -> set[str]:
+    """Return the templates that the configs of this process and of the one that was asked for name."""
+    plans = [host_of(app).main_plan, *([app.process] if app.process is not None else [])]
+    configs = [action.config for plan in plans for action in plan.actions if isinstance(action.config, dict)]
+    return {str(config["template"]) for config in configs if isinstance(config.get("template"), str)}
 
 
-class _Escaped(Mapping[str, JSON]):
-    """Show values with all their texts escaped, so that they can be put into HTML."""
-
-    def __init__(self, values: Mapping[str, JSON]) -> None:
-        self._values = values
-
-    def __getitem__(self, key: str) -> JSON:
-        return _escape(self._values[key])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
-def _escape(value: JSON) -> JSON:
-    if isinstance(value, str):
-        return str(escape(value))
-    if isinstance(value, Mapping):
-        return {str(escape(key)): _escape(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_escape(item) for item in value]
-    return value
+def _kept(app: Application, name: str) -> dict[str, JSON]:
+    """Return what a form refers to: a data node with what is known so far, or a promised one where nothing is."""
+    opened = app.request.method in ("GET", "HEAD")
+    if opened and not app.data and app.get(DATA_NODE) is None and app.get(LOADED_REVISION) is None:
+        promise = make_promise(caller=caller_of(app), form=name)
+        return {"data": promise.reference, "revision": 0, "promise": promise.token}
+    node = keep_data(app, step=name)
+    return {"data": node.reference, "revision": node.revision, "entered": dict(entered_in(node, name))}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -12,6 +13,13 @@ from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplat
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError, TemplateNotFoundError
 
 User = AbstractBaseUser | AnonymousUser
+
+#: What pages need of a template; columns that no driver has to convert.
+_COLUMNS = ("id", "slug", "title", "description", "access", "owner_id", "published_plan_id")
+_PUBLISHED = (
+    f"SELECT {', '.join(_COLUMNS)} FROM {ProcessTemplate._meta.db_table} "  # noqa: S608 - names of our own
+    "WHERE slug = %s AND NOT abstract AND published_plan_id IS NOT NULL"
+)
 
 #: What staff need to execute, or to look at, instances of others.
 EXECUTE_INSTANCES = "processes.change_processinstance"
@@ -24,7 +32,8 @@ class Caller:
 
     Both are given where a user goes on with what they began in that session before they signed in. What is executed is
     an instance of the template, or the template itself. `lender_id` is the user whose authority is in force instead of
-    the caller's own: it opens that user's files, and what the run makes stays the caller's.
+    the caller's own: it opens that user's files, and what the run makes stays the caller's. `run_id` is the background
+    run that works for them, if one does: files that it makes belong to it.
     """
 
     user_id: int | None = None
@@ -33,6 +42,7 @@ class Caller:
     slug: str = ""
     instance_id: uuid.UUID | None = None
     lender_id: int | None = None
+    run_id: uuid.UUID | None = None
 
 
 def owned_by(caller: Caller) -> Q:
@@ -60,15 +70,37 @@ def find_executable(*, slug: str, user: User) -> ProcessTemplate:
 
     Raises SignInRequiredError for somebody not signed in whom signing in could help, else TemplateNotFoundError.
     """
-    template = executable_by(user).filter(slug=slug).first()
-    if template is not None:
+    template = _published(slug)
+    if template is not None and may_execute(user, template):
         return template
     message = "There is no such process, or you may not start it."
-    if not user.is_authenticated:
-        restricted = ProcessTemplate.objects.filter(slug=slug, abstract=False, published_plan__isnull=False)
-        if restricted.exists():
-            raise SignInRequiredError(message)
+    if template is not None and not user.is_authenticated:
+        raise SignInRequiredError(message)
     raise TemplateNotFoundError(message)
+
+
+def may_execute(user: User, template: ProcessTemplate) -> bool:
+    """Tell whether `user` may execute a published template; `executable_by` asks the same of the database."""
+    if template.access == Access.PUBLIC:
+        return True
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if getattr(user, "is_superuser", False) or template.access == Access.SIGNED_IN:
+        return True
+    if template.access == Access.STAFF:
+        return bool(getattr(user, "is_staff", False))
+    return template.groups.filter(user=user.pk).exists()
+
+
+def _published(slug: str) -> ProcessTemplate | None:
+    """Return the published template of that name, without what only its editors need.
+
+    Every page asks for it: to put the query together anew takes the ORM ten times as long as the query itself.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_PUBLISHED, [slug])
+        row = cursor.fetchone()
+    return None if row is None else ProcessTemplate.from_db(connection.alias, _COLUMNS, row)
 
 
 def may_execute_instance(user: User | None, instance: ProcessInstance) -> bool:

@@ -6,13 +6,16 @@ long enough. Between two actions everything is in the database; a worker that di
 
 import uuid
 
+from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
 from processes.domain.directives import Failed, Finished, Park, RunAgain, Running, Suspended, Suspending
 from processes.domain.interpreter import Interpreter, Pending, TraceEntry
 from processes.domain.json_values import JSON, json_problems
+from processes.domain.origin import give_back, is_harmless, spend
 from processes.domain.run_status import RUN_TERMINAL, RunStatus
 from processes.errors import (
     NotJsonError,
@@ -20,7 +23,6 @@ from processes.errors import (
     ProcessError,
     RunCancelled,
     RunInterrupted,
-    ScriptError,
 )
 from processes.models import InboxItem, Run
 from processes.services.access import Caller
@@ -28,7 +30,7 @@ from processes.services.background import record_end
 from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost
 from processes.services.inbox import RESUME, has_messages, mark_taken, next_message
-from processes.services.indicators import spoken
+from processes.services.indicators import spoken, told_reason
 from processes.services.run_store import (
     StoredData,
     check_run_transition,
@@ -58,7 +60,10 @@ def advance_run(context: Context) -> outcomes.Outcome:
     run = Run.objects.select_related("user", "template").get(pk=context.id)
     if run.status in RUN_TERMINAL:
         raise StaleFence("This run has ended.", task_id=str(context.id))
-    return _Advance(run=run, context=context).go()
+    # What is told on the way is for the person who began it.
+    language = (run.request or {}).get("language") or settings.LANGUAGE_CODE
+    with translation.override(str(language)):
+        return _Advance(run=run, context=context).go()
 
 
 class _Advance:
@@ -77,6 +82,7 @@ class _Advance:
             template_id=run.template_id,
             slug=template.slug if template is not None else "",
             instance_id=run.instance_id,
+            run_id=run.pk,
         )
         host = DjangoHost(
             caller=caller,
@@ -95,6 +101,8 @@ class _Advance:
         #: The nodes of actions that have begun and not ended: a sub process's actions hang below their caller's.
         self.open: dict[int, TaskNode] = self._adopted_steps()
         self.last_error: ProcessError | None = None
+        #: What the run began with, where the next checkpoint is to write it anew.
+        self.origin: dict[str, JSON] | None = None
 
     def go(self) -> outcomes.Outcome:
         check_run_transition(self.run, RunStatus.RUNNING)
@@ -129,7 +137,8 @@ class _Advance:
         if pending.effect == "once" and not self._commit_intent(pending):
             self.interpreter.fail(
                 OutcomeUnknownError(
-                    f'The worker died in "{pending.name}", which must not run twice: find out whether it was done.'
+                    _("The worker died in “%(action)s”, which must not run twice: find out whether it was done.")
+                    % {"action": pending.name}
                 )
             )
             self._checkpoint(node)
@@ -137,6 +146,8 @@ class _Advance:
         transactional = pending.effect == "transactional"
         if not transactional:
             self._step(node)
+            if pending.effect == "once" and self.last_error is not None and is_harmless(self.last_error):
+                self._give_back(pending)
             # The end of a run is stored together with the status of its job, not here.
             if isinstance(self.interpreter.outcome, Running):
                 self._checkpoint(node)
@@ -206,7 +217,7 @@ class _Advance:
     ) -> outcomes.Failed:
         described = storable(error.to_json())
         return outcomes.Failed(
-            reason=_told_reason(error),
+            reason=told_reason(error),
             error=described,
             write=lambda: self._close(RunStatus.FAILED, described, columns=columns, changed=changed),
         )
@@ -239,7 +250,10 @@ class _Advance:
         changed, self.changed = self.changed, None
         if changed is None:
             changed = self.stored.changes(self.app.data)
-        return run_columns(self.app, self.interpreter), changed
+        columns = run_columns(self.app, self.interpreter)
+        if self.origin is not None:
+            columns["origin"], self.run.origin, self.origin = self.origin, self.origin, None
+        return columns, changed
 
     def _check_storable(self, app: Application, value: object) -> None:
         """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
@@ -278,11 +292,21 @@ class _Advance:
         """Store that a `once` action is about to run; False where that is stored already: its worker has died."""
         if self.run.intent == pending.ordinal:
             return False
+        changes: dict[str, object] = {"intent": pending.ordinal}
+        if self.run.origin is not None:
+            # From now on the run can't be repeated.
+            self.run.origin = spend(self.run.origin, ordinal=pending.ordinal, action=pending.name)
+            changes["origin"] = self.run.origin
         with self.recorder.checkpoint() as checkpoint, transaction.atomic():
-            Run.objects.filter(pk=self.run.pk).update(intent=pending.ordinal)
+            Run.objects.filter(pk=self.run.pk).update(**changes)
             checkpoint.write()
         self.run.intent = pending.ordinal
         return True
+
+    def _give_back(self, pending: Pending) -> None:
+        """Let the next checkpoint write that a `once` action has done nothing."""
+        if self.run.origin is not None:
+            self.origin = give_back(self.run.origin, ordinal=pending.ordinal)
 
     def _close(
         self,
@@ -307,7 +331,7 @@ class _Advance:
         present = self.left.pop(step_id, None)
         if present is not None:
             for node in [node for node in self.left.values() if _hangs_below(node, present)]:
-                node.cancel("interrupted; it runs again")
+                node.cancel(_("interrupted; it runs again"))
                 self.left.pop(node.id, None)
             self.recorder.restart(present)
             node = present
@@ -333,7 +357,7 @@ class _Advance:
         if entry.error is None:
             node.complete()
         else:
-            node.fail(_told_reason(entry.error))
+            node.fail(told_reason(entry.error))
 
     def _adopted_steps(self) -> dict[int, TaskNode]:
         """Return the nodes of actions whose sub process is under way, or that wait, by ordinal."""
@@ -370,18 +394,6 @@ def _hangs_below(node: TaskNode, ancestor: TaskNode) -> bool:
             return True
         parent = parent.parent
     return False
-
-
-def _told_reason(error: ProcessError) -> str:
-    """Return what those who follow a run are told of an error.
-
-    What a script says on purpose is for people. An exception that it let through may quote anything (a password in a
-    URL, a row of somebody else's), so it stays in the run's own record, which staff can read.
-    """
-    if not isinstance(error, ScriptError):
-        return error.message
-    place = f"The step “{spoken(error.action)}”" if error.action else "A step"
-    return f"{place} failed unexpectedly. The operators of this site find the details in the record of this run."
 
 
 def _tell(node: TaskNode | None, changed: dict[str, str | None]) -> None:

@@ -7,7 +7,7 @@ are stored together or not at all. Details are JSON without secrets and without 
 | --- | --- | --- |
 | `template.created` `template.edited` `template.deleted` | template | revision, changed |
 | `template.published` `template.rolled_back` | template | version (null: only the draft), followed, to |
-| `run.started` | run, or template for one in the foreground | action, how (page, form, background, command, trial …) |
+| `run.started` | run, or template for one in the foreground | action, how (page, form, background, again …), repeats |
 | `run.ended` | run | status |
 | `run.cancelled` | run | |
 | `instance.created` `instance.executed` `instance.deleted` | instance | action, how |

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
 from processes.services.errors import AuthorityError
@@ -31,7 +32,7 @@ def user_of_authority(authority: JSON, *, execution: str, template_id: int | Non
             user = get_user_model()._default_manager.filter(pk=authority["user"], is_active=True).first()
             if user is not None:
                 return user
-    raise AuthorityError("The user in whose name this should run doesn't exist any more, or is inactive.")
+    raise AuthorityError(_("The user in whose name this should run doesn't exist any more, or is inactive."))
 
 
 def described_user(user: object) -> dict[str, JSON]:

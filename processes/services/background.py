@@ -9,11 +9,13 @@ from django.utils import timezone
 from processes.domain.application import Application
 from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON
+from processes.domain.origin import begun_with
 from processes.domain.run_status import RunStatus
 from processes.models import DataNode, ProcessTemplate, Run
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.data_nodes import hand_over
+from processes.services.file_ownership import adopt_files
 from processes.services.grants import move_grants
 from processes.services.host import host_of
 from processes.services.indicators import find_open_indicator, new_indicator, owner_of, upcoming_steps
@@ -50,6 +52,8 @@ def continue_in_background(
     pending = interpreter.pending
     columns = run_columns(app, interpreter)
     changed = StoredData({}).changes(app.data)
+    # Before the first step: an action that waits without being done writes what it changed under the present ordinal.
+    begun_at = app.ordinal - 1
     owner = owner_of(caller)
     with transaction.atomic():
         indicator = find_open_indicator(app, caller=caller)
@@ -70,15 +74,22 @@ def continue_in_background(
             user_id=caller.user_id,
             session_key=caller.session_key,
             status=RunStatus.CREATED.value,
+            origin=begun_with(columns, ordinal=begun_at),
             **columns,
         )
-        write_values(run.pk, ordinal=app.ordinal, changed=changed)
+        write_values(run.pk, ordinal=begun_at, changed=changed)
+        adopt_files(app.data, caller=caller, owner=run)
         enqueue(RUN_JOB, owner=owner, root_id=root_id)
         # What the caller has lent to this execution serves the run that carries it on.
         move_grants(execution=host_of(app).execution, to=str(root_id))
         first = None if pending is None else pending.name
         _record("run.started", run, audit.actor_of_id(caller.user_id), details={"action": first, "how": "background"})
     return root_id
+
+
+def record_repetition(run: Run, *, repeats: uuid.UUID, actor: audit.Actor) -> None:
+    """Record who repeats a run, inside the transaction that begins the new one."""
+    _record("run.started", run, actor, details={"action": None, "how": "again", "repeats": str(repeats)})
 
 
 def note_cancelled(run_id: uuid.UUID, canceller: Canceller) -> None:

@@ -1,8 +1,12 @@
 """Persisted process data: bound to its owner, expiring, and with a revision that lets one submitter win.
 
-A form carries the reference and the revision that it was made from. Whoever submits it claims the revision first, by
-one compare-and-swap; where two tabs submit the same step, the second finds a newer revision and gets a ConflictError. A
-reference that is forged, foreign, of another template or instance, expired or malformed is simply not found.
+A form carries the reference and the revision that it was made from. Whoever sends it claims the revision first, by one
+compare-and-swap; where two tabs send the same step, the second finds a newer revision and gets a ConflictError. The
+first form of a process has a reference that was only promised (processes.services.promises): whoever claims it creates
+the node. A reference that is forged, foreign, of another template or instance, expired or malformed just is not found.
+
+Beside the data of the process a node keeps in `entered` what was typed and isn't part of that data yet
+(processes.services.drafts writes it).
 
 That is how temporary nodes live. A context node is an instance's Data: it is read and written while that instance is
 executed, by whoever may execute it, and its reference opens it to nobody else. Whoever saves it after somebody else has
@@ -14,13 +18,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
 from processes.models import DataNode, DataNodeKind, ProcessInstance
 from processes.services.access import Caller, owned_by
 from processes.services.errors import ConflictError, DataNodeNotFoundError, StaleDataError
+from processes.services.file_ownership import adopt_files
 
 #: The attribute that tells which revision of the executed instance's Data was loaded, or saved, last.
 LOADED_REVISION = "dataRevision"
@@ -45,24 +52,33 @@ def create_data_node(
     if caller.user_id is None and not caller.session_key:
         raise DataNodeNotFoundError("Data can only be kept for a user or a session.")
     _clear_away_expired()
-    return DataNode.objects.create(
-        template_id=caller.template_id,
-        instance_id=caller.instance_id,
-        owner_id=caller.user_id,
-        session_key="" if caller.user_id is not None else caller.session_key,
+    node = DataNode.objects.create(
+        **_whose(caller),
         data=dict(data),
         step=step,
         based_on=based_on,
         expires_at=timezone.now() + kept if kept is not None else _new_expiry(),
     )
+    adopt_files(dict(data), caller=caller, owner=node)
+    return node
+
+
+def promised_node(*, caller: Caller, reference: str) -> DataNode:
+    """Return the node of a form that nobody has sent yet: it is at revision 0, and stored by the first claim."""
+    return DataNode(**_whose(caller), reference=reference, revision=0)
 
 
 def load_data_node(*, caller: Caller, reference: str) -> DataNode:
     """Return the caller's data node; raises DataNodeNotFoundError."""
-    node = _mine(caller, reference).first()
+    node = find_data_node(caller=caller, reference=reference)
     if node is None:
-        raise _not_found()
+        raise not_found()
     return node
+
+
+def find_data_node(*, caller: Caller, reference: str) -> DataNode | None:
+    """Return the caller's data node, or None."""
+    return _mine(caller, reference).first()
 
 
 def save_data_node(
@@ -82,32 +98,36 @@ def save_data_node(
     if step is not None:
         changes["step"] = step
     if not _mine(caller, reference).update(**changes):
-        raise _not_found()
-    return load_data_node(caller=caller, reference=reference)
+        raise not_found()
+    node = load_data_node(caller=caller, reference=reference)
+    adopt_files(dict(data), caller=caller, owner=node)
+    return node
 
 
-def claim_revision(*, caller: Caller, reference: str, revision: int) -> DataNode:
-    """Claim a step: raise the revision from `revision` by one, or refuse.
+def claim_revision(*, caller: Caller, node: DataNode, **changes: object) -> DataNode:
+    """Claim a step: raise the revision from the one that `node` has by one, and return the node as it stands then.
 
-    Raises ConflictError where somebody was first, DataNodeNotFoundError where there is nothing to claim.
+    `changes` are columns that are written by the same statement. Raises ConflictError where somebody was first,
+    DataNodeNotFoundError where there is nothing to claim.
     """
-    mine = _mine(caller, reference)
-    if not mine.filter(revision=revision, continued_in__isnull=True).update(
-        revision=revision + 1, updated_at=timezone.now()
-    ):
-        node = mine.first()
-        # A revision that the node never had was made up, not overtaken.
-        if node is None or revision > node.revision or revision < 1:
-            raise _not_found()
-        raise conflict(node)
-    return load_data_node(caller=caller, reference=reference)
+    return _advance(caller, node, by=1, changes=changes)
 
 
-def give_back_claim(*, node: DataNode) -> bool:
-    """Undo a claim whose run failed, with the data as `node` holds it; return whether it was ours still."""
+def note(*, caller: Caller, node: DataNode, **changes: object) -> DataNode:
+    """Write columns beside the data and leave the revision as it is, if nobody has claimed it; raises as a claim."""
+    return _advance(caller, node, by=0, changes=changes)
+
+
+def give_back_claim(*, node: DataNode, keeps_revision: bool = False) -> bool:
+    """Undo a claim whose run failed, with the data as `node` holds it; return whether it was ours still.
+
+    What was typed stays. `keeps_revision` leaves the number raised: the claim has changed something that forms of the
+    former revision know nothing of.
+    """
     mine = DataNode.objects.filter(pk=node.pk, revision=node.revision, continued_in__isnull=True)
     before = {"data": node.data, "step": node.step, "based_on": node.based_on}
-    return bool(mine.update(revision=node.revision - 1, updated_at=timezone.now(), **before))
+    revision = node.revision if keeps_revision else node.revision - 1
+    return bool(mine.update(revision=revision, updated_at=timezone.now(), **before))
 
 
 def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
@@ -124,8 +144,26 @@ def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
 
 
 def delete_data_node(*, caller: Caller, reference: str) -> bool:
-    """Delete the caller's data node; return whether there was one."""
-    return bool(_mine(caller, reference).delete()[0])
+    """Delete the caller's data node, with the files that belong to it; return whether there was one."""
+    return delete_node_among(_mine(caller, reference))
+
+
+def delete_node_among(rows: QuerySet[DataNode]) -> bool:
+    """Delete the one node of `rows`, if it is there; return whether it was.
+
+    Where a promise of its reference may still hold, an empty row that is nobody's stays for so long: else a form that
+    was sent before could be sent once more, and would make the deleted node anew.
+    """
+    with transaction.atomic():
+        node = rows.select_for_update().first()
+        if node is None:
+            return False
+        reference, template_id, created_at = node.reference, node.template_id, node.created_at
+        node.delete()
+        until = created_at + (_new_expiry() - timezone.now())
+        if until > timezone.now():
+            DataNode.objects.create(reference=reference, template_id=template_id, expires_at=until)
+    return True
 
 
 def create_context_node(*, instance: ProcessInstance, data: Mapping[str, JSON]) -> DataNode:
@@ -143,26 +181,33 @@ def load_context_node(instance_id: uuid.UUID) -> DataNode:
     """Return the Data of the instance that is being executed; raises DataNodeNotFoundError where it is gone."""
     node = _context(instance_id).first()
     if node is None:
-        raise _not_found()
+        raise not_found()
     return node
 
 
-def save_context_node(instance_id: uuid.UUID, *, data: Mapping[str, JSON], based_on: int | None = None) -> DataNode:
+def save_context_node(
+    instance_id: uuid.UUID, *, data: Mapping[str, JSON], based_on: int | None = None, caller: Caller | None = None
+) -> DataNode:
     """Replace the Data of the instance that is being executed, and return the node.
 
-    `based_on` is the revision that was loaded; None replaces whatever is there. Raises StaleDataError where it has been
-    saved since, DataNodeNotFoundError where it is gone. Saving the same once more, as a step does that is repeated
-    because its worker died, is no conflict.
+    `based_on` is the revision that was loaded; None replaces whatever is there. The `caller`'s files that the data
+    names belong to the instance then. Raises StaleDataError where it has been saved since, DataNodeNotFoundError where
+    it is gone. Saving the same once more, as a step does that is repeated because its worker died, is no conflict.
     """
     rows = _context(instance_id)
     if based_on is not None:
         rows = rows.filter(revision=based_on)
-    saved = rows.update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now())
-    node = load_context_node(instance_id)
+    with transaction.atomic():
+        saved = rows.update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now())
+        node = load_context_node(instance_id)
+        if saved and caller is not None:
+            adopt_files(dict(data), caller=caller, owner=node)
     if not saved and node.data != dict(data):
         raise StaleDataError(
-            "Somebody else has saved this after you opened it. Nothing of yours was saved: open it again, and repeat "
-            "what you changed.",
+            _(
+                "Somebody else has saved this after you opened it. Nothing of yours was saved: open it again, and "
+                "repeat what you changed."
+            ),
             fields={"expected": based_on, "revision": node.revision},
         )
     return node
@@ -175,28 +220,87 @@ def is_context_node(reference: str, *, instance_id: uuid.UUID | None) -> bool:
 
 def conflict(node: DataNode) -> ConflictError:
     """Return the error that tells how things stand with `node`."""
-    message = (
-        "This step was submitted before, and the work goes on in the background."
-        if node.continued_in
-        else "This step was submitted before, in another window or by a second click."
-    )
+    # Told by their times, not by a column of its own: the draft was the last thing that happened.
+    was_drafted = node.drafted_at is not None and node.updated_at - node.drafted_at < timedelta(seconds=1)
+    if node.continued_in is not None:
+        message = _("This step was submitted before, and the work goes on in the background.")
+    elif was_drafted:
+        message = _("The form was saved as a draft in another window, after you opened it here.")
+    else:
+        message = _("This step was submitted before, in another window or by a second click.")
     continued_in = str(node.continued_in) if node.continued_in else None
-    fields = {"reference": node.reference, "step": node.step, "continued_in": continued_in}
+    fields = {
+        "reference": node.reference,
+        "step": node.step,
+        "continued_in": continued_in,
+        "at": node.updated_at.isoformat(),
+        "drafted": was_drafted and node.continued_in is None,
+    }
+    if node.continued_in is not None and ProcessInstance.objects.filter(pk=node.continued_in).exists():
+        message, fields["instance"] = _("This was submitted before, and is done."), continued_in
     return ConflictError(message, fields=fields)
 
 
-def _mine(caller: Caller, reference: str) -> QuerySet[DataNode]:
+def owned_nodes(caller: Caller, reference: str) -> QuerySet[DataNode]:
+    """Return the caller's temporary node of that reference, whatever is executed: one row, or none."""
     if len(reference) != _REFERENCE_CHARS or not reference.isascii() or "\0" in reference:
         return DataNode.objects.none()
     alive = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
-    return DataNode.objects.filter(
-        owned_by(caller),
-        alive,
-        kind=DataNodeKind.TEMPORARY,
-        reference=reference,
-        template_id=caller.template_id,
-        instance_id=caller.instance_id,
+    return DataNode.objects.filter(owned_by(caller), alive, kind=DataNodeKind.TEMPORARY, reference=reference)
+
+
+def not_found() -> DataNodeNotFoundError:
+    """Return the one error for all references that lead nowhere."""
+    return DataNodeNotFoundError("There is no such data, it isn't yours, or it has expired.")
+
+
+def _advance(caller: Caller, node: DataNode, *, by: int, changes: Mapping[str, object]) -> DataNode:
+    if node.pk is None and _create_promised(node, revision=node.revision + by, changes=changes):
+        return load_data_node(caller=caller, reference=node.reference)
+    mine = _mine(caller, node.reference)
+    written = mine.filter(revision=node.revision, continued_in__isnull=True).update(
+        revision=node.revision + by, updated_at=timezone.now(), **changes
     )
+    if not written:
+        now = mine.first()
+        # A revision that the node never had was made up, not overtaken.
+        if now is None or not 0 <= node.revision <= now.revision:
+            raise not_found()
+        raise conflict(now)
+    return load_data_node(caller=caller, reference=node.reference)
+
+
+def _create_promised(node: DataNode, *, revision: int, changes: Mapping[str, object]) -> bool:
+    """Store a node that was only promised; return False where somebody has done so before."""
+    _clear_away_expired()
+    columns = {"expires_at": _new_expiry(), **changes}
+    try:
+        with transaction.atomic():
+            DataNode.objects.create(
+                reference=node.reference,
+                template_id=node.template_id,
+                instance_id=node.instance_id,
+                owner_id=node.owner_id,
+                session_key=node.session_key,
+                revision=revision,
+                **columns,
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def _whose(caller: Caller) -> dict[str, object]:
+    return {
+        "template_id": caller.template_id,
+        "instance_id": caller.instance_id,
+        "owner_id": caller.user_id,
+        "session_key": "" if caller.user_id is not None else caller.session_key,
+    }
+
+
+def _mine(caller: Caller, reference: str) -> QuerySet[DataNode]:
+    return owned_nodes(caller, reference).filter(template_id=caller.template_id, instance_id=caller.instance_id)
 
 
 def _context(instance_id: uuid.UUID) -> QuerySet[DataNode]:
@@ -209,10 +313,6 @@ def _clear_away_expired() -> None:
     keys = list(expired.values_list("pk", flat=True)[:_CLEARED_AT_ONCE])
     if keys:
         DataNode.objects.filter(pk__in=keys).delete()
-
-
-def _not_found() -> DataNodeNotFoundError:
-    return DataNodeNotFoundError("There is no such data, it isn't yours, or it has expired.")
 
 
 def _new_expiry() -> datetime:

@@ -20,7 +20,7 @@ from processes.domain.suggestions import did_you_mean
 from processes.domain.targets import ProcessTarget
 from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.models import Plan as PlanRow
-from processes.services.catalogue import catalogue, catalogue_revision
+from processes.services.catalogue import catalogue, catalogue_revision, known_querysets
 from processes.services.library import Library, Source
 
 __all__ = ["Derived", "derive_source", "forget_derivations", "load_plan", "store_plans", "template_entry"]
@@ -66,6 +66,7 @@ def derive_source(library: Library, source: Source, *, plan_hashes: Mapping[str,
             catalogue=catalogue(),
             processes=resolver.find,
             credentials=library.credentials,
+            querysets=known_querysets(),
             abstract=source.abstract,
         )
         derived = Derived(source=source, derivation=derivation, inline=tuple(resolver.inline))
@@ -169,6 +170,7 @@ class _Resolver:
             shelf=self,
             catalogue=catalogue(),
             credentials=self._library.credentials,
+            querysets=known_querysets(),
         )
         self.inline.extend(result.plans)
         if result.plan is None:

@@ -24,7 +24,7 @@ from processes.domain.suggestions import did_you_mean, nearest
 from processes.domain.targets import ProcessTarget
 from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.models import ProcessTemplate
-from processes.services.catalogue import catalogue
+from processes.services.catalogue import catalogue, known_querysets
 from processes.services.derivation import load_plan, template_entry
 from processes.services.library import Library, read_library
 
@@ -100,7 +100,7 @@ def load_document(value: object, *, name: str = "process", folder: Path | None =
 def check_file(name: str, *, folder: Path | None = None) -> None:
     """Derive a file without running it; raises DefinitionError with all problems, NotFoundError for a missing file."""
     shelf = _Shelf(folder or Path.cwd())
-    assemble(read_file(shelf.folder / name), shelf=shelf, catalogue=catalogue())
+    assemble(read_file(shelf.folder / name), shelf=shelf, catalogue=catalogue(), querysets=known_querysets())
 
 
 def read_file(path: Path) -> Entry:
@@ -135,6 +135,7 @@ def _assembled(
         shelf=shelf,
         catalogue=catalogue(),
         overrides=overrides,
+        querysets=known_querysets(),
         extends=[(name, shelf.outside, f"--extends {name}") for name in extends],
     )
     if result.plan is None:

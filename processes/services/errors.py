@@ -96,8 +96,9 @@ class NoCredentialsError(PermanentError):
 class ConflictError(PermanentError):
     """Report that the same step was submitted before.
 
-    `fields`: `reference`, `step` (the action whose form shows how things stand now, or empty) and `continued_in` (the
-    id of the background run that took the data over, or null).
+    `fields`: `reference`, `step` (the action whose form shows how things stand now, or empty), `at` (when that was, in
+    ISO 8601), `drafted` (it was only saved as a draft), and `continued_in` (the id of what took the data over, or null:
+    a background run, or the instance that it became, which `instance` then names too).
     """
 
     code = "conflict"
@@ -252,3 +253,9 @@ class MailRefusedError(PermanentError):
     """Report a mail that can't be sent: addresses, size, or what the mail server says for good."""
 
     code = "mail_refused"
+
+
+class NotRepeatableError(PermanentError):
+    """Refuse to repeat a run; the message says why, to whoever asked."""
+
+    code = "not_repeatable"

@@ -2,8 +2,9 @@
 
     {"type": "FILE_INFO", "id": "<uuid>", "name": "a.csv", "size": 47, "content_type": "text/csv", "extension": "csv"}
 
-`size` is in bytes; `extension` is in lower case, without a dot, empty where the name has none. Content is copied in
-chunks and never held in memory.
+`size` is in bytes; `extension` is in lower case, without a dot, empty where the name has none. Content is moved, or
+copied in chunks, and never held in memory. What a file belongs to, and how long it lives, is the matter of
+`processes.services.file_ownership`; how contents keep step with rows that of `processes.services.file_contents`.
 """
 
 import errno
@@ -11,24 +12,32 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import BinaryIO, TypedDict
 
 from django.core.files.base import ContentFile, File
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
 from processes.models import StoredFile
 from processes.services.access import Caller, readable_by
 from processes.services.errors import FileMissingError, StorageError
+from processes.services.file_contents import delete_content, expect_row, storage_of_files
+from processes.services.file_ownership import FILE_INFO, FileOwner, belonging
 
-FILE_INFO = "FILE_INFO"
-#: How long a file is kept: as long as the tree of the run that made it (tasks.services.roots).
+#: How long a file is kept that belongs to nothing: as long as a finished tree (tasks.services.roots).
 KEPT = timedelta(days=30)
+#: How long content may take to arrive.
+_ARRIVING = timedelta(days=1)
 _NAME_CHARS = 150
+#: What no file on Windows may be called, whatever its suffix, and which characters no name may hold there.
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+_NOT_IN_NAMES = re.compile(r'[<>:"|?*]')
 _CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]{1,60}/[\w!#$&^.+-]{1,60}", re.ASCII)
 
 
@@ -49,25 +58,43 @@ def store_file(
     name: str,
     content_type: str = "application/octet-stream",
     caller: Caller,
+    belongs_to: FileOwner | None = None,
 ) -> FileInfo:
-    """Store a file for `caller` and return its info; raises StorageError where the storage can't take it."""
+    """Store a file for `caller` and return its info; raises StorageError where the storage can't take it.
+
+    It belongs to `belongs_to`, else to the run that the caller works in, else to nothing: then it is kept for KEPT,
+    unless data that names it is saved before. The content of a temporary file is moved, where the storage can.
+
+    The row is there first, expiring in a day, and can't be read before the content is complete: where this process is
+    killed meanwhile, the purge job finds both. Within a transaction they come and go together: where that is rolled
+    back, the content is deleted.
+    """
     stored = StoredFile(
         name=safe_name(name),
         content_type=content_type if _CONTENT_TYPE.fullmatch(content_type) else "application/octet-stream",
+        size=0,
         owner_id=caller.user_id,
         session_key="" if caller.user_id is not None else caller.session_key,
-        expires_at=timezone.now() + KEPT,
+        is_complete=False,
+        expires_at=timezone.now() + _ARRIVING,
+        **belonging(belongs_to, caller=caller),
     )
+    path = stored.file.field.generate_filename(stored, stored.name)
+    stored.file.name = path
     try:
-        stored.file.save(stored.name, _as_file(content), save=False)
-        stored.size = stored.file.size
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise StorageError("There is no room left for files." if full else "The file could not be stored.") from error
-    try:
+        expect_row(file_id=stored.pk, path=path)
         stored.save(force_insert=True)
-    except DatabaseError:
-        stored.file.delete(save=False)
+        _fill(stored, _as_file(content))
+    except OSError as error:
+        _take_back(stored)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        message = _("There is no room left for files.") if full else _("The file could not be stored.")
+        raise StorageError(message) from error
+    except IntegrityError as error:
+        _take_back(stored)
+        raise _ownerless() from error
+    except BaseException:
+        _take_back(stored)
         raise
     return file_info(stored)
 
@@ -89,16 +116,22 @@ def open_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller: 
 
     With `caller`, only that caller's own file is found. Raises FileMissingError.
     """
-    stored = find_file(info, caller=caller)
+    return open_stored(find_file(info, caller=caller))
+
+
+def open_stored(stored: StoredFile) -> "File[bytes]":
+    """Open the content of a row for reading bytes; raises FileMissingError where it is gone."""
     try:
-        return stored.file.open("rb")
-    except FileNotFoundError as error:
+        return storage_of_files().open(stored.file.name or "", "rb")
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise _missing() from error
 
 
 def find_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller: Caller | None = None) -> StoredFile:
     """Return the row behind an info or id, only the caller's own where one is given; raises FileMissingError."""
-    rows = StoredFile.objects.all() if caller is None else StoredFile.objects.filter(readable_by(caller))
+    rows = StoredFile.objects.filter(is_complete=True)
+    if caller is not None:
+        rows = rows.filter(readable_by(caller))
     stored = rows.filter(pk=_id_of(info)).first()
     if stored is None:
         raise _missing()
@@ -112,7 +145,6 @@ def delete_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller
     except FileMissingError:
         return
     stored.delete()
-    transaction.on_commit(lambda: stored.file.delete(save=False))
 
 
 def file_url(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID) -> str:
@@ -126,17 +158,50 @@ def is_file_info(value: object) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """Return a name without folders, control and direction characters, at most 150 characters, its suffix kept."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    visible = "".join(char for char in last if not unicodedata.category(char).startswith("C")).strip(" .")
-    suffix = PurePosixPath(visible).suffix[:20]
-    stem = visible[: len(visible) - len(PurePosixPath(visible).suffix)]
-    return (stem[: _NAME_CHARS - len(suffix)] + suffix) or "file"
+    """Return a name that a file may have anywhere: at most 150 characters, its suffix kept.
+
+    It is without folders, control and direction characters, dots and spaces at its ends, what Windows doesn't take, and
+    names of devices.
+    """
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    kinds = ((char, unicodedata.category(char)[0]) for char in last)
+    visible = "".join(" " if kind == "Z" else char for char, kind in kinds if kind != "C")
+    visible = _NOT_IN_NAMES.sub("_", visible).strip(" .")
+    suffix = PurePosixPath(visible).suffix
+    stem = visible[: len(visible) - len(suffix)]
+    suffix = suffix[:20].rstrip(" .")
+    short = stem[: _NAME_CHARS - len(suffix)].rstrip(" .") + suffix
+    return f"_{short}"[:_NAME_CHARS] if _DEVICES.match(short) else short or "file"
 
 
 def extension_of(name: str) -> str:
     """Return the lower-case suffix of a name, without the dot."""
     return PurePosixPath(name).suffix.lstrip(".").lower()
+
+
+def _fill(stored: StoredFile, content: "File[bytes]") -> None:
+    """Store the content, and let the file be found."""
+    storage = storage_of_files()
+    path = storage.save(stored.file.name, content, max_length=stored.file.field.max_length)
+    stored.file.name, stored.size = path, storage.size(path)
+    stored.is_complete = True
+    is_owned = stored.node_id is not None or stored.run_id is not None or stored.instance_id is not None
+    stored.expires_at = None if is_owned else timezone.now() + KEPT
+    columns = {"file": path, "size": stored.size, "is_complete": True, "expires_at": stored.expires_at}
+    if not StoredFile.objects.filter(pk=stored.pk).update(**columns):
+        raise _ownerless()
+
+
+def _ownerless() -> StorageError:
+    return StorageError(_("What the file belongs to was deleted while it was being stored."))
+
+
+def _take_back(stored: StoredFile) -> None:
+    """Leave nothing of a file that could not be stored; what can't be deleted now, the purge job deletes."""
+    delete_content(stored.file.name or "")
+    # In a savepoint: where the database is what failed, nobody may use a caller's transaction any more.
+    with suppress(DatabaseError), transaction.atomic():
+        StoredFile.objects.filter(pk=stored.pk).delete()
 
 
 def _as_file(content: "File[bytes] | BinaryIO | bytes") -> "File[bytes]":
@@ -154,4 +219,4 @@ def _id_of(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID) -> uuid.UUID:
 
 
 def _missing() -> FileMissingError:
-    return FileMissingError("There is no such file, or it isn't yours.")
+    return FileMissingError(_("There is no such file, or it isn't yours."))

@@ -4,14 +4,12 @@ Who may enter where is decided first (`check_entry`), then the step is claimed w
 data, then the plan runs. A run that must wait, or asks for it, goes on in the background.
 """
 
-import logging
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.files.uploadedfile import UploadedFile
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
 from processes.domain.directives import Failed, Suspended
@@ -27,20 +25,24 @@ from processes.services.access import Caller
 from processes.services.background import continue_in_background
 from processes.services.data_nodes import LOADED_REVISION, claim_revision, conflict, give_back_claim
 from processes.services.derivation import load_plan
+from processes.services.drafts import end_draft
+from processes.services.entered import (
+    Entry,
+    Kept,
+    Uploads,
+    delete_replaced_files,
+    drop_entered,
+    entered_in,
+    keep_entered,
+)
 from processes.services.errors import EntryRefusedError, NotPublishedError
-from processes.services.files import delete_file, store_file
-from processes.services.forms import to_json
+from processes.services.files import delete_file, is_file_info
 from processes.services.host import DjangoHost
 
-__all__ = ["Answer", "Visit", "check_entry", "published_plan", "render_progress", "run_foreground"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
 
 #: The named attribute that holds the reference of the current data node.
 DATA_NODE = "dataNode"
-#: The action that draws the progress page, and the attribute that tells it which task.
-RENDER_PROGRESS = "renderProgress"
-PROGRESS = "progress"
 #: May be entered by a link, whatever its definition says.
 DISPLAY = "@display"
 
@@ -49,9 +51,10 @@ DISPLAY = "@display"
 class Visit:
     """Hold what a request asks of a process.
 
-    `node` is the caller's own data node where the request bears a reference; `claims` says that the request submits
-    its step, which only one may. `values` are the cleaned values of a form, uploaded files among them. `instance` is
-    the one that is executed, if one is: its plan, and `caller` names it.
+    `node` is the caller's own data node where the request bears a reference (for the first form, a promised one);
+    `claims` says that the request submits its step, which only one may. `values` are the cleaned values of a form,
+    uploaded files among them, and `entered` is the form as it was typed. `instance` is the one that is executed, if one
+    is: its plan, and `caller` names it.
     """
 
     template: ProcessTemplate
@@ -62,6 +65,7 @@ class Visit:
     node: DataNode | None = None
     claims: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
+    entered: Entry | None = None
     instance: ProcessInstance | None = None
 
 
@@ -97,7 +101,8 @@ def check_entry(*, plan: Plan, action: JSON, node: DataNode | None) -> None:
         return
     if node is None:
         raise EntryRefusedError(
-            "This step changes something, so only a form of the process may start it, not a link.", action=entered.name
+            _("This step changes something, so only a form of the process may start it, not a link."),
+            action=entered.name,
         )
     if node.continued_in is not None:
         raise conflict(node)
@@ -108,56 +113,64 @@ def run_foreground(visit: Visit, *, entry: str | None = None) -> Answer:
 
     It enters where the request says, or at `entry`, which may be an action that no request can enter.
 
-    Where the request submits a step, its revision is claimed first: ConflictError where somebody was quicker. After an
-    error the claim is given back, with the data as it was, and the request's uploads are deleted: whoever sent the form
-    can send it again.
+    Where the request submits a step, its revision is claimed first, by the statement that keeps what was typed:
+    ConflictError where somebody was quicker. After an error the claim is given back, with the data as it was; what was
+    typed and uploaded stays with the form, to be sent again. Where this process dies meanwhile, it is there too.
     """
-    node = visit.node
     if entry is None:
         _record_start(visit)
-    if node is not None and visit.claims:
-        node = claim_revision(caller=visit.caller, reference=node.reference, revision=node.revision)
-    uploads: dict[str, JSON] = {}
+    kept = _claim(visit)
+    node, uploads = (
+        (kept.node, kept.uploads) if kept is not None else (visit.node, Uploads(caller=visit.caller, node=None))
+    )
     try:
-        submitted = _store(visit, uploads)
-        return _run(visit, node=node, submitted=submitted, uploads=uploads, entry=entry)
+        submitted = {name: uploads.to_json(value) for name, value in visit.values.items()}
+        answer = _run(visit, node=node, submitted=submitted, entry=entry)
     except BaseException:
-        if node is not None and visit.claims:
-            give_back_claim(node=node)
-        for upload in uploads.values():
-            delete_file(upload)
-        raise
-
-
-def render_progress(*, visit: Visit, root_id: uuid.UUID) -> Answer:
-    """Return what the process answers for the progress page; empty where it doesn't, or where its action fails."""
-    app = Application(request=visit.request, user=_known(visit.user), attributes={PROGRESS: str(root_id)})
-    host = DjangoHost(caller=visit.caller, plan=visit.plan)
-    outcome = Interpreter.start(visit.plan, app=app, host=host, entry=f"{RENDER_PROGRESS}?", outside=False).run()
-    if isinstance(outcome, Failed):
-        # The page must show how the work is going, even where drawing it in the process's own way has failed.
-        logger.error("renderProgress of %s failed: %s", visit.template.slug, outcome.error, exc_info=outcome.error)
-        return Answer(response=Response(), data={})
-    return Answer(response=app.response, data=app.data)
-
-
-def _store(visit: Visit, uploads: dict[str, JSON]) -> dict[str, JSON]:
-    """Return the form's values as JSON; files are stored, and their infos noted in `uploads` as soon as they are."""
-    submitted: dict[str, JSON] = {}
-    for name, value in visit.values.items():
-        if isinstance(value, UploadedFile):
-            uploads[name] = dict(
-                store_file(
-                    content=value,
-                    name=value.name or "",
-                    content_type=value.content_type or "",
-                    caller=visit.caller,
-                )
-            )
-            submitted[name] = uploads[name]
+        if kept is not None:
+            give_back_claim(node=kept.node, keeps_revision=kept.has_other_files)
+            _delete_replaced_files(visit, kept)
         else:
-            submitted[name] = to_json(value)
-    return submitted
+            for info in uploads.infos:
+                delete_file(info)
+        raise
+    if kept is not None:
+        _settle(visit, kept, answer)
+    return answer
+
+
+def _claim(visit: Visit) -> Kept | None:
+    """Claim the step that the request submits, if it does; what was typed is kept by the same statement."""
+    node = visit.node
+    if node is None or not visit.claims:
+        return None
+    if visit.entered is None:
+        node = claim_revision(caller=visit.caller, node=node)
+        return Kept(node=node, uploads=Uploads(caller=visit.caller, node=node))
+    return keep_entered(caller=visit.caller, node=node, entry=visit.entered, columns={"step": visit.entered.form})
+
+
+def _settle(visit: Visit, kept: Kept, answer: Answer) -> None:
+    """Tidy up beside the data once a submitted form has done its work."""
+    if visit.entered is None:
+        return
+    node = kept.node
+    drop_entered(node=node, form=visit.entered.form)
+    if node.drafted_at is not None and not _goes_on(node, answer.response):
+        end_draft(node=node)
+    _delete_replaced_files(visit, kept)
+
+
+def _goes_on(node: DataNode, response: Response) -> bool:
+    """Tell whether an answer leads to another step with the same data."""
+    shown = response.form is not None and response.form.get("data") == node.reference
+    return shown or node.reference in (response.redirect or "")
+
+
+def _delete_replaced_files(visit: Visit, kept: Kept) -> None:
+    if visit.entered is not None and visit.node is not None:
+        before = {name: visit.node.data.get(name) for name in visit.entered.typed}
+        delete_replaced_files(node=kept.node, candidates=[before, dict(entered_in(visit.node, visit.entered.form))])
 
 
 def _run(
@@ -165,10 +178,10 @@ def _run(
     *,
     node: DataNode | None,
     submitted: Mapping[str, JSON],
-    uploads: Mapping[str, JSON],
     entry: str | None,
 ) -> Answer:
-    request = replace(visit.request, files=dict(uploads), revision=node.revision if node is not None else None)
+    files = {name: value for name, value in submitted.items() if _holds_files(value)}
+    request = replace(visit.request, files=files, revision=node.revision if node is not None else None)
     app = Application(
         data={**(node.data if node is not None else {}), **submitted},
         request=request,
@@ -190,6 +203,10 @@ def _run(
     if isinstance(outcome, Suspended):
         _move_to_background(visit, node, app, interpreter)
     return Answer(response=app.response, data=app.data)
+
+
+def _holds_files(value: JSON) -> bool:
+    return is_file_info(value) or (isinstance(value, list) and any(is_file_info(item) for item in value))
 
 
 def _attributes_of(node: DataNode | None) -> dict[str, JSON]:

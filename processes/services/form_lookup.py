@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from processes.domain.application import Application
@@ -17,10 +18,11 @@ from processes.domain.plan import Plan, PlanAction
 from processes.errors import PermanentError, PlaceholderError
 from processes.services.derivation import load_plan
 from processes.services.errors import FormGoneError
+from processes.services.form_choices import check_querysets_bound
 from processes.services.forms import FormConfig
 from processes.services.host import host_of
 
-__all__ = ["SHOW_FORM", "find_form", "form_name"]
+__all__ = ["SHOW_FORM", "called_plans", "find_form", "form_name"]
 
 #: The canonical name of the script that shows forms.
 SHOW_FORM = "show_form"
@@ -51,9 +53,31 @@ def find_form(plan: Plan, name: str, *, parameters: Mapping[str, JSON], data: Ma
         with suppress(PlaceholderError):
             config = fill(config, (filler,), context)
     try:
-        return FormConfig.model_validate(config)
+        form = FormConfig.model_validate(config)
     except ValidationError as error:
         raise _gone() from error
+    if form.querysets:
+        check_querysets_bound(form.querysets, [plan, *called_plans(plan)])
+    return form
+
+
+def earlier_form(plan: Plan, name: str, *, action: str) -> str:
+    """Return the name of the form that `action` shows, to which a Back button of the form `name` leads.
+
+    In a form that a sub process showed, its own actions are meant first. Raises PermanentError (`bad_back`) where it
+    shows no form.
+    """
+    plan_hash, slash, _inner = name.rpartition("/")
+    for target in ([f"{plan_hash}/{action}"] if slash else []) + [action]:
+        found = _find_action(plan, target)
+        if found is not None and found.script == SHOW_FORM:
+            return target
+    raise PermanentError(
+        f'A Back button of the form "{name}" leads to "{action}", which shows no form: give an action whose script is '
+        f"{SHOW_FORM}.",
+        code="bad_back",
+        action=name,
+    )
 
 
 def _find_action(plan: Plan, name: str) -> PlanAction | None:
@@ -63,13 +87,13 @@ def _find_action(plan: Plan, name: str) -> PlanAction | None:
     plan_hash, slash, inner = name.partition("/")
     if not slash or len(plan_hash) != _HASH_CHARS:
         return None
-    for called in _called_plans(plan):
+    for called in called_plans(plan):
         if called.hash == plan_hash:
             return called.by_name.get(inner)
     return None
 
 
-def _called_plans(plan: Plan) -> list[Plan]:
+def called_plans(plan: Plan) -> list[Plan]:
     """Return the plans that `plan` may call, directly or not, as far as it records them."""
     found: dict[str, Plan] = {}
     todo = [plan]
@@ -82,4 +106,4 @@ def _called_plans(plan: Plan) -> list[Plan]:
 
 
 def _gone() -> FormGoneError:
-    return FormGoneError("The form that you sent isn't part of this process any more, as it is published now.")
+    return FormGoneError(_("The form that you sent isn't part of this process any more, as it is published now."))

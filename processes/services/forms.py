@@ -1,103 +1,40 @@
 """Describe forms as JSON: the config of `show_form`, checked at derivation, and its cleaned values.
 
-A field is `{"name", "type", "label"?, "required"?, "help"?, …}`; processes.pages.forms makes a Django form of it.
+A field is `{"name", "type", "label"?, "required"?, "help"?, …}` (processes.services.form_fields);
+processes.pages.forms makes a Django form of it.
 """
 
 import math
-from collections.abc import Mapping
-from datetime import date
-from typing import Any, Literal, Self
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from django.utils.duration import duration_iso_string
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from processes.domain.json_values import JSON
+from processes.domain.suggestions import did_you_mean
+from processes.services.form_choices import ChoiceConfig, ChoiceGroupConfig, QuerysetChoices
+from processes.services.form_fields import RESERVED_NAMES, FieldConfig
 
 __all__ = [
     "RESERVED_NAMES",
     "ButtonConfig",
     "ChoiceConfig",
+    "ChoiceGroupConfig",
     "FieldConfig",
     "FormConfig",
+    "GroupConfig",
+    "QuerysetChoices",
     "errors_in",
-    "initial_values",
     "to_json",
 ]
-
-#: Parameters with a meaning of their own, so that no field may bear their names.
-RESERVED_NAMES = frozenset({"action", "button", "csrfmiddlewaretoken", "data", "form", "promise", "revision"})
-
-FieldType = Literal[
-    "text", "textarea", "integer", "number", "boolean", "choice", "email", "date", "file"
-]  # fmt: skip
-_ONLY_FOR: Mapping[str, frozenset[str]] = {
-    "choices": frozenset({"choice"}),
-    "accept": frozenset({"file"}),
-    "max_bytes": frozenset({"file"}),
-    "max_length": frozenset({"text", "textarea", "email"}),
-    "min_value": frozenset({"integer", "number"}),
-    "max_value": frozenset({"integer", "number"}),
-}
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ChoiceConfig(_Strict):
-    """Offer one value of a choice."""
-
-    value: str = Field(description="What data gets.")
-    label: str = Field(description="What people see.")
-
-
-class FieldConfig(_Strict):
-    """Describe one field of a form."""
-
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$", description="The key in data that takes the value.")
-    type: FieldType = Field("text", description="What the field takes.")
-    label: str | None = Field(None, description="Shown beside the field; made from the name where there is none.")
-    required: bool | None = Field(None, description="Must it be filled in? Yes, except for a boolean's tick.")
-    help: str = Field("", description="A sentence below the field.")
-    choices: tuple[ChoiceConfig, ...] | None = Field(None, description="Texts, or objects of value and label.")
-    accept: tuple[str, ...] | None = Field(None, description='For files: suffixes ".csv", types "text/csv", "image/*".')
-    max_bytes: int | None = Field(None, gt=0, description="For files: the largest size, in bytes.")
-    max_length: int | None = Field(None, gt=0, description="For texts: the largest number of characters.")
-    min_value: float | None = Field(None, allow_inf_nan=False, description="For numbers: the smallest.")
-    max_value: float | None = Field(None, allow_inf_nan=False, description="For numbers: the largest.")
-    initial: JSON = Field(None, description="Shown at first, where data has no value of that name.")
-
-    @field_validator("name")
-    @classmethod
-    def _not_reserved(cls, name: str) -> str:
-        if name in RESERVED_NAMES:
-            raise ValueError(f'"{name}" has a meaning of its own; choose another name')
-        return name
-
-    @field_validator("choices", mode="before")
-    @classmethod
-    def _plain_choices(cls, choices: object) -> object:
-        if not isinstance(choices, list | tuple):
-            return choices
-        return [{"value": item, "label": item} if isinstance(item, str) else item for item in choices]
-
-    @model_validator(mode="after")
-    def _fits_type(self) -> Self:
-        for option, types in _ONLY_FOR.items():
-            if getattr(self, option) is not None and self.type not in types:
-                raise ValueError(f'"{option}" is for fields of the type {" or ".join(sorted(types))}')
-        if self.type == "choice" and not self.choices:
-            raise ValueError('a field of the type choice needs "choices"')
-        return self
-
-    @property
-    def is_required(self) -> bool:
-        """Tell whether the field must be filled in; a box must be ticked only where the definition says so."""
-        return self.type != "boolean" if self.required is None else self.required
-
-    @property
-    def shown_label(self) -> str:
-        """Return the label, made from the name where there is none."""
-        return self.label if self.label is not None else self.name.replace("_", " ").strip().capitalize()
 
 
 class ButtonConfig(_Strict):
@@ -127,6 +64,14 @@ class ButtonConfig(_Strict):
         return self
 
 
+class GroupConfig(_Strict):
+    """Put some fields of a form together, under a heading."""
+
+    title: str = Field(min_length=1, description="The heading.")
+    help: str = Field("", description="A sentence below the heading.")
+    fields: tuple[str, ...] = Field(min_length=1, description="The names of the fields, in order.")
+
+
 class FormConfig(_Strict):
     """Configure `show_form`."""
 
@@ -134,6 +79,9 @@ class FormConfig(_Strict):
     intro: str = Field("", description="A paragraph above the fields, as text.")
     template: str | None = Field(None, description="A Django template shown above the fields; it sees `data`.")
     fields: tuple[FieldConfig, ...] = Field((), description="The fields, in order.")
+    groups: tuple[GroupConfig, ...] = Field(
+        (), description="Fields that belong together, below those that are in no group."
+    )
     action: str = Field(min_length=1, description="The action at which the process restarts with the values.")
     submit: str = Field("Continue", min_length=1, description="The text of the button.")
     buttons: tuple[ButtonConfig, ...] = Field((), description="More buttons: other actions, save a draft, back.")
@@ -148,6 +96,23 @@ class FormConfig(_Strict):
                 raise ValueError(f'two fields are called "{field.name}"')
             seen.add(field.name)
         return fields
+
+    @field_validator("groups")
+    @classmethod
+    def _grouped_once(cls, groups: tuple[GroupConfig, ...], info: ValidationInfo) -> tuple[GroupConfig, ...]:
+        fields = info.data.get("fields")
+        if fields is None:
+            return groups  # What is wrong with the fields is told first.
+        names = {field.name for field in fields}
+        seen: set[str] = set()
+        for name in (name for group in groups for name in group.fields):
+            if name not in names:
+                suggestion = did_you_mean(name, names)
+                raise ValueError(f'there is no field "{name}" for a group' + (f". {suggestion}" if suggestion else ""))
+            if name in seen:
+                raise ValueError(f'the field "{name}" is in two groups, or twice in one')
+            seen.add(name)
+        return groups
 
     @field_validator("buttons")
     @classmethod
@@ -168,16 +133,21 @@ class FormConfig(_Strict):
     @property
     def takes_files(self) -> bool:
         """Tell whether the form must be sent as multipart/form-data."""
-        return any(field.type == "file" for field in self.fields)
+        return any(field.is_file for field in self.fields)
 
+    @property
+    def querysets(self) -> tuple[str, ...]:
+        """Return the names of the registered querysets that its fields offer."""
+        return tuple(field.choices.name for field in self.fields if isinstance(field.choices, QuerysetChoices))
 
-def initial_values(form: FormConfig, data: Mapping[str, JSON]) -> dict[str, Any]:
-    """Return what the fields show at first: what `data` holds, else the configured value. Files show nothing."""
-    return {
-        field.name: data.get(field.name, field.initial)
-        for field in form.fields
-        if field.type != "file" and data.get(field.name, field.initial) is not None
-    }
+    def sections(self) -> Iterator[tuple[GroupConfig | None, tuple[str, ...]]]:
+        """Give the names of the fields as they are shown: first those in no group, then group by group."""
+        grouped = {name for group in self.groups for name in group.fields}
+        loose = tuple(field.name for field in self.fields if field.name not in grouped)
+        if loose:
+            yield None, loose
+        for group in self.groups:
+            yield group, group.fields
 
 
 def errors_in(form: FormConfig, data: Mapping[str, JSON]) -> dict[str | None, list[str]]:
@@ -197,9 +167,23 @@ def errors_in(form: FormConfig, data: Mapping[str, JSON]) -> dict[str | None, li
 
 
 def to_json(value: object) -> JSON:
-    """Return a cleaned value as JSON: dates in ISO 8601, whole numbers as such."""
-    if isinstance(value, date):
+    """Return a cleaned value as JSON.
+
+    Days, moments (with their offset), times and durations are texts in ISO 8601; decimals are texts, so that no digit
+    is lost; a float without a fraction is a whole number.
+    """
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_iso_string(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, uuid.UUID):
+        return str(value)
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
         return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
     return value

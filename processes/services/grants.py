@@ -15,6 +15,7 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from processes.models import Grant
 from processes.services import audit
@@ -152,5 +153,5 @@ def _lender(reference: str) -> AbstractBaseUser:
 
 def _refusal() -> AuthorityError:
     return AuthorityError(
-        "The caller's credentials aren't there any more: they were removed, have expired, or aren't for this."
+        _("The caller's credentials aren't there any more: they were removed, have expired, or aren't for this.")
     )

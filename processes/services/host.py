@@ -13,6 +13,7 @@ from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
 from processes.domain.bindings import REF
@@ -101,7 +102,7 @@ class DjangoHost:
     def check_cancelled(self) -> None:
         """Raise RunCancelled if the run has been cancelled."""
         if self._is_cancelled is not None and self._is_cancelled():
-            raise RunCancelled("The run was cancelled.")
+            raise RunCancelled(_("The run was cancelled."))
 
     @property
     def outside(self) -> Outside:

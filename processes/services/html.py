@@ -1,27 +1,46 @@
 """Make HTML that came through data fit for a page.
 
 HTML in a definition was written by somebody who may edit definitions. HTML in data may hold anything that a request
-brought in, so only harmless elements and attributes are kept.
+brought in, so only harmless elements and attributes are kept. Tables, links and downloads are among them; forms,
+buttons, scripts and styles aren't.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import nh3
 
 #: Content types under which a browser reads markup.
-MARKUP_TYPES = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml")
+MARKUP_TYPES: Final = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml")
+#: Those that a browser shows, or saves, as what they are: nothing in them can run.
+PLAIN_TYPES: Final = (
+    "application/geo+json", "application/json", "application/ld+json", "application/x-ndjson", "text/calendar",
+    "text/csv", "text/markdown", "text/plain", "text/tab-separated-values", "text/vcard",
+)  # fmt: skip
 
 _ATTRIBUTES: Mapping[str, set[str]] = {
     **{tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()},
-    "*": {"class", "id", "title", "lang", "dir", "role"},
+    "*": {"class", "id", "title", "lang", "dir", "role", "aria-label", "aria-hidden"},
+    "a": {"href", "hreflang", "download"},
+    "time": {"datetime"},
 }
+#: A box that scrolls must be reached by keyboard; a higher tabindex would change the order of the page.
+_CHOSEN_VALUES: Mapping[str, Mapping[str, set[str]]] = {"div": {"tabindex": {"0", "-1"}}}
+_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 #: What a head may bring: no refresh, no script, no style.
 _HEAD_ATTRIBUTES: Mapping[str, set[str]] = {"meta": {"name", "content"}}
 
 
 def clean_content(html: str) -> str:
     """Return `html` with harmless elements and attributes only: no scripts, forms, styles or event handlers."""
-    return nh3.clean(html, attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()})
+    return nh3.clean(
+        html,
+        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        tag_attribute_values={
+            tag: {name: set(values) for name, values in chosen.items()} for tag, chosen in _CHOSEN_VALUES.items()
+        },
+        url_schemes=set(_SCHEMES),
+    )
 
 
 def clean_head(html: str) -> str:
@@ -36,4 +55,13 @@ def clean_head(html: str) -> str:
 
 def is_markup(content_type: str | None) -> bool:
     """Tell whether a browser reads content of this type as markup; None is a page."""
-    return content_type is None or content_type.partition(";")[0].strip().lower() in MARKUP_TYPES
+    return content_type is None or _bare(content_type) in MARKUP_TYPES
+
+
+def is_plain(content_type: str) -> bool:
+    """Tell whether content of this type is nothing but text to a browser."""
+    return _bare(content_type) in PLAIN_TYPES
+
+
+def _bare(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

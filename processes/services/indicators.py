@@ -2,25 +2,41 @@
 
 import re
 import uuid
+from contextlib import suppress
 from datetime import timedelta
+
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
+from processes.errors import ProcessError, ScriptError
 from processes.services.access import Caller
+from tasks.domain.statuses import NodeStatus
+from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, owns
-from tasks.services.roots import Owner, create_root
+from tasks.services.roots import Owner, create_root, end_root, report_progress, restart_root
 from tasks.tracking import TrackedNode
 
 #: The key of `data` that holds the indicator's id.
 INDICATOR_KEY = "progress"
 #: The script that leads into the background.
 BACKGROUND_SCRIPT = "execute_in_background"
+#: The script that draws an indicator's page as every process does that has no wishes of its own.
+RENDER_SCRIPT = "render_progress"
 #: How long an indicator may wait for its background run before it is ended as abandoned.
 ABANDONED_AFTER = timedelta(minutes=10)
 #: The redirect of a finished indicator, in its root's meta.
 REDIRECT = "redirect"
+_MAX_PATH_CHARS = 2_000
+
+
+def progress_url(root_id: uuid.UUID) -> str:
+    """Return the path of an indicator's page."""
+    return reverse("processes:progress", kwargs={"root_id": root_id})
 
 
 def new_indicator(*, title: str, owner: Owner, steps: list[dict[str, JSON]]) -> uuid.UUID:
@@ -48,9 +64,86 @@ def find_open_indicator(app: Application, *, caller: Caller) -> TaskRoot | None:
     return root if root is not None and owns(viewer, root) else None
 
 
+def restart_indicator(
+    app: Application, *, caller: Caller, title: str, steps: list[dict[str, JSON]]
+) -> uuid.UUID | None:
+    """Let the open indicator that `data` names begin anew, and return its id; None where there is none to be reused.
+
+    One that a run works for, or has worked for, is that run's: it is never taken from it.
+    """
+    root = find_idle_indicator(app, caller=caller)
+    if root is None:
+        return None
+    # Ended, or taken by a run, since it was found.
+    with suppress(StaleFence, IllegalTransition):
+        restart_root(root_id=root.pk, title=title, steps=list(steps), lease=ABANDONED_AFTER)
+        return root.pk
+    return None
+
+
+def report_to_indicator(
+    app: Application, *, caller: Caller, message: str, current: float | None = None, total: float | None = None
+) -> None:
+    """Write a message to the open indicator that `data` names; where a run works for it, only that run speaks."""
+    root = find_idle_indicator(app, caller=caller)
+    if root is not None:
+        with suppress(StaleFence):
+            report_progress(root_id=root.pk, title=root.title, message=message, current=current, total=total)
+
+
+def end_indicator(
+    app: Application, *, caller: Caller, status: NodeStatus, reason: str = "", redirect: str | None = None
+) -> None:
+    """End the open indicator that `data` names; one that a run works for ends with that run."""
+    root = find_idle_indicator(app, caller=caller)
+    if root is not None:
+        meta: JSON = None if redirect is None else {REDIRECT: redirect}
+        with suppress(StaleFence, IllegalTransition):
+            end_root(root_id=root.pk, status=status, reason=reason, meta=meta)
+
+
+def find_idle_indicator(app: Application, *, caller: Caller) -> TaskRoot | None:
+    """Return the open indicator that `data` names, if no run works for it."""
+    root = find_open_indicator(app, caller=caller)
+    return root if root is not None and getattr(root, "job", None) is None else None
+
+
 def set_redirect(root: TrackedNode, path: str) -> None:
     """Say where an indicator's page leads once its run has ended; it is told with the next checkpoint."""
     root.set_meta({REDIRECT: path})
+
+
+def redirect_of(root: TaskRoot) -> str:
+    """Return where an indicator's page leads once it has ended; empty where nowhere, or to another site."""
+    target = root.meta.get(REDIRECT) if isinstance(root.meta, dict) else None
+    return target if isinstance(target, str) and is_own_path(target) else ""
+
+
+def is_own_path(target: str) -> bool:
+    """Tell whether a text is an absolute path of this site, however a browser reads it."""
+    return (
+        target.startswith("/")
+        and len(target) <= _MAX_PATH_CHARS
+        and target.isprintable()
+        and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
+    )
+
+
+def told_reason(error: ProcessError) -> str:
+    """Return what those who follow a run are told of an error.
+
+    What a script says on purpose is for people. An exception that it let through may quote anything (a password in a
+    URL, a row of somebody else's), so it stays in the run's own record, which staff can read.
+    """
+    if not isinstance(error, ScriptError):
+        return error.message
+    if error.action:
+        text = _(
+            "The step “%(step)s” failed unexpectedly. The operators of this site find the details in the record of "
+            "this run."
+        )
+        return text % {"step": spoken(error.action)}
+    return _("A step failed unexpectedly. The operators of this site find the details in the record of this run.")
 
 
 def upcoming_steps(plan: Plan, *, first: int) -> list[dict[str, JSON]]:

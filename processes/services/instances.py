@@ -9,23 +9,38 @@ from collections.abc import Mapping
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
+from django.urls import reverse
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.domain.request import Request
 from processes.errors import PermanentError
-from processes.models import DataNode, ProcessInstance, ProcessTemplate
+from processes.models import DataNode, ProcessInstance, ProcessTemplate, StoredFile
 from processes.services import audit
 from processes.services.access import Caller, executable_by, find_instance, may_edit
 from processes.services.authoring.templates import check_connections
-from processes.services.data_nodes import create_context_node, load_context_node
+from processes.services.data_nodes import create_context_node, hand_over, load_context_node
 from processes.services.derivation import derive_source, load_plan, store_plans
-from processes.services.errors import AuthorityError, NotPublishedError, TemplateNotFoundError
+from processes.services.errors import (
+    AuthorityError,
+    InstanceNotFoundError,
+    NotPublishedError,
+    TemplateNotFoundError,
+)
+from processes.services.file_ownership import adopt_files
+from processes.services.files import delete_file
 from processes.services.foreground import Answer, Visit, run_foreground
 from processes.services.library import Source, read_library
 
-__all__ = ["context_node_of", "create_instance", "derive_instance_plan", "execute_instance", "visit_of"]
+__all__ = [
+    "context_node_of",
+    "create_instance",
+    "derive_instance_plan",
+    "describe_instance",
+    "execute_instance",
+    "visit_of",
+]
 
 #: Runs once, when an instance has been created; it needn't be declared, and requests may be kept from it.
 INIT = "@init?"
@@ -38,7 +53,10 @@ def create_instance(
     data: Mapping[str, JSON] | None = None,
     bindings: Mapping[str, JSON] | None = None,
     title: str = "",
+    status: str = "",
     actor: AbstractBaseUser | None = None,
+    caller: Caller | None = None,
+    node: DataNode | None = None,
 ) -> ProcessInstance:
     """Create an instance with its Data, run its process's `@init` if there is one, and return it.
 
@@ -47,8 +65,12 @@ def create_instance(
     may name anybody: the owner's rights can be lent), and may override bindings only where they may edit the template
     (and bind a connection only where they may bind that).
 
+    Files of the `caller` inside the Data belong to the instance from now on. `node` is a temporary data node that
+    becomes the instance: it gives up its content, and whoever submits it once more is led to the instance.
+
     Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
-    and the error with which `@init` ended: then there is no instance.
+    ConflictError where the node has become something else already, and the error with which `@init` ended: then there
+    is no instance.
     """
     if actor is not None:
         _check_actor(actor, template=template, owner=owner, overrides=bool(bindings))
@@ -59,9 +81,16 @@ def create_instance(
             check_connections(read_library(), draft, user=actor)
         owner_id = None if owner is None else owner.pk
         instance = ProcessInstance.objects.create(
-            template=template, plan_id=plan.hash, owner_id=owner_id, title=title, bindings=overridden
+            template=template, plan_id=plan.hash, owner_id=owner_id, title=title, status=status, bindings=overridden
         )
+        if node is not None:
+            # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
+            hand_over(node=node, root_id=instance.pk)
         create_context_node(instance=instance, data=data or {})
+        if caller is not None:
+            adopt_files(dict(data or {}), caller=caller, owner=instance)
+        if node is not None:
+            _clear(node)
         _record("instance.created", instance, actor)
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
@@ -139,6 +168,31 @@ def derive_instance_plan(*, template: ProcessTemplate, bindings: Mapping[str, JS
 def context_node_of(instance: ProcessInstance) -> DataNode:
     """Return an instance's Data; raises DataNodeNotFoundError."""
     return load_context_node(instance.pk)
+
+
+def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
+    """Return what a process may know of an instance, read anew: `{"id", "title", "status", "url", "created_at"}`.
+
+    `url` is the path of its page, `created_at` a time in ISO 8601, UTC. Raises InstanceNotFoundError.
+    """
+    instance_id = instance.pk if isinstance(instance, ProcessInstance) else instance
+    found = ProcessInstance.objects.filter(pk=instance_id).first()
+    if found is None:
+        raise InstanceNotFoundError("There is no such instance any more.")
+    return {
+        "id": str(found.pk),
+        "title": found.title,
+        "status": found.status,
+        "url": reverse("processes:instance", kwargs={"instance_id": found.pk}),
+        "created_at": found.created_at.isoformat(),
+    }
+
+
+def _clear(node: DataNode) -> None:
+    """Take from a node that has become an instance what it still holds, files that the instance left there too."""
+    DataNode.objects.filter(pk=node.pk).update(data={}, entered={}, drafted_at=None)
+    for file_id in StoredFile.objects.filter(node_id=node.pk).values_list("pk", flat=True):
+        delete_file(file_id)
 
 
 def _check_actor(

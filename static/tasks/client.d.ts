@@ -17,6 +17,8 @@ export interface Subscription {
   readonly taskId: string;
   /** Number of the last update delivered. */
   readonly seq: number;
+  /** Try again at once where the connection is lost. */
+  hurry(): void;
   close(): void;
 }
 

@@ -17,6 +17,8 @@ const ANSWER_WITHIN_MS = 10000;
 const OPEN_WITHIN_MS = 8000;
 /** WebSocket attempts in a row that may fail before server-sent events are tried. */
 const SOCKET_ATTEMPTS = 2;
+/** Attempts in a row of server-sent events that may fail before a WebSocket is tried again. */
+const EVENT_ATTEMPTS = 2;
 
 /** Return how long to wait before attempt number `attempt` (from 0): exponential, capped, and drawn from its upper half. */
 export function pauseBefore(attempt, draw = Math.random()) {
@@ -44,6 +46,11 @@ class Subscription {
   close() {
     clearTimeout(this.retry);
     this._connection.remove(this);
+  }
+
+  /** Try again at once where the connection is lost: the server has just been seen. */
+  hurry() {
+    this._connection.hurry();
   }
 
   setState(state) {
@@ -97,7 +104,7 @@ export class Connection {
     this._timer = undefined;
     this._ping = undefined;
     // Whoever comes back to the page, or to the network, shouldn't wait for the pause to end.
-    const hurry = () => this._hurry();
+    const hurry = () => this.hurry();
     addEventListener("online", hurry);
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && hurry());
     addEventListener("pageshow", hurry);
@@ -212,9 +219,23 @@ export class Connection {
     }, ANSWER_WITHIN_MS);
   }
 
-  _hurry() {
-    if (this._timer === undefined || !this._subscriptions.size) return;
-    this._openSocket();
+  hurry() {
+    if (!this._subscriptions.size) return;
+    const waits = (subscription) => subscription.source !== null && subscription.source.readyState !== EventSource.OPEN;
+    if (this._timer !== undefined) {
+      this._openSocket();
+    } else if (this._usesEvents && [...this._subscriptions].every(waits)) {
+      this._leaveEvents();
+      this._openSocket();
+    }
+  }
+
+  _leaveEvents() {
+    this._usesEvents = false;
+    for (const subscription of this._subscriptions) {
+      subscription.source?.close();
+      subscription.source = null;
+    }
   }
 
   _rest() {
@@ -259,21 +280,39 @@ export class Connection {
     const url = `${this._tasksUrl}${subscription.taskId}/`;
     const source = new EventSource(`${url}updates/?${position}`);
     subscription.source = source;
+    let failed = 0;
+    const giveUp = () => {
+      source.close();
+      if (subscription.source !== source) return;
+      subscription.source = null;
+      subscription.setState("lost");
+      void this._askWhy(subscription, url);
+    };
+    // A snapshot is there at once. Where it doesn't come, something on the way holds the stream back.
+    const tooSlow = subscription.needsSnapshot ? setTimeout(giveUp, OPEN_WITHIN_MS) : undefined;
     source.addEventListener("open", () => {
+      if (subscription.needsSnapshot) return;
       this._attempts = 0;
+      failed = 0;
       subscription.setState("live");
     });
     source.addEventListener("message", (event) => {
+      clearTimeout(tooSlow);
+      this._attempts = 0;
+      failed = 0;
       if (subscription.take(JSON.parse(event.data))) return;
       source.close();
       this._openEvents(subscription);
     });
     source.addEventListener("error", () => {
+      if (subscription.source !== source) return;
       subscription.setState("lost");
+      failed += 1;
       // While it is connecting the browser tries again by itself, and goes on after the last number.
-      if (source.readyState !== EventSource.CLOSED || subscription.source !== source) return;
-      subscription.source = null;
-      void this._askWhy(subscription, url);
+      if (source.readyState === EventSource.CLOSED || failed >= EVENT_ATTEMPTS) {
+        clearTimeout(tooSlow);
+        giveUp();
+      }
     });
   }
 
@@ -290,11 +329,8 @@ export class Connection {
       return;
     }
     // Begin anew, with a WebSocket first, for all: the server is the same for all of them.
-    this._usesEvents = false;
-    for (const other of this._subscriptions) {
-      other.source?.close();
-      other.source = null;
-    }
+    if (!this._usesEvents) return;
+    this._leaveEvents();
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this._openSocket(), pauseBefore(this._attempts++));
   }

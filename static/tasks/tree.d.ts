@@ -18,6 +18,8 @@ export interface TaskNode {
   meta?: unknown;
   data?: unknown;
   output?: string;
+  /** Line breaks of its output so far, those included that are no longer kept. */
+  outputLines?: number;
   /** How many children there will be at least. */
   expected?: number;
   children: TaskNode[];
@@ -76,7 +78,7 @@ export type Update =
 export class InvalidUpdate extends Error {}
 
 export function isTerminal(update: Update | Snapshot): boolean;
-export function percent(node: TaskNode): number | null;
+export function percent(node: TaskNode, of?: (child: TaskNode) => number | null): number | null;
 
 export class Tree {
   readonly seq: number;
@@ -89,6 +91,8 @@ export class Tree {
   readonly finished: boolean;
   apply(update: Update | Snapshot): void;
   snapshot(): Snapshot;
+  /** How far along a node of this tree is; remembers what hasn't changed. */
+  percent(node: TaskNode): number | null;
   node(id: string): TaskNode | undefined;
   parentOf(id: string): string | undefined;
   takeChanges(): { ids: string[]; replaced: boolean };

@@ -23,14 +23,14 @@ export function isTerminal(update) {
   return Object.hasOwn(ENDINGS, update.type);
 }
 
-/** Return how far along a node is, 0 to 100, or null where nothing is known. */
-export function percent(node) {
+/** Return how far along a node is, 0 to 100, or null where nothing is known; `of` says it of a child. */
+export function percent(node, of = percent) {
   if (node.status === "completed") return 100;
   if (node.total) return Math.max(0, Math.min(100, (100 * (node.current ?? 0)) / node.total));
   let sum = 0;
   let known = false;
   for (const child of node.children) {
-    const share = percent(child);
+    const share = of(child);
     if (share !== null) {
       known = true;
       sum += share;
@@ -55,6 +55,9 @@ export class Tree {
     this._parents = new Map();
     this._changed = new Set();
     this._replaced = false;
+    /** Percentages that still hold: what changes takes them from itself and its ancestors. */
+    this._shares = new Map();
+    this._percent = (node) => this.percent(node);
   }
 
   /** Fold one update, or take over a snapshot; a gap, a repeat or an unknown node throws InvalidUpdate. */
@@ -96,6 +99,16 @@ export class Tree {
     return this._parents.get(id);
   }
 
+  /** Return how far along a node is, as `percent` does, but without looking at what hasn't changed. */
+  percent(node) {
+    let share = this._shares.get(node.id);
+    if (share === undefined) {
+      share = percent(node, this._percent);
+      this._shares.set(node.id, share);
+    }
+    return share;
+  }
+
   /**
    * Return what has changed since the last call: ids of nodes, ancestors of changed ones included since their
    * percentage follows, parents before children; and whether a snapshot has replaced everything.
@@ -115,6 +128,7 @@ export class Tree {
     this._nodes = new Map();
     this._parents = new Map();
     this._changed = new Set();
+    this._shares = new Map();
     this._replaced = true;
     this.root = this._adopt(snapshot.task, undefined);
     this.root.expected = this.steps?.length ?? 0;
@@ -124,6 +138,7 @@ export class Tree {
 
   _adopt(value, parentId) {
     const node = { ...value, output: value.output ?? "" };
+    node.outputLines = lineBreaks(node.output);
     this._nodes.set(node.id, node);
     if (parentId !== undefined) this._parents.set(node.id, parentId);
     this._changed.add(node.id);
@@ -132,7 +147,7 @@ export class Tree {
   }
 
   _begin(update) {
-    this.root = { id: update.taskId, type: "task", title: update.title ?? "", status: "created", output: "", children: [] };
+    this.root = { id: update.taskId, type: "task", title: update.title ?? "", status: "created", output: "", outputLines: 0, children: [] };
     this._nodes.set(this.root.id, this.root);
     this.steps = update.steps;
     this.root.expected = this.steps?.length ?? 0;
@@ -162,15 +177,20 @@ export class Tree {
     if (known !== undefined) {
       // It runs again: what it had reported no longer holds.
       known.status = "running";
+      known.title = reference.title;
       for (const key of ["error", "current", "message"]) delete known[key];
       assign(known, "total", update.total);
+      if (known === this.root && update.steps !== undefined) {
+        this.steps = update.steps;
+        known.expected = update.steps.length;
+      }
       this._touch(known.id);
       return;
     }
     const parentId = reference.parentId ?? update.taskId;
     const parent = this._nodes.get(parentId);
     if (parent === undefined) throw new InvalidUpdate("nodeStart names a parent that hasn't started.");
-    const node = { id: reference.id, type: reference.type, title: reference.title, status: "running", output: "" };
+    const node = { id: reference.id, type: reference.type, title: reference.title, status: "running", output: "", outputLines: 0 };
     assign(node, "alias", reference.alias);
     assign(node, "total", update.total);
     node.children = [];
@@ -189,6 +209,7 @@ export class Tree {
         break;
       case "nodeOutput":
         node.output = tail(node.output + update.text);
+        node.outputLines += lineBreaks(update.text);
         break;
       case "nodeUpdate":
         assign(node, "data", update.data);
@@ -215,7 +236,10 @@ export class Tree {
   _touch(id) {
     const path = [];
     for (let at = id; at !== undefined; at = this._parents.get(at)) path.push(at);
-    for (const touched of path.reverse()) this._changed.add(touched);
+    for (const touched of path.reverse()) {
+      this._changed.add(touched);
+      this._shares.delete(touched);
+    }
   }
 }
 
@@ -229,6 +253,12 @@ function tail(text) {
   const kept = text.slice(-OUTPUT_TAIL);
   const newline = kept.indexOf("\n");
   return newline >= 0 && newline < OUTPUT_TAIL / 2 ? kept.slice(newline + 1) : kept;
+}
+
+function lineBreaks(text) {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
 }
 
 function shown(node) {

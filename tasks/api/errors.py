@@ -2,7 +2,7 @@
 
 from django.http import JsonResponse
 
-from tasks.errors import IllegalTransition, StaleFence, TaskNotFound, TasksError
+from tasks.errors import IllegalTransition, NotWatchable, StaleFence, TaskNotFound, TasksError
 from tasks.live.protocol import BadRequest, TooMany
 
 __all__ = ["error_response", "status_of"]
@@ -12,6 +12,7 @@ _STATUSES: dict[type[TasksError], int] = {
     BadRequest: 400,
     IllegalTransition: 409,
     StaleFence: 409,
+    NotWatchable: 409,
     TooMany: 429,
 }
 

@@ -14,19 +14,24 @@ from tasks.live.sse import requested_position, stream_response, wants_snapshot
 from tasks.services.access import find_root, owns, viewer_of
 from tasks.services.jobs import request_cancel
 from tasks.services.reading import read_snapshot
+from tasks.services.stalls import read_stall
 
 
 @require_GET
 @never_cache
 def task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
-    """Return the snapshot of a task."""
+    """Return the snapshot of a task, and `stall` where something keeps it from going on (docs/feed.md)."""
     viewer = viewer_of(user=request.user, session=request.session)
     try:
         root = find_root(viewer, task_id)
         snapshot = read_snapshot(root.pk)
     except TasksError as error:
         return error_response(error)
-    return JsonResponse(snapshot.to_json(is_owner=owns(viewer, root)))
+    value = snapshot.to_json(is_owner=owns(viewer, root))
+    stall = read_stall(root.pk)
+    if stall is not None:
+        value["stall"] = stall.to_json()
+    return JsonResponse(value)
 
 
 @require_GET

@@ -210,8 +210,12 @@ class Tree:
         if node is not None:
             # It runs again, after its worker died or a retry: what it had reported no longer holds.
             node.status = NodeStatus.RUNNING
+            node.title = reference["title"]
             node.error = node.current = node.message = None
             node.total = update.get("total")
+            if node is self.root and "steps" in update:
+                self.steps = update["steps"]
+                node.expected = len(update["steps"])
             return
         parent = self._nodes.get(reference.get("parentId") or update["taskId"])
         if parent is None:

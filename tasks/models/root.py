@@ -72,6 +72,23 @@ class TaskRoot(models.Model):
                 name="tasks_root_session",
                 condition=~models.Q(session_key=""),
             ),
+            # What is open or has failed is little, and its owner looks for it among all that is done.
+            models.Index(fields=["owner", "-created_at"], name="tasks_root_open", condition=models.Q(closed=False)),
+            models.Index(
+                fields=["session_key", "-created_at"],
+                name="tasks_root_session_open",
+                condition=models.Q(closed=False) & ~models.Q(session_key=""),
+            ),
+            models.Index(
+                fields=["owner", "-created_at"],
+                name="tasks_root_failed",
+                condition=models.Q(status=NodeStatus.FAILED.value),
+            ),
+            models.Index(
+                fields=["session_key", "-created_at"],
+                name="tasks_root_session_failed",
+                condition=models.Q(status=NodeStatus.FAILED.value) & ~models.Q(session_key=""),
+            ),
         )
 
     def __str__(self) -> str:

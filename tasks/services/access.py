@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.utils.translation import gettext as _
 
 from tasks.errors import TaskNotFound
 from tasks.models import TaskRoot
@@ -81,5 +82,5 @@ def find_root(viewer: Viewer, root_id: uuid.UUID) -> TaskRoot:
     """Return the root that `viewer` may follow; raises TaskNotFound where there is none, or none for them."""
     root = TaskRoot.objects.select_related("job").filter(pk=root_id).first()
     if root is None or not may_see(viewer, root):
-        raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
+        raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(root_id))
     return root

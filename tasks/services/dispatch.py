@@ -1,4 +1,4 @@
-"""What the dispatcher does at each tick: expired leases, lost hints, stale trees, purging.
+"""What the dispatcher does at each tick: expired leases, lost hints, stale trees, mails that were asked for, purging.
 
 Any number of dispatchers may run: each batch is claimed with skip-locked rows, by the database's clock.
 """
@@ -20,6 +20,7 @@ from tasks.services import sql
 from tasks.services.claims import release_expired
 from tasks.services.hints import send_hint
 from tasks.services.roots import end_root
+from tasks.services.watches import tell_watchers
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ class Tick:
     released: int
     hinted: int
     ended: int
+    told: int
     purged: int
 
     def __bool__(self) -> bool:
-        return bool(self.released or self.hinted or self.ended or self.purged)
+        return bool(self.released or self.hinted or self.ended or self.told or self.purged)
 
 
 def tick() -> Tick:
@@ -51,6 +53,7 @@ def tick() -> Tick:
         released=_do(release_expired),
         hinted=_do(send_lost_hints),
         ended=_do(end_stale_roots),
+        told=_do(tell_watchers),
         purged=_do(purge_finished),
     )
 

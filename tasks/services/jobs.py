@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
@@ -77,7 +78,7 @@ def wake(root_id: uuid.UUID) -> bool:
     return True
 
 
-def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "cancelled by its owner") -> JobStatus:
+def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> JobStatus:
     """Cancel a job that nobody holds, or ask its holder to stop; returns the status that clients see.
 
     Raises TaskNotFound where there is no such job or the viewer may not see it, IllegalTransition where it has ended
@@ -85,10 +86,10 @@ def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "cancell
     """
     root = find_root(viewer, root_id)
     if not may_cancel(viewer, root):
-        raise IllegalTransition("Only the owner of a task may cancel it.", task_id=str(root_id))
+        raise IllegalTransition(_("Only the owner of a task may cancel it."), task_id=str(root_id))
     with transaction.atomic():
         asked_before = Job.objects.filter(root_id=root_id, cancel_requested_at__isnull=False).exists()
-        status = cancel(root_id=root_id, reason=reason)
+        status = cancel(root_id=root_id, reason=reason or _("cancelled by its owner"))
         job = Job.objects.get(root_id=root_id)
         spec = jobs.get(job.function) if job.function in jobs.names() else None
         if spec is not None and spec.note_cancel is not None and not asked_before:
@@ -101,10 +102,10 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(root_id=root_id).first()
         if job is None:
-            raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
+            raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(root_id))
         status = JobStatus(job.status)
         if status in JOB_TERMINAL:
-            raise IllegalTransition(f"This task has ended already ({status.value}).", status=status.value)
+            raise IllegalTransition(_("This task has ended already."), status=status.value)
         # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
         if status not in JOB_HELD and job.function in jobs.names():
             _cancel_idle(job, reason=reason)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, shorten
+from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, measure, shorten
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.domain.updates import Draft, UpdateType, draft, encode_node
@@ -68,16 +68,49 @@ def create_root(
     return root
 
 
-def report_message(*, root_id: uuid.UUID, title: str, message: str) -> None:
-    """Write a message to a root that has no recorder; raises StaleFence where it has ended."""
-    text = shorten(message, MESSAGE_CHARS)
+def report_progress(
+    *,
+    root_id: uuid.UUID,
+    title: str,
+    message: str | None = None,
+    current: float | None = None,
+    total: float | None = None,
+) -> None:
+    """Write what is given of message, current and total to a root that has no recorder.
+
+    Raises StaleFence where it has ended.
+    """
     reference = encode_node(node_id=str(root_id), type="task", title=title)
+    text = None if message is None else shorten(message, MESSAGE_CHARS)
+    given = {"message": text, "current": measure(current), "total": measure(total)}
+    columns: dict[str, sql.Value] = {name: value for name, value in given.items() if value is not None}
     with transaction.atomic():
         append_updates(
-            root_id=root_id,
-            drafts=[draft(UpdateType.NODE_PROGRESS, node=reference, message=text)],
-            columns={"message": text},
+            root_id=root_id, drafts=[draft(UpdateType.NODE_PROGRESS, node=reference, **columns)], columns=columns
         )
+
+
+def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelta) -> None:
+    """Let a root without a job begin anew, under another title: what it had reported no longer holds.
+
+    Raises StaleFence where it has ended, IllegalTransition where it has got a job.
+    """
+    title = shorten(title, TITLE_CHARS)
+    reference = encode_node(node_id=str(root_id), type="task", title=title)
+    columns: dict[str, sql.Value] = {
+        "title": title,
+        "steps": sql.json_value(steps),
+        "status": NodeStatus.RUNNING.value,
+        "message": "",
+        "current": None,
+        "total": None,
+        "lease_until": sql.time_value(timezone.now() + lease),
+    }
+    with transaction.atomic():
+        append_updates(
+            root_id=root_id, drafts=[draft(UpdateType.NODE_START, node=reference, steps=steps)], columns=columns
+        )
+        _check_jobless(root_id)
 
 
 def ending(status: NodeStatus, *, result: JSON = None, reason: str = "") -> tuple[Draft, dict[str, sql.Value]]:
@@ -114,8 +147,10 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
     return drafts
 
 
-def end_root(*, root_id: uuid.UUID, status: NodeStatus, reason: str = "", result: JSON = None) -> None:
-    """End a root that has no job, with what is still open below it.
+def end_root(
+    *, root_id: uuid.UUID, status: NodeStatus, reason: str = "", result: JSON = None, meta: JSON = None
+) -> None:
+    """End a root that has no job, with what is still open below it; `meta` replaces its meta where it is given.
 
     Raises StaleFence where it has ended already, IllegalTransition where it has a job: a job ends with its root, or
     is cancelled, but its root is never taken away from under it.
@@ -123,10 +158,20 @@ def end_root(*, root_id: uuid.UUID, status: NodeStatus, reason: str = "", result
     with transaction.atomic():
         drafts = end_open_nodes(root_id=root_id, status=status, reason=reason)
         closing, columns = ending(status, result=result, reason=reason)
+        if meta is not None:
+            title = TaskRoot.objects.values_list("title", flat=True).get(pk=root_id)
+            drafts.append(
+                draft(UpdateType.NODE_META, node=encode_node(node_id=str(root_id), type="task", title=title), meta=meta)
+            )
+            columns["meta"] = sql.json_value(meta)
         append_updates(root_id=root_id, drafts=[*drafts, closing], columns=columns)
-        # Asked with the head locked: a job that is enqueued for this root at this moment needs the head too.
-        if Job.objects.filter(pk=root_id).exists():
-            raise IllegalTransition("The root of a job ends with its job.", task_id=str(root_id))
+        _check_jobless(root_id)
+
+
+def _check_jobless(root_id: uuid.UUID) -> None:
+    # Asked with the head locked: a job that is enqueued for this root at this moment needs the head too.
+    if Job.objects.filter(pk=root_id).exists():
+        raise IllegalTransition("The root of a job ends with its job.", task_id=str(root_id))
 
 
 def _reference(node: Node) -> str:

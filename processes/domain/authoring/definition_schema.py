@@ -5,6 +5,7 @@ people. Three annotations name what a schema can't know: `x-names` (a text is th
 `process`, where `next` leads), `x-keys` (the keys are `state`s) and `x-config` (what the action's script takes).
 """
 
+from collections.abc import Sequence
 from typing import get_args
 
 from processes.domain.bindings import KINDS
@@ -39,8 +40,8 @@ def definition_schema() -> dict[str, JSON]:
     }
 
 
-def target_schema() -> dict[str, JSON]:
-    """Give the schema of what a reference is bound to."""
+def target_schema(*, querysets: Sequence[str] = ()) -> dict[str, JSON]:
+    """Give the schema of what a reference is bound to; `querysets` are the names to offer."""
     said = {
         "script": "A task script, by name or alias.",
         "process": "A published process by its slug, or a definition written out here.",
@@ -48,10 +49,13 @@ def target_schema() -> dict[str, JSON]:
         "data_node": "The reference of stored data.",
         "status_rules": "Status rules, by name.",
         "credential": "A connection, by name; its secret stays where it is kept.",
+        "queryset": "A queryset that code registers, by name: what a form offers to choose from.",
     }
     process = {"anyOf": [{"type": "string", "x-names": "process"}, {"type": "object"}, {"type": "array"}]}
     kinds: dict[str, JSON] = {kind: {"type": "string", "minLength": 1} for kind in KINDS}
     kinds |= {"script": {"type": "string", "x-names": "registered"}, "process": process, "value": {}}
+    if querysets:
+        kinds["queryset"] = {**kinds["queryset"], "enum": list(querysets)}
     return {
         "$schema": _DIALECT,
         "title": "Binding target",

@@ -10,7 +10,7 @@ from processes.domain.merge import Merged, merge
 from processes.domain.scripts import ScriptSpec, config_schema
 from processes.models import ProcessTemplate
 from processes.services.authoring.reading import read_layers
-from processes.services.catalogue import catalogue
+from processes.services.catalogue import catalogue, queryset_names
 from processes.services.library import Source, read_library
 
 __all__ = ["describe_vocabulary"]
@@ -33,7 +33,7 @@ def describe_vocabulary(*, extends: Sequence[str] = ()) -> dict[str, JSON]:
     merged = merge(bases)
     return {
         "definition": definition_schema(),
-        "target": target_schema(),
+        "target": target_schema(querysets=queryset_names()),
         "lifecycle": {"all": list(LIFECYCLE), "jumpable": sorted(JUMPABLE)},
         "scripts": _scripts(),
         "inherited": _inherited(merged),

@@ -1,0 +1,55 @@
+"""What a background run began with, kept so that it can be repeated from there.
+
+`{"ordinal", "cursor", "attributes", "request", "response"}`, and `"spent": {"<ordinal>": action}` once a `once` action
+has begun. Its data then are the values that are stored up to `ordinal`.
+
+A run can't be repeated once something is spent: the author says that it must not be done twice, and it was done, or
+nobody knows. Only an action that failed by a PermanentError (its script says so: nothing was done, and nothing will be)
+is given back.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from processes.domain.json_values import JSON
+from processes.errors import NotJsonError, OutcomeUnknownError, PermanentError, ProcessError
+
+__all__ = ["begin_anew", "begun_with", "give_back", "is_harmless", "spend", "spent_actions"]
+
+_PARTS: Final = ("cursor", "attributes", "request", "response")
+_SPENT: Final = "spent"
+
+
+def begun_with(columns: Mapping[str, Any], *, ordinal: int) -> dict[str, JSON]:
+    """Give the origin of a run whose first checkpoint has these columns, its data being stored as of `ordinal`."""
+    return {"ordinal": ordinal, **{part: columns[part] for part in _PARTS}}
+
+
+def begin_anew(origin: Mapping[str, Any]) -> dict[str, JSON]:
+    """Give the origin of the run that repeats one: the same, with nothing spent."""
+    return {key: value for key, value in origin.items() if key != _SPENT}
+
+
+def spend(origin: Mapping[str, Any], *, ordinal: int, action: str) -> dict[str, JSON]:
+    """Note that a `once` action is about to run."""
+    return {**origin, _SPENT: {**origin.get(_SPENT, {}), str(ordinal): action}}
+
+
+def give_back(origin: Mapping[str, Any], *, ordinal: int) -> dict[str, JSON]:
+    """Note that a `once` action has failed without having done anything."""
+    left = {key: action for key, action in origin.get(_SPENT, {}).items() if key != str(ordinal)}
+    return {**begin_anew(origin), **({_SPENT: left} if left else {})}
+
+
+def spent_actions(origin: Mapping[str, Any]) -> list[str]:
+    """Give the names of the actions that stand in the way of repeating, in the order in which they ran."""
+    spent: Mapping[str, str] = origin.get(_SPENT, {})
+    return [spent[key] for key in sorted(spent, key=int)]
+
+
+def is_harmless(error: ProcessError) -> bool:
+    """Tell whether a `once` action that failed with `error` has surely done nothing.
+
+    A value that can't be stored is found after the script has done its work.
+    """
+    return isinstance(error, PermanentError) and not isinstance(error, NotJsonError | OutcomeUnknownError)

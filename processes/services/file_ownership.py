@@ -1,0 +1,112 @@
+"""What stored files belong to, and so how long they live.
+
+A file belongs to at most one thing: an instance, else a run, else a data node, and is deleted with it. Whenever data
+is saved that names files by their infos, `adopt_files` lets them belong to what the data was saved for, if that is
+stronger than what they belong to now: an upload first belongs to the node of the form that follows, then to the run
+that takes the data over. Runs and instances take files from their like too: the later one lives longer.
+
+A node whose data names a file that belongs to something stronger, or to another node, doesn't own it, but needs it: the
+file notes until when (`expires_at`), and stays that long though its owner may go before. So the page with a result,
+kept in a node of its own, finds the run's files as long as it can be opened.
+
+Infos are JSON, which anybody may write. Only files that the caller owns are adopted; those of a user whose authority is
+lent to the caller only where they belong to nothing, and then they live no shorter than without. All others are
+ignored.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, When
+
+from processes.domain.json_values import JSON
+from processes.models import DataNode, DataNodeKind, ProcessInstance, Run, StoredFile
+from processes.services.access import Caller, owned_by, readable_by
+
+__all__ = ["FILE_INFO", "FileOwner", "adopt_files", "belonging", "file_ids"]
+
+#: The `type` of a file info.
+FILE_INFO = "FILE_INFO"
+
+FileOwner = DataNode | Run | ProcessInstance
+
+_UNOWNED = Q(node=None, run=None, instance=None)
+#: No database takes any number of values in one statement; no data of sense comes near.
+_IDS = 5_000
+
+
+def adopt_files(data: JSON, *, caller: Caller, owner: FileOwner) -> int:
+    """Let the files whose infos are anywhere inside `data` belong to `owner`, and return how many do so only now.
+
+    Takes two statements at most, and none where there are no infos. Call it in the transaction that saves the data, or
+    after it. A context node stands for its instance.
+    """
+    ids = sorted(file_ids(data))
+    return sum(_adopt(ids[start : start + _IDS], caller=caller, owner=owner) for start in range(0, len(ids), _IDS))
+
+
+def belonging(owner: FileOwner | None, *, caller: Caller) -> dict[str, object]:
+    """Return the columns of a new file that belongs to `owner`, without one to the run in which `caller` works."""
+    if isinstance(owner, ProcessInstance):
+        return {"instance_id": owner.pk}
+    if isinstance(owner, Run):
+        return {"run_id": owner.pk}
+    if isinstance(owner, DataNode):
+        return {"instance_id": owner.instance_id} if _is_context(owner) else {"node_id": owner.pk}
+    return {} if caller.run_id is None else {"run_id": caller.run_id}
+
+
+def file_ids(data: JSON) -> set[uuid.UUID]:
+    """Return the ids in all file infos inside `data`, whether there are such files or not."""
+    return {file_id for info in _infos(data) if (file_id := _as_id(info.get("id"))) is not None}
+
+
+def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
+    columns = belonging(owner, caller=caller)
+    named = StoredFile.objects.filter(pk__in=ids, is_complete=True)
+    mine = named.filter(owned_by(caller) | (_UNOWNED & readable_by(caller)))
+    if "instance_id" in columns:
+        weaker = ~Q(instance_id=columns["instance_id"])
+    elif "run_id" in columns:
+        weaker = Q(instance=None) & ~Q(run_id=columns["run_id"])
+    else:
+        assert isinstance(owner, DataNode)
+        needed = named.filter(readable_by(caller)).exclude(_UNOWNED).exclude(node_id=owner.pk)
+        _keep_until(owner.expires_at, needed)
+        weaker = _UNOWNED
+    # What belonged to nothing had a time of its own, which is over now; what a node had asked for stays.
+    until = Case(
+        When(_UNOWNED & owned_by(caller), then=None), default=F("expires_at"), output_field=DateTimeField(null=True)
+    )
+    taken = {"node_id": None, "run_id": None, "instance_id": None, **columns}
+    return mine.filter(weaker).update(**taken, expires_at=until)
+
+
+def _keep_until(until: datetime | None, files: QuerySet[StoredFile]) -> None:
+    if until is not None:
+        files.filter(Q(expires_at=None) | Q(expires_at__lt=until)).update(expires_at=until)
+
+
+def _infos(data: JSON) -> Iterator[Mapping[str, JSON]]:
+    """Walk through JSON without recursion: nobody limits how deep data is nested."""
+    todo: list[JSON] = [data]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Mapping):
+            if value.get("type") == FILE_INFO:
+                yield value
+            todo.extend(item for item in value.values() if isinstance(item, dict | list))
+        elif isinstance(value, list | tuple):
+            todo.extend(item for item in value if isinstance(item, dict | list))
+
+
+def _as_id(value: JSON) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _is_context(node: DataNode) -> bool:
+    return node.kind == DataNodeKind.CONTEXT and node.instance_id is not None

@@ -1,0 +1,230 @@
+"""Trying again: a run that failed, or was cancelled, is begun anew from where its background work began.
+
+The new run has a tree of its own, which belongs to the same owner, and the data, plan and rights that the first one
+began with. Everything that was done is done again: a `once` action that has begun stands in the way. A run is repeated
+at most once, by the row that says which run it repeats; whoever asks second, or at the same moment, gets the same one.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from processes.domain.application import STORED_USER
+from processes.domain.json_values import JSON
+from processes.domain.origin import begin_anew, spent_actions
+from processes.domain.run_status import RunStatus
+from processes.models import DataNode, Run, RunValue
+from processes.services import audit
+from processes.services.access import Caller, executable_by, may_execute_instance
+from processes.services.authority import user_of_authority
+from processes.services.background import RUN_JOB, record_repetition
+from processes.services.data_nodes import LOADED_REVISION
+from processes.services.errors import AuthorityError, NotRepeatableError
+from processes.services.file_ownership import adopt_files
+from processes.services.grants import SCOPES, check_grant, move_grants
+from processes.services.host import CREDENTIALS
+from processes.services.indicators import INDICATOR_KEY, progress_url, spoken
+from processes.services.run_store import write_values
+from tasks.domain.jsonvalue import dumps
+from tasks.domain.statuses import NodeStatus
+from tasks.errors import TaskNotFound
+from tasks.models import TaskRoot
+from tasks.services.access import Viewer, owns
+from tasks.services.jobs import enqueue
+from tasks.services.roots import Owner, create_root
+
+__all__ = ["Repetition", "Standing", "repeat_run", "standing_of"]
+
+User = AbstractBaseUser | AnonymousUser
+
+#: How trees end that may be tried again.
+_ENDED_BADLY = frozenset({NodeStatus.FAILED.value, NodeStatus.CANCELLED.value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Say whether somebody may try a run again: offered, refused for a reason, or done already."""
+
+    offered: bool = False
+    #: Why not, for whoever asked; empty where there is nothing to say.
+    refused: str = ""
+    #: The run that repeats it.
+    repeated_as: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repetition:
+    """Name the run that repeats another, and say whether it has begun only now."""
+
+    run_id: uuid.UUID
+    is_new: bool
+
+
+def standing_of(root: TaskRoot, *, viewer: Viewer, user: User) -> Standing:
+    """Return whether `viewer` may try again what ended as `root`: only its owner may, and only after a bad end."""
+    if not root.closed or root.status not in _ENDED_BADLY or not owns(viewer, root):
+        return Standing()
+    run = Run.objects.select_related("root", "instance").filter(pk=root.pk).first()
+    if run is None:
+        return Standing()
+    repeated_as = _repetition_of(run)
+    if repeated_as is not None:
+        return Standing(repeated_as=repeated_as)
+    refused = _refusal(run, user)
+    return Standing(offered=not refused, refused=refused)
+
+
+def repeat_run(*, run_id: uuid.UUID, viewer: Viewer, user: User) -> Repetition:
+    """Begin a run anew, with its job, in one transaction; of two who ask, both get the one run.
+
+    Raises TaskNotFound where there is no such run, or it isn't the viewer's own; NotRepeatableError, with a text for
+    them, where it can't be repeated.
+    """
+    with transaction.atomic():
+        # Whoever asks at the same moment waits here, and then finds what was begun.
+        rows = Run.objects.select_for_update(of=("self",)).select_related("root", "template", "instance")
+        run = rows.filter(pk=run_id).first()
+        if run is None or not owns(viewer, run.root):
+            raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(run_id))
+        repeated_as = _repetition_of(run)
+        if repeated_as is not None:
+            return Repetition(run_id=repeated_as, is_new=False)
+        refused = _refusal(run, user)
+        if refused:
+            raise NotRepeatableError(refused)
+        return Repetition(run_id=_begin(run, user), is_new=True)
+
+
+def _repetition_of(run: Run) -> uuid.UUID | None:
+    return Run.objects.filter(previous_id=run.pk).values_list("root_id", flat=True).first()
+
+
+def _refusal(run: Run, user: User) -> str:
+    """Return why a run can't be repeated now; empty where it can."""
+    if not run.root.closed:
+        return _("This is still at work. It can be tried again once it has ended.")
+    if run.root.status not in _ENDED_BADLY:
+        return _("This has ended well: there is nothing to try again.")
+    if run.origin is None:
+        return _("This was begun by an older release, which didn't keep what it began with. Please start again.")
+    if spent := spent_actions(run.origin):
+        return _(
+            "The step “%(step)s” must not be done twice, and it was done, or nobody knows whether it was. Please find "
+            "out how things stand before you start again."
+        ) % {"step": spoken(spent[0])}
+    if not _may_execute(run, user):
+        return _("You may not start this process any more, or it isn't there any more.")
+    if not _has_its_rights(run):
+        return _("What it was allowed to do in somebody's name is over or was taken back. Please start again.")
+    return ""
+
+
+def _may_execute(run: Run, user: User) -> bool:
+    if run.template_id is None:
+        return False
+    if run.instance is not None:
+        known = user if isinstance(user, AbstractBaseUser) else None
+        return may_execute_instance(known, run.instance)
+    return executable_by(user).filter(pk=run.template_id).exists()
+
+
+def _has_its_rights(run: Run) -> bool:
+    """Tell whether all rights that were lent to a run when it began still hold."""
+    assert run.origin is not None
+    attributes = run.origin["attributes"]
+    lent = [frame["authority"] for frame in run.origin["cursor"]["frames"] if frame.get("authority") is not None]
+    if attributes.get(STORED_USER) is not None:
+        lent.append(attributes[STORED_USER])
+    for authority in lent:
+        try:
+            user_of_authority(authority, execution=str(run.pk), template_id=run.template_id)
+        except AuthorityError:
+            return False
+    stored = attributes.get(CREDENTIALS)
+    reference = stored.get("reference") if isinstance(stored, Mapping) else None
+    return not isinstance(reference, str) or _grant_holds(reference, run)
+
+
+def _grant_holds(reference: str, run: Run) -> bool:
+    for scope in SCOPES:
+        try:
+            check_grant(reference, execution=str(run.pk), template_id=run.template_id, scope=scope)
+        except AuthorityError:
+            continue
+        return True
+    return False
+
+
+def _begin(run: Run, user: User) -> uuid.UUID:
+    """Store the run that repeats `run`, which is locked, and return its id."""
+    assert run.origin is not None
+    origin, owner = begin_anew(run.origin), _owner_of(run)
+    root = create_root(title=run.root.title, owner=owner, steps=run.root.steps, shared=run.root.shared)
+    origin = _renamed(origin, run, new_id=root.pk)
+    new = Run.objects.create(
+        root=root,
+        template_id=run.template_id,
+        plan_id=run.plan_id,
+        instance_id=run.instance_id,
+        user_id=run.user_id,
+        session_key=run.session_key,
+        status=RunStatus.CREATED.value,
+        cursor=origin["cursor"],
+        ordinal=origin["cursor"]["ordinal"],
+        attributes=origin["attributes"],
+        request=origin["request"],
+        response=origin["response"],
+        origin=origin,
+        previous=run,
+    )
+    data = _data_of(run, new_id=root.pk)
+    write_values(new.pk, ordinal=origin["ordinal"], changed={key: dumps(value) for key, value in data.items()})
+    # They would go with the old tree, which is purged first.
+    adopt_files(data, caller=_caller_of(run), owner=new)
+    move_grants(execution=str(run.pk), to=str(new.pk))
+    # Whoever still has the form that began it is led to the work that goes on.
+    DataNode.objects.filter(continued_in=run.pk).update(continued_in=new.pk)
+    record_repetition(new, repeats=run.pk, actor=audit.actor_of(user if user.is_authenticated else None))
+    enqueue(RUN_JOB, owner=owner, root_id=root.pk)
+    return root.pk
+
+
+def _data_of(run: Run, *, new_id: uuid.UUID) -> dict[str, JSON]:
+    """Return what a run began with, where it named its own indicator now naming the new one."""
+    assert run.origin is not None
+    rows = RunValue.objects.filter(run_id=run.pk, ordinal=run.origin["ordinal"], value__isnull=False)
+    data: dict[str, JSON] = {key: json.loads(value) for key, value in rows.values_list("key", "value") if value}
+    if data.get(INDICATOR_KEY) == str(run.pk):
+        data[INDICATOR_KEY] = str(new_id)
+    return data
+
+
+def _renamed(origin: dict[str, Any], run: Run, *, new_id: uuid.UUID) -> dict[str, Any]:
+    """Return an origin in which the old run's page is the new one's, and its own changes are no one else's."""
+    attributes, response = dict(origin["attributes"]), origin["response"]
+    if isinstance(response, Mapping) and response.get("redirect") == progress_url(run.pk):
+        response = {**response, "redirect": progress_url(new_id)}
+    if attributes.get(LOADED_REVISION) is not None:
+        # What the run itself has saved of an instance's Data is no reason to refuse the one that repeats it.
+        attributes[LOADED_REVISION] = run.attributes.get(LOADED_REVISION)
+    return {**origin, "attributes": attributes, "response": response}
+
+
+def _owner_of(run: Run) -> Owner:
+    return Owner(user_id=run.root.owner_id, session_key=run.root.session_key)
+
+
+def _caller_of(run: Run) -> Caller:
+    return Caller(
+        user_id=run.user_id,
+        session_key=run.session_key,
+        template_id=run.template_id,
+        slug=run.template.slug if run.template is not None else "",
+        instance_id=run.instance_id,
+    )
