@@ -3,6 +3,8 @@
 from itertools import islice
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from examples.csv_import.config import CheckConfig
 from processes.domain.tables import DELIMITER_NAMES, Row, RowChecker, Table, TableError
 
@@ -36,7 +38,7 @@ def preview_of(table: Table, *, config: CheckConfig) -> dict[str, Any]:
         elif problems and len(more) < config.preview_rows:
             more.append(_shown(row, problems))
     if not checked:
-        message = "The file has a header, and no rows below it. Upload a file with rows."
+        message = _("The file has a header, and no rows below it. Upload a file with rows.")
         raise TableError("no_rows", message, line=table.header_line)
     rules = {rule.name: rule.describe() for rule in config.columns}
     return {

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any, Final
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from examples.csv_import.batches import complete_batch, discard_batch, in_groups, open_batch, write_rows
 from examples.csv_import.config import CheckConfig, DiscardConfig, ImportConfig, TableConfig
 from examples.csv_import.preview import encoding_name, preview_of
@@ -51,16 +55,16 @@ def csv_read(app: Application) -> None:
     """
     config: TableConfig = app.config
     size, name = app.data["upload"]["size"], app.data["upload"]["name"]
-    progress(current=0, total=size, message=f"Reading {name}")
+    progress(current=0, total=size, message=_("Reading %(name)s") % {"name": name})
     rows = 0
     with _open(app, config) as table:
         RowChecker(table.header, config.columns)  # a missing column is told before the work
-        for rows, _ in enumerate(table, start=1):
+        for rows, _row in enumerate(table, start=1):
             if rows % _LOOK_EVERY_ROWS == 0:
                 app.check_cancelled()
-                progress(current=min(table.bytes_read, size), message=f"{rows:,} rows read")
+                progress(current=min(table.bytes_read, size), message=_rows_read(rows))
         if not rows:
-            message = "The file has a header, and no rows below it. Upload a file with rows."
+            message = _("The file has a header, and no rows below it. Upload a file with rows.")
             raise TableError("no_rows", message, line=table.header_line)
         app.data["facts"] = {
             "rows": rows,
@@ -69,8 +73,14 @@ def csv_read(app: Application) -> None:
             "encoding": encoding_name(table.encoding),
             "delimiter": table.delimiter,
         }
-        progress(current=size, message=f"{rows:,} rows read")
-        output(f"{name}: {rows:,} rows, {len(table.header)} columns, {encoding_name(table.encoding)}\n")
+        progress(current=size, message=_rows_read(rows))
+        told = _("%(name)s: %(rows)s rows, %(columns)s columns, %(encoding)s") % {
+            "name": name,
+            "rows": intcomma(rows),
+            "columns": len(table.header),
+            "encoding": encoding_name(table.encoding),
+        }
+        output(f"{told}\n")
 
 
 @task_script("csv_validate", config=TableConfig)
@@ -81,7 +91,7 @@ def csv_validate(app: Application) -> None:
     rejected rows and the reasons, null where there is none. The first problems are streamed as output.
     """
     config: TableConfig = app.config
-    progress(current=0, total=app.data["facts"]["rows"], message="Checking the rows")
+    progress(current=0, total=app.data["facts"]["rows"], message=_("Checking the rows"))
     accepted = 0
     with _open(app, config) as table, RejectedRows(table.header, delimiter=table.delimiter) as rejected:
         shown = 0
@@ -98,7 +108,10 @@ def csv_validate(app: Application) -> None:
                 app.check_cancelled()
         app.data["rejected_file"] = _store(app, rejected) if rejected.count else None
         app.data["accepted"], app.data["rejected"] = accepted, rejected.count
-    summary = f"{accepted:,} rows accepted, {app.data['rejected']:,} rejected"
+    summary = _("%(accepted)s rows accepted, %(rejected)s rejected") % {
+        "accepted": intcomma(accepted),
+        "rejected": intcomma(app.data["rejected"]),
+    }
     progress(message=summary)
     output(f"{summary}\n")
 
@@ -113,11 +126,11 @@ def csv_import_rows(app: Application) -> None:
     config: ImportConfig = app.config
     batch_id = _run_id(app)
     accepted, rejected = app.data["accepted"], app.data["rejected"]
-    progress(current=0, total=accepted, message="Writing the rows")
+    progress(current=0, total=accepted, message=_("Writing the rows"))
     batch = open_batch(batch_id=batch_id, title=app.data["upload"]["name"], user_id=caller_of(app).user_id)
     try:
         with _open(app, config) as table:
-            rows = (checked for _, checked in _checked(table, config) if checked.accepted)
+            rows = (checked for _row, checked in _checked(table, config) if checked.accepted)
             for group in in_groups(rows, size=config.batch_rows):
                 app.check_cancelled()
                 write_rows(batch=batch, rows=group)
@@ -127,7 +140,8 @@ def csv_import_rows(app: Application) -> None:
         raise
     complete_batch(batch_id=batch_id, accepted=accepted, rejected=rejected)
     app.data["batch"] = str(batch_id)
-    progress(current=accepted, message=f"{accepted:,} rows imported")
+    told = ngettext("%(rows)s row imported", "%(rows)s rows imported", accepted) % {"rows": intcomma(accepted)}
+    progress(current=accepted, message=told)
 
 
 @task_script("csv_discard", config=DiscardConfig)
@@ -138,7 +152,10 @@ def csv_discard(app: Application) -> None:
         return
     discarded = discard_batch(batch_id=_run_id(app))
     if discarded:
-        output(f"{discarded:,} rows taken back\n")
+        told = ngettext("%(rows)s row taken back", "%(rows)s rows taken back", discarded) % {
+            "rows": intcomma(discarded)
+        }
+        output(f"{told}\n")
     if config.then is not None:
         app.invoke(config.then)
 
@@ -147,7 +164,7 @@ def csv_discard(app: Application) -> None:
 def _open(app: Application, config: TableConfig) -> Iterator[Table]:
     upload = app.data.get("upload")
     if not isinstance(upload, dict) or not is_file_info(upload):
-        raise TableError("empty", "There is no file. Choose a CSV file and upload it.")
+        raise TableError("empty", _("There is no file. Choose a CSV file and upload it."))
     # Only the caller's own file: an info that somebody made up finds nothing.
     with open_file(upload, caller=caller_of(app)) as binary:
         yield open_table(binary, limits=config.limits)
@@ -172,5 +189,10 @@ def _run_id(app: Application) -> uuid.UUID:
     return uuid.UUID(str(run_id))
 
 
+def _rows_read(rows: int) -> str:
+    return ngettext("%(rows)s row read", "%(rows)s rows read", rows) % {"rows": intcomma(rows)}
+
+
 def _line_of(problem: RowProblem) -> str:
-    return f"line {problem.line:,}: {problem}\n"
+    place = _("line %(line)s") % {"line": intcomma(problem.line)}
+    return f"{place}: {problem}\n"
