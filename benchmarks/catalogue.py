@@ -66,6 +66,23 @@ BENCHMARKS = {
             database="postgresql",
             in_quick=False,
         ),
+        Benchmark(
+            name="foreground", module="benchmarks.foreground", about="a process's page beside a plain view", runs=9
+        ),
+        Benchmark(
+            name="files",
+            module="benchmarks.files",
+            about="a large file to a form and back, and the server's memory",
+            runs=3,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="live-page",
+            module="benchmarks.live_page",
+            about="a progress page with 2,000 nodes in Chromium",
+            runs=3,
+            limit_seconds=240.0,
+        ),
         Benchmark(name="push", module="benchmarks.push", about="update to browser over WebSocket", runs=3),
     )
 }

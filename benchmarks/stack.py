@@ -59,9 +59,9 @@ def start_bare_worker(programs: Programs, *, app: str, queue: str) -> Program:
     return program
 
 
-def start_web(programs: Programs, *, port: int, application: str) -> Program:
+def start_web(programs: Programs, *, port: int, application: str, name: str = "web") -> Program:
     """Start our ASGI server with another application, and return once it accepts connections."""
-    program = programs.start("web", [*_service("web", port=port).command[:-1], application])
+    program = programs.start(name, [*_service("web", port=port).command[:-1], application])
 
     def accepts() -> bool:
         if program.process.poll() is not None:

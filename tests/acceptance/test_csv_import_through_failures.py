@@ -111,7 +111,7 @@ def test_a_killed_web_server_comes_back_and_clients_go_on_where_they_were(
 ) -> None:
     task = visitor.task_of(visitor.confirm(visitor.upload(many_airports)))
     seen = follow_until(visitor, task, alias="validate")
-    (web,) = stack.pids(b"daphne")
+    (web,) = stack.pids(b"uvicorn")
     before = len(stack.program.lines)
     os.kill(web, signal.SIGKILL)
     stack.program.wait_for("web is back", times=sum("web is back" in line for line in stack.program.lines[:before]) + 1)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from tests.static.progress_site import Site
+
 STATIC = Path(__file__).parents[2] / "static"
 #: The plugin that gives us the browser has a fixture of a kind that pytest 10 will no longer take.
 BROWSER = [
@@ -28,6 +30,14 @@ def functions(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
     yield from _importing(page)
     page.close()
+
+
+@pytest.fixture
+def site(page: Page) -> Iterator[Site]:
+    """Return a site with one progress page; what the browser complains about fails the test."""
+    site = Site(page)
+    yield site
+    assert site.problems == []
 
 
 def _importing(page: Page) -> Iterator[Page]:

@@ -165,7 +165,7 @@ def test_what_may_be_written_at_the_cursor_is_offered(functions: Page, marked: s
     ("marked", "expected"),
     [
         ("|", ["page", "look", "{…}"]),
-        ('{"|"}', ["script", "process", "value", "data_node", "status_rules", "credential"]),
+        ('{"|"}', ["script", "process", "value", "data_node", "status_rules", "credential", "queryset"]),
         ('{"script": "|"}', ["page", "look"]),
         ('{"process": "|"}', ["mail"]),
         ('"|"', ["page", "look"]),

@@ -15,15 +15,20 @@ Update = dict[str, object]
 FOLD = """async ([updates, from]) => {
   const { Tree, InvalidUpdate, percent } = await import("/static/tasks/tree.js");
   const tree = new Tree();
-  const shares = (node) => ({ [node.id]: percent(node), ...Object.assign({}, ...node.children.map(shares)) });
+  const all = (node, share) =>
+    ({ [node.id]: share(node), ...Object.assign({}, ...node.children.map((child) => all(child, share))) });
   try {
     if (from) tree.apply(from);
-    for (const update of updates) tree.apply(update);
+    for (const update of updates) {
+      tree.apply(update);
+      tree.percent(tree.root);  // remembered: what comes next has to forget it
+    }
   } catch (error) {
     if (error instanceof InvalidUpdate) return { refused: tree.seq };
     throw error;
   }
-  return { snapshot: tree.snapshot(), finished: tree.finished, shares: shares(tree.root) };
+  const remembered = all(tree.root, (node) => tree.percent(node));
+  return { snapshot: tree.snapshot(), finished: tree.finished, shares: all(tree.root, percent), remembered };
 }"""
 
 
@@ -58,6 +63,13 @@ CASES = {
         {**BEGIN, "steps": [{"name": name, "title": name} for name in "abcd"]},
         start("a", total=4),
         progress("a", current=2),
+    ],
+    "an indicator that begins anew": [
+        {**BEGIN, "steps": [{"name": name, "title": name} for name in "abcd"]},
+        {"type": "nodeProgress", **of(TASK), "current": 1, "total": 3, "message": "one"},
+        {"type": "nodeStart", **of(TASK), "steps": [{"name": "e", "title": "e"}]},
+        start("e", total=4),
+        progress("e", current=2),
     ],
     "running": [BEGIN, RUN],
     "waiting and running again": [BEGIN, RUN, {"type": "taskStatus", "status": "waiting"}, RUN],
@@ -165,6 +177,7 @@ def test_both_languages_fold_the_same_tree(functions: Page, updates: list[Update
     assert result["snapshot"] == tree.snapshot()
     assert result["finished"] == tree.finished
     assert result["shares"] == pytest.approx(shares(tree))
+    assert result["remembered"] == result["shares"]
 
 
 @pytest.mark.parametrize("updates", CASES.values(), ids=CASES)

@@ -21,6 +21,7 @@ FORMS: list[tuple[object, Binding]] = [
     ({"data_node": "abc"}, Binding("data_node", "abc")),
     ({"status_rules": "claims"}, Binding("status_rules", "claims")),
     ({"credential": "smtp"}, Binding("credential", "smtp")),
+    ({"queryset": "teams"}, Binding("queryset", "teams")),
 ]
 
 
@@ -66,6 +67,7 @@ IN_CONFIG: list[tuple[Binding, object]] = [
     (Binding("data_node", "abc"), {"$ref": "data_node", "reference": "abc"}),
     (Binding("status_rules", "claims"), {"$ref": "status_rules", "name": "claims"}),
     (Binding("credential", "smtp"), {"$ref": "credential", "name": "smtp"}),
+    (Binding("queryset", "teams"), {"$ref": "queryset", "name": "teams"}),
 ]
 
 

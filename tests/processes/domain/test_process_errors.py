@@ -33,6 +33,7 @@ CODES = {
     "ActionLimitError": "action_limit",
     "ConditionError": "condition",
     "ConfigError": "config",
+    "ContentError": "content",
     "CursorError": "bad_cursor",
     "DefinitionError": "definition",
     "DurableInCallError": "durable_in_call",

@@ -1,5 +1,7 @@
 """Read pages as a browser does: the fields of a form with their values, the visible messages."""
 
+import html
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -24,7 +26,7 @@ class _FormReader(HTMLParser):
 
 def _is_sent(given: dict[str, str]) -> bool:
     kind = given.get("type")
-    return kind not in ("file", "submit") and (kind != "checkbox" or "checked" in given)
+    return kind not in ("file", "submit") and (kind not in ("checkbox", "radio") or "checked" in given)
 
 
 def main_of(response: HttpResponse) -> str:
@@ -32,17 +34,23 @@ def main_of(response: HttpResponse) -> str:
     return response.content.decode().partition("<main")[2].partition("</main>")[0]
 
 
+def links_of(response: HttpResponse) -> dict[str, str]:
+    """Return where the links in the main part of a page lead, by what they say."""
+    found = re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', main_of(response))
+    return {label: html.unescape(url) for url, label in found}
+
+
 def read_form(response: HttpResponse) -> dict[str, str]:
     """Return the values that the page's form would send if nobody changed anything."""
     reader = _FormReader()
-    reader.feed(response.content.decode())
+    reader.feed(main_of(response))
     return reader.values
 
 
 def send_form(client: Client, response: HttpResponse, **values: Any) -> Any:
     """Fill in the page's form, send it to where it says, and open the form that it leads to, if it does."""
     reader = _FormReader()
-    reader.feed(response.content.decode())
+    reader.feed(main_of(response))
     response = client.post(reader.action, {**reader.values, **values})
     leads_to_form = response.status_code == 303 and "form=" in response.headers["Location"]
     return client.get(response.headers["Location"]) if leads_to_form else response

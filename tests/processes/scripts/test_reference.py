@@ -20,8 +20,8 @@ WITHOUT_RESULT = [spec for spec in STANDARD if spec.example is not None and spec
 #: What can't go wrong in any way of its own. A script whose errors were forgotten doesn't belong here.
 ERRORLESS = {
     "check_progress", "copy_response_to_data", "end_progress", "end_progress_with_execute",
-    "execute_in_background", "noop", "progress_error", "remove_credentials", "render_progress", "reset_error",
-    "set_data", "set_state", "show_page", "show_progress", "start_progress", "store_credentials",
+    "execute_in_background", "noop", "remove_credentials", "render_progress", "reset_error",
+    "set_data", "set_state", "show_progress", "start_progress", "store_credentials",
 }  # fmt: skip
 
 

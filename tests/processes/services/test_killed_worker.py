@@ -17,13 +17,16 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from processes.models import AuditEntry, Connection, Grant, Run, RunValue, StoredFile
+from processes.models import Access, AuditEntry, Connection, Grant, Run, RunValue, StoredFile
 from processes.services.audit import SYSTEM
 from processes.services.connections import save_connection
 from processes.services.instances import context_node_of, create_instance, execute_instance
+from processes.services.repeating import repeat_run
 from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
+from tasks.services.access import Viewer
 from tasks.services.claims import release_expired
+from tasks.services.jobs import cancel
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off
 from tests.killed_worker import BOOK, NOTE, RIGHTS, register_scripts
@@ -206,6 +209,24 @@ def test_a_worker_killed_at_any_point_leaves_errors_and_sub_processes_their_righ
         # An attempt that was killed may have told of it too: what was lent twice is told twice.
         assert Counter(lent.values_list("details__action", flat=True)).keys() == {"asOwner", "asOwnerAgain"}
         assert lent.count() in (2, 3)
+
+
+def test_a_worker_killed_at_any_point_carries_on_what_is_tried_again(kit, kill: Kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    user = User.objects.create_user("caller")
+    template = kit.template(*({"name": name, "script": BOOK if name == "booked" else NOTE} for name in ACTIONS))
+    template.access = Access.SIGNED_IN
+    template.save(update_fields=["access"])
+
+    def start() -> UUID:
+        StoredFile.objects.all().delete()
+        run_id = kit.start(template=template, user=user)
+        cancel(root_id=run_id, reason="never mind")
+        return repeat_run(run_id=run_id, viewer=Viewer(user_id=user.pk), user=user).run_id
+
+    for run, lines in killed_everywhere(kill, start, tmp_path):
+        assert (run.status, run.previous is not None) == ("completed", True)
+        assert lines == {"first", "second", "last"}
+        assert StoredFile.objects.count() == 1
 
 
 def test_a_worker_killed_at_any_point_saves_what_an_instance_holds(kit, kill: Kill, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

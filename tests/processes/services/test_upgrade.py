@@ -217,7 +217,7 @@ def test_data_and_files_are_still_their_owners(upgraded: None) -> None:
     for row, (caller, data) in zip(rows_of("processes.datanode"), callers, strict=True):
         node = load_data_node(caller=caller, reference=row["reference"])
         assert (node.data, node.instance_id, node.based_on) == (data, None, None)
-        assert claim_revision(caller=caller, reference=row["reference"], revision=1).revision == 2
+        assert claim_revision(caller=caller, node=node).revision == 2
     assert StoredFile.objects.get().owner == user
 
 

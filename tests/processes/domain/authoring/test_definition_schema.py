@@ -77,3 +77,9 @@ def test_every_key_is_explained() -> None:
     for schema in schemas:
         resolved = definition_schema()["$defs"]["next"] if "$ref" in schema else schema
         assert resolved["description"].endswith(".")
+
+
+def test_the_names_of_querysets_are_offered_where_there_are_some() -> None:
+    kinds = target_schema(querysets=["teams"])["anyOf"][0]["properties"]
+    assert kinds["queryset"]["enum"] == ["teams"]
+    assert "enum" not in target_schema()["anyOf"][0]["properties"]["queryset"]

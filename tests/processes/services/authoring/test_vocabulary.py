@@ -23,7 +23,7 @@ def test_every_script_is_described_with_the_schema_of_its_config() -> None:
     assert [one["name"] for one in vocabulary["scripts"]] == [spec.name for spec in scripts]
     shown = script("show_page")
     assert shown["summary"].startswith("Answer with a page")
-    assert shown["effect"] == "pure"
+    assert shown["effect"] == "idempotent"
     assert shown["aliases"] == ["showPage"]
     assert shown["config"]["properties"]["title"]["description"] == "The heading of the page."
     json.dumps(vocabulary)

@@ -1,0 +1,127 @@
+"""The progress page on the real stack: it outlives its server, and every way of following a task that is left it."""
+
+import json
+import os
+import re
+import signal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, FilePayload, Page, WebSocket, WebSocketRoute, expect
+
+from tests.acceptance.conftest import Stack
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
+
+PATIENCE_MILLISECONDS = 60_000
+REFRESHES = "Live updates don't get through to you just now."
+
+
+def begin_import(page: Page, stack: Stack, content: bytes) -> str:
+    """Upload, confirm, and return the address of the progress page."""
+    page.goto(f"{stack.address}/p/csv-import/")
+    file: FilePayload = {"name": "airports.csv", "mimeType": "text/csv", "buffer": content}
+    page.set_input_files('input[type="file"]', file)
+    page.get_by_role("button", name="Upload and check").click()
+    page.get_by_role("button", name="Import").click()
+    page.wait_for_url(re.compile(r"/progress/[0-9a-f-]{36}/$"))
+    return page.url
+
+
+def expect_result(page: Page, accepted: int, rejected: int) -> None:
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.locator(".rows-accepted")).to_have_attribute("value", str(accepted))
+    expect(page.locator(".rows-rejected")).to_have_attribute("value", str(rejected))
+
+
+def expect_to_be_under_way(page: Page) -> None:
+    """Wait until the rows are being checked, and their bar moves."""
+    validate = page.locator(".node", has=page.get_by_text("Validate", exact=True))
+    moving = re.compile(r"^[1-9]")
+    expect(validate.locator("progress").first).to_have_attribute("value", moving, timeout=PATIENCE_MILLISECONDS)
+
+
+class Frames:
+    """Note what comes over the page's WebSockets."""
+
+    def __init__(self, page: Page) -> None:
+        #: One list for each socket.
+        self.received: list[list[dict[str, Any]]] = []
+        page.on("websocket", self._follow)
+
+    def _follow(self, socket: WebSocket) -> None:
+        messages: list[dict[str, Any]] = []
+        self.received.append(messages)
+        socket.on("framereceived", lambda text: messages.append(json.loads(text)))
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of what has come, from all sockets, one after the other."""
+        return [message["seq"] for messages in self.received for message in messages if "seq" in message]
+
+
+@pytest.fixture
+def loads(page: Page) -> list[str]:
+    """Return the addresses of the documents that the page loads."""
+    found: list[str] = []
+    page.on("framenavigated", lambda frame: found.append(frame.url))
+    return found
+
+
+def test_the_page_outlives_its_server(stack: Stack, page: Page, many_airports: bytes, loads: list[str]) -> None:
+    frames = Frames(page)
+    address = begin_import(page, stack, many_airports)
+    expect_to_be_under_way(page)
+    loads.clear()
+    servers = stack.pids(b"uvicorn")
+    assert servers
+
+    for pid in servers:
+        os.kill(pid, signal.SIGKILL)
+    expect(page.get_by_text("The connection is lost.")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+    expect(page.get_by_text("The connection is lost.")).to_be_hidden(timeout=PATIENCE_MILLISECONDS)
+
+    expect_result(page, 39_600, 400)
+    # It wasn't loaded again, and heard each update once and in order, from both servers.
+    assert address not in loads
+    assert len(frames.received) > 1
+    numbers = frames.numbers()
+    assert all(later == earlier + 1 for earlier, later in pairwise(numbers)), numbers
+
+
+def test_server_sent_events_carry_it_where_no_websocket_gets_through(
+    stack: Stack, page: Page, many_airports: bytes, loads: list[str]
+) -> None:
+    page.route_web_socket("**/ws/", _refuse)
+    with page.expect_request("**/updates/?snapshot=1"):
+        address = begin_import(page, stack, many_airports)
+    loads.clear()
+    expect_to_be_under_way(page)
+    expect(page.get_by_text(REFRESHES)).to_be_hidden()
+    expect_result(page, 39_600, 400)
+    assert address not in loads
+
+
+def test_the_page_refreshes_itself_where_nothing_live_gets_through(
+    stack: Stack, page: Page, context: BrowserContext, many_airports: bytes, loads: list[str]
+) -> None:
+    context.grant_permissions(["notifications"])
+    page.route_web_socket("**/ws/", _refuse)
+    page.route("**/updates/?*", lambda route: route.abort())
+    address = begin_import(page, stack, many_airports)
+    loads.clear()
+    toggle = page.get_by_role("button", name="In this browser")
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    toggle.focus()
+
+    expect_to_be_under_way(page)
+    expect(toggle).to_be_focused()
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    expect_result(page, 39_600, 400)
+    # Its content was fetched; it wasn't loaded again.
+    assert address not in loads
+
+
+def _refuse(socket: WebSocketRoute) -> None:
+    socket.close(code=1011)
