@@ -153,10 +153,16 @@ def build_form(
             initial[item.name] = field.as_typed(typed) if isinstance(field, SearchedField) else typed
     form = ProcessForm(config=config, fields=fields, unchanged=unchanged, data=posted, files=files, initial=initial)
     if posted is None:
-        errors = errors_in(config, data)
+        # What is wrong with a value in the data isn't wrong with another one that was typed since.
+        changed = {name for name, typed in before.items() if not _says_the_same(typed, data.get(name))}
+        errors = {name: texts for name, texts in errors_in(config, data).items() if name not in changed}
         if errors:
             form.show_errors(errors)
     return form
+
+
+def _says_the_same(typed: JSON, known: JSON) -> bool:
+    return typed == known or str(typed) == str(known) or (not typed and not known)
 
 
 def _storable(value: Any) -> Any:

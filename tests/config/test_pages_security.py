@@ -1,6 +1,8 @@
 """What every response bears, and how static files are served."""
 
 import asyncio
+import gzip
+import re
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -78,6 +80,17 @@ def test_static_files_answer_conditional_and_head_requests():
     assert head.content == b""
 
 
+def test_texts_that_are_not_collected_are_compressed_for_those_who_can_read_them():
+    serve = static_files(answer(404))
+    plain = serve(RequestFactory().get(ADMIN_STYLE))
+    packed = serve(RequestFactory().get(ADMIN_STYLE, headers={"accept-encoding": "br, gzip"}))
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) == len(packed.content) < len(plain.content) / 2
+    assert gzip.decompress(packed.content) == plain.content
+    assert "Content-Encoding" not in plain.headers
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+
+
 @pytest.mark.parametrize(
     "path", ["/static/../settings.py", "/static/%2e%2e/manage.py", "/static//etc/passwd", "/static/"]
 )
@@ -100,3 +113,8 @@ def test_collected_files_are_named_by_content(tmp_path):
         response = static_files(answer(404))(RequestFactory().get(url))
         assert response.status_code == 200
         assert "immutable" in response.headers["Cache-Control"]
+        # A page's modules import each other by these names: two releases never mix.
+        (module,) = tmp_path.glob("tasks/progress-page.????????????.js")
+        imported = re.findall(r'from "\./([^"]+)"', module.read_text())
+        assert imported
+        assert all((tmp_path / "tasks" / name).exists() and name.count(".") == 2 for name in imported)

@@ -53,6 +53,20 @@ def test_it_keeps_what_was_typed_unchecked_and_shows_the_form_again(client: Clie
     assert "Draft saved." not in main_of(client.get(f"/p/claim/?form=ask&data={node.reference}"))
 
 
+def test_what_was_wrong_with_a_value_is_not_said_of_another_that_was_typed_since(client: Client) -> None:
+    problems = {"name": "Too short.", "city": "Unknown.", "": "Look again."}
+    judge = {"name": "judge", "script": "set_data", "config": {"values": {"problems": problems}}}
+    config = {"errors_from": "problems", "buttons": [DRAFT]}
+    again = form("ask", "judge", {"name": "name"}, {"name": "city"}, config=config)
+    publish_process("claim", [again, {**judge, "next": "ask"}])
+    wrong = send_form(client, client.get("/p/claim/"), name="A", city="X")
+    assert "Too short." in main_of(wrong)
+    kept = main_of(send_form(client, wrong, button="draft-1", name="Ada"))
+    assert "Too short." not in kept
+    assert "Unknown." in kept
+    assert "Look again." in kept
+
+
 def test_files_are_stored_with_it_and_need_not_be_chosen_again(client: Client) -> None:
     claim()
     shown = draft(client, receipt=upload("a.pdf", PDF))
