@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from processes.domain.json_values import JSON
-from processes.errors import NotJsonError, OutcomeUnknownError, PermanentError, ProcessError
+from processes.errors import FailedError, PermanentError, ProcessError
 
 __all__ = ["begin_anew", "begun_with", "give_back", "is_harmless", "spend", "spent_actions"]
 
@@ -48,8 +48,9 @@ def spent_actions(origin: Mapping[str, Any]) -> list[str]:
 
 
 def is_harmless(error: ProcessError) -> bool:
-    """Tell whether a `once` action that failed with `error` has surely done nothing.
+    """Tell whether a `once` action that failed with `error` has surely done nothing: its script says so itself.
 
-    A value that can't be stored is found after the script has done its work.
+    Errors of a kind of their own come from what it has called, which may find out after the work is done: that an
+    answer is too large, that a value can't be stored.
     """
-    return isinstance(error, PermanentError) and not isinstance(error, NotJsonError | OutcomeUnknownError)
+    return type(error) in (PermanentError, FailedError)

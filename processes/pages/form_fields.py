@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -99,8 +100,10 @@ def as_typed(config: FieldConfig, value: JSON) -> JSON:
         case "duration" if isinstance(value, str) and (length := _parsed(parse_duration, value)) is not None:
             return duration_string(length)
         case "datetime" if isinstance(value, str) and (moment := _parsed(parse_datetime, value)) is not None:
-            local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-            return local.strftime(_MOMENT_SECONDS if local.second else _MOMENT)
+            # The first and the last day that there are have no neighbours in other time zones.
+            with suppress(OverflowError):
+                local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+                return local.strftime(_MOMENT_SECONDS if local.second else _MOMENT)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
@@ -168,7 +171,7 @@ def _integer(config: FieldConfig, options: dict[str, Any], user: User) -> forms.
     return forms.IntegerField(
         min_value=None if config.min_value is None else math.ceil(config.min_value),
         max_value=None if config.max_value is None else math.floor(config.max_value),
-        step_size=None if config.step is None else max(1, round(config.step)),
+        step_size=None if config.step is None else int(config.step),
         widget=_number_widget(config),
         **options,
     )

@@ -77,9 +77,18 @@ def _json(response: Response) -> HttpResponse:
 
 def _raw(response: Response) -> HttpResponse:
     try:
-        return HttpResponse(response.content, content_type=response.content_type, status=_status(response))
-    except ValueError as error:
+        return HttpResponse(
+            response.content, content_type=_with_charset(response.content_type), status=_status(response)
+        )
+    except (ValueError, LookupError) as error:
         raise _bad_response(f"the content type {response.content_type!r}: {error}") from error
+
+
+def _with_charset(content_type: str | None) -> str | None:
+    """Name the encoding of a text: a browser that guesses may read something else in it than was meant."""
+    if content_type is None or "charset" in content_type.lower() or not content_type.lower().startswith("text/"):
+        return content_type
+    return f"{content_type}; charset=utf-8"
 
 
 def _status(response: Response) -> int:

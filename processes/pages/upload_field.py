@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from processes.domain.json_values import JSON
 from processes.services.errors import FileMissingError
 from processes.services.file_types import RASTER_IMAGES, check_content, check_image, fits
-from processes.services.files import file_url, is_file_info
+from processes.services.files import file_url, is_file_info, size_text
 
 __all__ = ["KeptFile", "UploadField", "UploadWidget", "kept_infos"]
 
@@ -97,7 +97,6 @@ class UploadWidget(forms.FileInput):
         if isinstance(value, _Sent) and not self.is_settled and (self.multiple or not value.new):
             removed = {str(info["id"]) for info in self.kept if info not in value.kept}
         for info in self.kept:
-            size = info.get("size")
             try:
                 url = file_url(info)
             except FileMissingError:
@@ -106,7 +105,7 @@ class UploadWidget(forms.FileInput):
                 KeptFile(
                     id=str(info["id"]),
                     name=str(info.get("name") or _("File")),
-                    size=filesizeformat(size) if isinstance(size, int) else "",
+                    size=size_text(info.get("size")),
                     url=url,
                     is_removed=str(info["id"]) in removed,
                 )

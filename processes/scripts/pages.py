@@ -22,6 +22,7 @@ from processes.scripts.data import DATA_NODE, keep_data
 from processes.services.addresses import address_of
 from processes.services.data_nodes import LOADED_REVISION, create_data_node
 from processes.services.host import EXECUTED, caller_of, host_of, is_foreground
+from processes.services.html import clean_head
 from processes.services.page_content import (
     Source,
     action_link,
@@ -129,6 +130,7 @@ class ShowPageConfig(_Config):
         description="HTML with Django's template language, in a sandbox: `{{ data.x }}`, `{% for %}`, `{% table %}`. "
         "Whatever comes from data is escaped.",
     )
+    head: str | None = Field(None, description="`<meta>` elements for the head of the page.")
     template: str | None = Field(None, description="A Django template shown below the content; it sees `data`.")
     tables: list[TableConfig] = Field(default_factory=list, description="Tables, below the content.")
     downloads: JSON = Field(
@@ -196,10 +198,12 @@ def show_page(app: Application) -> None:
     config: ShowPageConfig = app.config
     response = app.response if config.into is None else _kept(app, config.into)
     if not config.append:
-        response.content = response.parts = response.step = response.template = None
+        response.head = response.content = response.parts = response.step = response.template = None
     actions = _Actions(app, response, is_kept=config.into is not None)
     if config.title is not None:
         response.title = config.title
+    if config.head is not None:
+        response.head = "\n".join(part for part in (response.head, clean_head(config.head)) if part)
     if config.text is not None:
         response.add_html(linebreaks(config.text, autoescape=True))
     if config.content is not None:

@@ -139,8 +139,8 @@ def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
         continued_in=root_id, updated_at=timezone.now()
     )
     if not taken:
-        node.refresh_from_db()
-        raise conflict(node)
+        now = DataNode.objects.filter(pk=node.pk).first()
+        raise not_found() if now is None else conflict(now)
 
 
 def delete_data_node(*, caller: Caller, reference: str) -> bool:

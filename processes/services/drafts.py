@@ -22,6 +22,7 @@ from processes.services.addresses import address_of
 from processes.services.data_nodes import delete_node_among, not_found, owned_nodes
 from processes.services.derivation import load_plan
 from processes.services.entered import QUERY, Entry, Kept, delete_replaced_files, entered_in, keep_entered
+from processes.services.file_ownership import adopt_files
 from processes.services.form_lookup import find_form
 
 __all__ = ["Draft", "describe_draft", "discard_draft", "drafts_of", "end_draft", "keep_draft"]
@@ -47,6 +48,8 @@ def keep_draft(*, caller: Caller, node: DataNode, entry: Entry) -> Kept:
         until = max(until, node.expires_at)
     columns = {"drafted_at": now, "expires_at": until, "step": entry.form}
     kept = keep_entered(caller=caller, node=node, entry=entry, columns=columns)
+    # It lives longer now, and so must the files that belong to something else and that it needs.
+    adopt_files([kept.node.data, kept.node.entered], caller=caller, owner=kept.node)
     delete_replaced_files(node=kept.node, candidates=[dict(entered_in(node, entry.form))])
     return kept
 

@@ -19,6 +19,7 @@ from typing import BinaryIO, TypedDict
 
 from django.core.files.base import ContentFile, File
 from django.db import DatabaseError, IntegrityError, transaction
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -35,6 +36,8 @@ KEPT = timedelta(days=30)
 #: How long content may take to arrive.
 _ARRIVING = timedelta(days=1)
 _NAME_CHARS = 150
+_READ_CHARS = 1_000
+_SIZES_END = 2**63
 #: What no file on Windows may be called, whatever its suffix, and which characters no name may hold there.
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r'[<>:"|?*]')
@@ -157,13 +160,21 @@ def is_file_info(value: object) -> bool:
     return isinstance(value, Mapping) and value.get("type") == FILE_INFO and "id" in value
 
 
+def size_text(size: object) -> str:
+    """Return a number of bytes as people read it; empty for what is no size of a file, as a forged info may say."""
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < _SIZES_END:
+        return ""
+    return str(filesizeformat(size))
+
+
 def safe_name(name: str) -> str:
     """Return a name that a file may have anywhere: at most 150 characters, its suffix kept.
 
     It is without folders, control and direction characters, dots and spaces at its ends, what Windows doesn't take, and
     names of devices.
     """
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    # Normalising takes time that grows with the square of a run of combining marks.
+    last = unicodedata.normalize("NFC", name[-_READ_CHARS:]).replace("\\", "/").rpartition("/")[2]
     kinds = ((char, unicodedata.category(char)[0]) for char in last)
     visible = "".join(" " if kind == "Z" else char for char, kind in kinds if kind != "C")
     visible = _NOT_IN_NAMES.sub("_", visible).strip(" .")

@@ -35,7 +35,8 @@ FieldType = Literal[
 FIELD_TYPES: Final[tuple[str, ...]] = get_args(FieldType)
 Widget = Literal["select", "radio", "checkboxes", "checkbox", "textarea", "range", "hidden"]
 
-#: How many files one field takes, unless it says so itself, and at most: Django reads no more from one request.
+#: How many files one field takes, unless it says so itself, and at most: DATA_UPLOAD_MAX_NUMBER_FILES allows a request
+#: that many by default.
 MAX_FILES: Final = 20
 _MOST_FILES: Final = 100
 _MAX_PATTERN: Final = 500
@@ -189,6 +190,14 @@ class FieldConfig(BaseModel):
             suggestion = f"One of {', '.join(fitting)}" if fitting else 'Leave "widget" out'
             raise _Refused(f'A field of the type {kind} can\'t be shown as "{widget}"', suggestion)
         return widget
+
+    @field_validator("step")
+    @classmethod
+    def _step_of_type(cls, step: float | None, info: ValidationInfo) -> float | None:
+        if step is not None and info.data.get("type") == "integer" and not step.is_integer():
+            cure = 'Take a whole number, or the type "number"'
+            raise _Refused(f"A field of the type integer can't go in steps of {step:g}", cure)
+        return step
 
     @field_validator(*_ONLY_FOR)
     @classmethod

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
@@ -191,7 +192,10 @@ def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
 def _clear(node: DataNode) -> None:
     """Take from a node that has become an instance what it still holds, files that the instance left there too."""
     DataNode.objects.filter(pk=node.pk).update(data={}, entered={}, drafted_at=None)
-    for file_id in StoredFile.objects.filter(node_id=node.pk).values_list("pk", flat=True):
+    files = StoredFile.objects.filter(node_id=node.pk)
+    # What something else needs for longer says until when.
+    files.filter(expires_at__gt=timezone.now()).update(node=None)
+    for file_id in files.values_list("pk", flat=True):
         delete_file(file_id)
 
 

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from processes.domain.json_values import JSON
 from processes.domain.response import Response
 from processes.errors import ContentError
+from processes.services.files import size_text
 from processes.services.page_content import action_link as describe_action_link
 from processes.services.page_content import describe_table, post_button, url_link
 from processes.services.page_content.filters import file_url as url_of_file
@@ -29,6 +30,12 @@ from processes.services.page_content.values import plain
 register = template.Library()
 
 _PAGES = ("processes:process", "processes:instance")
+
+
+@register.filter
+def file_size(size: object) -> str:
+    """Return a number of bytes as people read it; empty for what is no size of a file."""
+    return size_text(size)
 
 
 @register.filter

@@ -15,7 +15,7 @@ from django.utils.html import conditional_escape, format_html_join
 from processes.errors import ContentError
 from processes.services.errors import FileMissingError
 from processes.services.files import file_url as url_of_file
-from processes.services.files import is_file_info
+from processes.services.files import is_file_info, size_text
 from processes.services.page_content.limits import MAX_TEXT
 from processes.services.page_content.urls import checked_url
 from processes.services.page_content.values import ListView, ObjectView, local, plain
@@ -26,12 +26,15 @@ __all__ = ["FILTERS", "URL_FALLBACK"]
 URL_FALLBACK: Final = "#"
 
 _HARMLESS: Final = (
-    "capfirst", "cut", "default", "default_if_none", "divisibleby", "escape", "filesizeformat", "force_escape",
-    "length", "linebreaks", "linebreaksbr", "lower", "pluralize", "slice", "slugify", "title", "truncatechars",
-    "truncatewords", "upper", "urlencode", "wordcount", "yesno",
+    "capfirst", "cut", "default", "default_if_none", "divisibleby", "escape", "force_escape",
+    "length", "linebreaks", "linebreaksbr", "lower", "pluralize", "slice", "title", "truncatewords",
+    "upper", "urlencode", "wordcount", "yesno",
 )  # fmt: skip
 #: Finding links in a text takes more time than anything else here.
 _MAX_URLIZED: Final = 20_000
+#: Normalising a text takes time that grows with the square of its length where it is full of combining marks.
+_MAX_NORMALISED: Final = 2_000
+_MAX_TRUNCATED: Final = 1_000
 _MAX_DECIMALS: Final = 30
 _MAX_DIGITS: Final = 200
 
@@ -61,6 +64,27 @@ def floatformat(value: object, digits: object = -1) -> str:
     if len(str(value)) > _MAX_DIGITS:
         return _text(value)
     return str(defaultfilters.floatformat(value, str(digits)))
+
+
+@FILTERS.filter
+def truncatechars(value: object, length: object) -> str:
+    """Cut a text to so many characters, as Django does; to at most 1,000."""
+    number = str(length)
+    if not number.isascii() or not number.isdigit() or len(number) > 4 or int(number) > _MAX_TRUNCATED:
+        raise ContentError(f"truncatechars cuts to at most {_MAX_TRUNCATED} characters, as in truncatechars:20")
+    return str(defaultfilters.truncatechars(_text(value)[:_MAX_NORMALISED], int(number)))
+
+
+@FILTERS.filter
+def slugify(value: object) -> str:
+    """Make of a text what can stand in an address, as Django does; of its first 2,000 characters."""
+    return str(defaultfilters.slugify(_text(value)[:_MAX_NORMALISED]))
+
+
+@FILTERS.filter
+def filesizeformat(value: object) -> str:
+    """Write a number of bytes for people, as Django does; nothing for what is no size of a file."""
+    return size_text(value)
 
 
 @FILTERS.filter

@@ -22,6 +22,10 @@ _TEXTS: Final = ("title", "head", "content", "redirect", "content_type", "templa
 _CONTENT_TYPE: Final = re.compile(
     r"[\w!#$&^.+-]{1,60}/[\w!#$&^.+-]{1,60}(?:; ?[\w-]{1,40}=[\w.:-]{1,60}){0,3}", re.ASCII
 )
+#: What templates take for said by the site itself.
+_OF_THE_SITE: Final = frozenset(
+    {"config", "csrf_token", "debug", "form", "hidden", "messages", "perms", "request", "sql_queries", "user"}
+)
 _STATUSES: Final = range(200, 600)
 
 
@@ -63,6 +67,8 @@ def restore_response(kept: Mapping[str, JSON], *, templates: Collection[str]) ->
 def _restore_content(restored: Response, *, content: str | None, content_type: str | None) -> None:
     if content_type is not None and _CONTENT_TYPE.fullmatch(content_type) is None:
         raise _refused("content_type", "a media type such as text/csv")
+    # Read in another encoding, what was cleaned may say something else.
+    content_type = None if content_type is None else content_type.partition(";")[0]
     if content is None or (content_type is not None and is_plain(content_type)):
         restored.content, restored.content_type = content, content_type
         return
@@ -73,7 +79,9 @@ def _restore_content(restored: Response, *, content: str | None, content_type: s
 
 def _context(kept: Mapping[str, JSON]) -> dict[str, JSON] | None:
     context = kept.get("context")
-    return dict(context) if isinstance(context, Mapping) else None
+    if not isinstance(context, Mapping):
+        return None
+    return {name: value for name, value in context.items() if name not in _OF_THE_SITE}
 
 
 def _parts(kept: JSON) -> Iterator[dict[str, JSON]]:

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from django.template import Node
 from django.template.base import Token, render_value_in_context
-from django.template.defaulttags import ForNode, IfChangedNode, IfNode, SpacelessNode, WithNode
+from django.template.defaulttags import CycleNode, FirstOfNode, ForNode, IfChangedNode, IfNode, SpacelessNode, WithNode
+from django.template.library import SimpleNode
 from django.utils.html import conditional_escape, escape
 
 from processes.domain.placeholders import Filler, fill
@@ -37,6 +38,9 @@ class Counted(Node):
             text = str(self.node.render(context))
             if self._writes:
                 context.budget.write(text)
+            # What a tag keeps in a variable takes memory like what it puts on the page.
+            if (name := _variable_of(self.node)) and isinstance(kept := context.get(name), str):
+                context.budget.write(kept)
         except ContentError as error:
             raise located(error, self._place) from error.__cause__
         except (ProcessError, RecursionError, MemoryError):
@@ -86,6 +90,17 @@ class Placeholder(Node):
         """Return the text, escaped; raises PlaceholderError."""
         text = str(fill({"content": ""}, self._fillers, context.fillings)["content"])
         return _url(text) if self._begins_url else str(escape(text))
+
+
+def _variable_of(node: Node) -> str | None:
+    """Return the variable in which a tag keeps a text."""
+    if isinstance(node, CycleNode):
+        name = node.variable_name
+    elif isinstance(node, FirstOfNode):
+        name = node.asvar
+    else:
+        name = node.target_var if isinstance(node, SimpleNode) else None
+    return name or None
 
 
 def _url(text: str) -> str:

@@ -229,10 +229,11 @@ def _moment(value: JSON, kind: JSON) -> date | None:
     for read in readers:
         try:
             found = read(value[:64])
-        except ValueError:
+            if isinstance(found, datetime) and timezone.is_aware(found):
+                return timezone.localtime(found)
+        except (ValueError, OverflowError):
+            # The first and the last day that there are have no neighbours in other time zones.
             continue
-        if isinstance(found, datetime) and timezone.is_aware(found):
-            return timezone.localtime(found)
         if found is not None:
             return found
     return None

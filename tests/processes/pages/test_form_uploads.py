@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import UploadedFile
+from django.test import Client
 
+from processes.models import StoredFile
+from tests.processes.pages.browsing import send_form
 from tests.processes.pages.form_kit import EXE, PDF, PNG, RECEIPT, TICKET, ZIP, refusal, sent, shown, upload
+from tests.processes.services.published import form, page, publish_process
 
 ONE = {"name": "x", "type": "file", "accept": [".pdf"]}
 MANY = {"name": "x", "type": "file", "multiple": True, "max_files": 3}
@@ -144,3 +148,12 @@ def test_a_disabled_file_is_shown_and_stays() -> None:
 
 def test_a_zip_called_csv_is_refused() -> None:
     assert "another type" in refused({**ONE, "accept": [".csv"]}, upload("rows.csv", ZIP, "text/csv"))
+
+
+@pytest.mark.django_db
+def test_a_field_takes_as_many_files_as_a_definition_may_allow(client: Client) -> None:
+    many = {"name": "x", "type": "file", "multiple": True, "max_files": 100}
+    publish_process("send", [form("ask", "done", many), page("done", "done")])
+    files = [upload(f"{number}.txt", b"x") for number in range(100)]
+    assert send_form(client, client.get("/p/send/"), x=files).status_code == 200
+    assert StoredFile.objects.count() == 100

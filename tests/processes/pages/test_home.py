@@ -351,7 +351,7 @@ def test_my_instances_are_listed_with_their_status(mine: Client, user: User) -> 
     text = section_of(home(mine), "instances")
     assert f'href="/instances/{titled.pk}/"' in text
     assert "Train to Graz" in text
-    assert "waiting for approval" in text
+    assert "Waiting for approval" in text
     assert text.count("Claim") == 2
 
 

@@ -86,6 +86,13 @@ def test_a_response_kept_in_the_data_comes_back_later() -> None:
     assert (app.response.title, app.response.content) == ("Result", "<b>done</b>")
 
 
+def test_pages_bring_meta_elements_into_the_head_and_nothing_else() -> None:
+    first = script("show_page", text="a", head='<meta name="robots" content="noindex"><script>1</script>')
+    second = script("show_page", text="b", append=True, head='<meta name="author" content="Ada"><link href="/x.css">')
+    app = run(first, second)
+    assert app.response.head == '<meta name="robots" content="noindex">\n<meta name="author" content="Ada">'
+
+
 def test_several_actions_can_build_up_a_response_in_the_data() -> None:
     build = script("set_data", values={"response": {"title": "Built", "head": "<meta>", "content": "<p>a</p>"}})
     app = run(build, script("copy_data_to_response"))

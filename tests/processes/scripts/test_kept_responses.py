@@ -6,6 +6,7 @@ import pytest
 
 from processes.domain.response import Response
 from processes.errors import ProcessError
+from processes.services.page_content.kept import restore_response
 from processes.testing import run
 from tests.processes.services.published import action
 
@@ -51,7 +52,8 @@ def test_each_part_of_a_response_comes_back_clean(name: str, kept: Any, shown: A
 @pytest.mark.parametrize(
     ("content_type", "content", "shown"),
     [
-        ("text/csv; charset=utf-8", "<b>,&", ("text/csv; charset=utf-8", "<b>,&")),
+        ("text/csv; charset=utf-8", "<b>,&", ("text/csv", "<b>,&")),
+        ("text/html; charset=iso-2022-jp", "<b>x</b>", ("text/html", "<b>x</b>")),
         ("application/json", "null", ("application/json", "null")),
         ("text/html", "<script>1</script><b>x</b>", ("text/html", "<b>x</b>")),
         ("image/svg+xml", "<svg onload=x>", ("image/svg+xml", "")),
@@ -174,3 +176,18 @@ def test_an_error_can_have_a_status() -> None:
     ran = run([action("stop", "fail", config={"code": "gone", "status": 410, "fields": {"a": 1}})])
     assert ran.error is not None
     assert ran.error.fields == {"a": 1, "status": 410}
+
+
+def test_what_opens_many_elements_anew_is_shown_as_text() -> None:
+    bomb = "<p>" + "".join(f"<b id=b{number}>" for number in range(200)) + "<p>x" * 200
+    content = restored(content=bomb).content
+    assert content is not None
+    assert content.startswith("&lt;p&gt;")
+    assert len(content) < 3 * len(bomb)
+    ordinary = "<p>" + "<b>a</b> <em>b</em> " * 200 + "</p>"
+    assert restored(content=ordinary).content == ordinary
+
+
+def test_what_the_site_says_of_itself_is_not_taken_from_data() -> None:
+    kept = {"template": "x.html", "context": {"user": "root", "request": 1, "rows": [1]}}
+    assert restore_response(kept, templates=["x.html"]).context == {"rows": [1]}

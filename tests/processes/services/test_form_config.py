@@ -48,6 +48,7 @@ def test_each_type_needs_no_more_than_a_name_and_its_choices(kind: str) -> None:
         ({"type": "integer", "widget": "radio"}, "/widget", 'can\'t be shown as "radio"', "One of range, hidden"),
         ({**CHOICE, "widget": "raido"}, "/widget", 'no widget "raido"', 'Did you mean "radio"?'),
         ({"type": "file", "widget": "select"}, "/widget", "can't be shown", 'Leave "widget" out'),
+        ({"type": "integer", "step": 2.5}, "/step", "in steps of 2.5", 'Take a whole number, or the type "number"'),
         ({"type": "integer", "widget": "range"}, "", 'needs "min_value" and "max_value"', None),
         ({"type": "number", "min_value": 2, "max_value": 1}, "", '"min_value" is larger than "max_value"', None),
         ({"pattern": "("}, "/pattern", "unclosed group", None),

@@ -253,6 +253,76 @@ def test_links_lead_to_web_addresses_only(content: str, shown: str) -> None:
     assert show(content, data) == shown
 
 
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ('<a href="{% if data.no %}/orders/{% else %}{{ data.u }}{% endif %}">', '<a href="#">'),
+        ('<a href="{% if data.no %}/orders/{% else %}%{data:u}{% endif %}">', '<a href="#">'),
+        ('<a href="{% if data.no %}/a/{% elif 1 %}{{ data.u }}{% endif %}">', '<a href="#">'),
+        ('<a href="{% for x in data.none %}/a/{% empty %}{{ data.u }}{% endfor %}">', '<a href="#">'),
+        ('<a href="{% if data.no %}">{% endif %}{{ data.u }}">', '<a href="#">'),
+        ('<a href="{% if data.no %}/a/{% endif %}{{ data.u }}">', '<a href="#">'),
+        ('<a href="{% if data.no %}/a/{% else %}{% endif %}{{ data.u }}">', '<a href="#">'),
+        ('<a {% if 1 %}href="{% else %}title="{% endif %}{{ data.u }}">', '<a href="#">'),
+        ('<a {% if data.no %}{% else %}href{% endif %}="{{ data.u }}">', '<a href="#">'),
+        ('<a href="{% if data.no %}/a/{% else %}/b/{% endif %}{{ data.t }}">', '<a href="/b/x y">'),
+        ('<a href="{% with y=data.u %}{{ y }}{% endwith %}">', '<a href="#">'),
+        ('<a href="{% spaceless %}{{ data.u }}{% endspaceless %}">', '<a href="#">'),
+        ('<a href="&#32;{{ data.u }}">', '<a href="&#32;#">'),
+        ('<a href="&#x0a;&Tab; {{ data.u }}">', '<a href="&#x0a;&Tab; #">'),
+        ('<a href="{{ data.a }}{{ data.colon }}">', '<a href="javascript#">'),
+        ('<a href="{{ data.a }}/{{ data.t }}:1">', '<a href="javascript/x y:1">'),
+        ('<a href="/s?{% for x in data.l %}n={{ x }}&amp;{% endfor %}">', '<a href="/s?n=1&amp;n=2&amp;">'),
+        ('{% for x in data.l %}<a href="/{{ x }}" title="a > b">it\'s</a>{% endfor %}',
+         '<a href="/1" title="a > b">it\'s</a><a href="/2" title="a > b">it\'s</a>'),
+        ('<p {% if 1 %}class="a"{% endif %}>{% for x in data.l %}{{ x }}{% endfor %}', '<p class="a">12'),
+        ('{% firstof data.u as v %}<a href="{{ v }}" title="{% firstof data.t %}">', '<a href="#" title="x y">'),
+        ("{% if 1 %}a{% endif %}" * 40, "a" * 40),
+    ],
+)  # fmt: skip
+def test_every_way_through_blocks_is_looked_at_where_a_url_begins(content: str, shown: str) -> None:
+    data = {"u": "javascript:alert(1)", "a": "javascript", "colon": ":alert(1)", "t": "x y", "l": [1, 2], "none": []}
+    assert show(content, data) == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('<a href="{% firstof data.u %}">', "where a URL begins"),
+        ('<a href="{% cycle data.u data.u %}">', "where a URL begins"),
+        ('<a href="{% if 1 %}{% firstof data.u %}{% endif %}">', "where a URL begins"),
+        ("<a href='{% now data.u %}'>", "where a URL begins"),
+        ('<a href="{{ data.a }}:{{ data.b }}">', "A colon"),
+        ('<a href="%{data:a}:{{ data.b }}">', "A colon"),
+        ('<a href="{{ data.a }}&colon;{{ data.b }}">', "A colon"),
+        ('<a href="{{ data.a }}&#58;{{ data.b }}">', "A colon"),
+        ('<a href="{% if 1 %}{{ data.a }}{% endif %}:{{ data.b }}">', "A colon"),
+        ('<a title="{% for x in data.l %}{{ x }}" href="{% endfor %}">', "A loop"),
+        ('<a {% for x in data.l %}="{{ x }}" href{% endfor %}>', "A loop"),
+        ('<a href="/{% for x in data.l %}{{ x }}" href="{% endfor %}">', "A loop"),
+    ],
+)
+def test_what_could_make_a_scheme_is_refused(content: str, what: str) -> None:
+    with pytest.raises(ContentError, match=what) as caught:
+        compile_content(content)
+    assert caught.value.fields["line"] == 1
+    assert caught.value.suggestion
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "".join(f"{{% firstof data.text as v{n} %}}" for n in range(20)),
+        "{% for x in data.l %}{% firstof data.text as v %}{% endfor %}",
+        "{% for x in data.l %}{% cycle data.text data.text as v silent %}{% endfor %}",
+        "{% for x in data.l %}{% link '/x' data.text as v %}{% endfor %}",
+    ],
+)
+def test_text_kept_in_variables_counts(content: str) -> None:
+    with pytest.raises(ContentError, match="characters"):
+        show(content, {"text": "x" * 200_000, "l": [1] * 20})
+
+
 NESTED = "{% if 1 %}" * 60 + "{% endif %}" * 60
 DOUBLED = "".join(f"{{% with x{n + 1}=x{n}|add:x{n} %}}" for n in range(24)) + "{{ x24|length }}" + "{% endwith %}" * 24
 

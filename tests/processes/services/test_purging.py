@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
@@ -12,6 +13,7 @@ from processes.models import DataNode, StoredFile
 from processes.services.access import Caller
 from processes.services.files import store_file
 from processes.services.purging import BATCH, Purged, purge_expired
+from tasks.registry import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,6 +47,12 @@ def test_a_file_that_never_became_complete_goes_whatever_it_belongs_to(owned: bo
     StoredFile.objects.update(is_complete=False, expires_at=timezone.now() - timedelta(seconds=1))
     assert purge_expired() == Purged(files=1)
     assert not default_storage.exists(path)
+
+
+def test_beat_enqueues_it_every_hour_and_every_schedule_names_a_job() -> None:
+    schedules = {entry["args"][0]: entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert schedules["processes.purge"] == timedelta(hours=1)
+    assert set(schedules) <= set(jobs.names())
 
 
 def visit(*, hours: int) -> str:

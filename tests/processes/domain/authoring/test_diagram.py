@@ -234,15 +234,15 @@ def test_three_hundred_actions_are_laid_out_in_fifty_milliseconds() -> None:
         action(f"a{number}", {"x": f"a{number * 7919 % 300}", "y": False, "z": f"a{number * 104_729 % 300}"})
         for number in range(300)
     ]
-    # The best of several: another process on the machine may take its share of one.
-    best = min(_seconds(actions) for _ in range(5))
+    # The best of several, and this process's own time: others on the machine take their share.
+    best = min(_seconds(actions) for _ in range(9))
     assert best < 0.05
 
 
 def _seconds(actions: list[DiagramAction]) -> float:
-    before = time.perf_counter()
+    before = time.process_time()
     lay_out(actions)
-    return time.perf_counter() - before
+    return time.process_time() - before
 
 
 def test_lines_are_written_as_svg_paths_with_rounded_corners() -> None:
