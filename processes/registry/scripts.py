@@ -1,21 +1,21 @@
-"""Register task scripts, `@task_script("import_rows", config=ImportConfig)`, and querysets, `@queryset("teams")`."""
+"""Register task scripts: `@task_script("import_rows", config=ImportConfig)`."""
 
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeAlias, TypeGuard, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
 from processes.domain.application import Application
-from processes.domain.querysets import QuerysetFunction, QuerysetSpec
 from processes.domain.scripts import EFFECTS, Effect, Example, ScriptFunction, ScriptSpec
 from processes.domain.suggestions import did_you_mean
-from processes.errors import NotFoundError, RegistrationError, UnknownScriptError
+from processes.errors import RegistrationError, UnknownScriptError
+from processes.registry.functions import check_one_argument, is_async, place_of
 
-__all__ = ["QuerysetRegistry", "ScriptRegistry", "queryset", "querysets", "scripts", "task_script"]
+__all__ = ["ScriptRegistry", "scripts", "task_script"]
 
 AsyncFunction: TypeAlias = Callable[[Application], Coroutine[Any, Any, object]]
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -165,7 +165,7 @@ class ScriptRegistry:
         return len(self._specs)
 
     def _callable(self, function: Callable[..., object]) -> ScriptFunction:
-        if not _is_async(function):
+        if not is_async(function):
             return function
 
         # Looked up when called: the app chooses the bridge after scripts have been imported.
@@ -176,102 +176,9 @@ class ScriptRegistry:
         return call
 
 
-class QuerysetRegistry:
-    """Keep the querysets that bindings may name (`{"queryset": NAME}`): editors reach these and no other rows."""
-
-    def __init__(self) -> None:
-        self._specs: dict[str, QuerysetSpec] = {}
-        #: Rises whenever a queryset comes or goes: what was derived before may not hold any more.
-        self.revision = 0
-
-    def queryset(
-        self, name: str, *, value: str = "pk", label: str | None = None
-    ) -> Callable[[QuerysetFunction], QuerysetFunction]:
-        """Register the decorated function, `(user) -> QuerySet`, under a name; the function itself stays as it is.
-
-        `value` is the unique field whose value data gets, `label` the field or attribute that people see (the object's
-        text without it). Raises RegistrationError for a name that is taken and for what isn't what it should be.
-        """
-        if not isinstance(name, str):
-            raise RegistrationError(
-                f'@queryset needs the queryset\'s name: write @queryset("{getattr(name, "__name__", "my_rows")}")'
-            )
-
-        def register(function: QuerysetFunction) -> QuerysetFunction:
-            self.register(QuerysetSpec(name=name, function=function, value=value, label=label))
-            return function
-
-        return register
-
-    def register(self, spec: QuerysetSpec) -> None:
-        """Add a queryset; the same function may come again (a module that is reloaded)."""
-        _check_queryset(spec)
-        known = self._specs.get(spec.name)
-        if known is not None and _place_of(known.function) != _place_of(spec.function):
-            raise RegistrationError(
-                f'{_place_of(spec.function)} can\'t be the queryset "{spec.name}": that name is already taken by '
-                f"{_place_of(known.function)}",
-                fields={"name": spec.name},
-            )
-        self.revision += 1
-        self._specs[spec.name] = spec
-
-    def unregister(self, name: str) -> QuerysetSpec:
-        """Remove a queryset, and give it back."""
-        spec = self.get(name)
-        self.revision += 1
-        del self._specs[name]
-        return spec
-
-    def get(self, name: str) -> QuerysetSpec:
-        """Give the queryset of that name; raises NotFoundError with a suggestion."""
-        spec = self._specs.get(name)
-        if spec is None:
-            suggestion = did_you_mean(name, self._specs) or f"Known querysets: {', '.join(self.names()) or 'none'}"
-            raise NotFoundError(
-                f'No queryset "{name}" is registered', fields={"queryset": name, "suggestion": suggestion}
-            )
-        return spec
-
-    def check(self, name: str) -> None:
-        """Refuse a name that no queryset has, as derivation asks for it; raises NotFoundError with a suggestion."""
-        self.get(name)
-
-    def names(self) -> list[str]:
-        """Give all names, sorted."""
-        return sorted(self._specs)
-
-
-def _check_queryset(spec: QuerysetSpec) -> None:
-    if not spec.name or spec.name != spec.name.strip():
-        raise RegistrationError(f"A queryset needs a name without blanks around it, not {spec.name!r}")
-    if not callable(spec.function) or isinstance(spec.function, type):
-        raise RegistrationError(f'The queryset "{spec.name}" is no function: register (user) -> QuerySet')
-    if _is_async(spec.function):
-        raise RegistrationError(f'The queryset "{spec.name}" is an async function: a form can\'t wait for it')
-    if not spec.value or spec.label == "":
-        raise RegistrationError(f'The queryset "{spec.name}" needs the names of fields for value and label')
-    try:
-        inspect.signature(spec.function).bind(None)
-    except ValueError:
-        return  # a function written in C may not tell
-    except TypeError:
-        raise RegistrationError(
-            f'The queryset "{spec.name}" must be callable with one argument, the user: '
-            f"{_place_of(spec.function)}{inspect.signature(spec.function)}"
-        ) from None
-
-
 def _run_async(function: AsyncFunction) -> ScriptFunction:
     """Carry a coroutine out on an event loop of its own."""
     return lambda app: asyncio.run(function(app))
-
-
-def _is_async(function: Callable[..., object]) -> TypeGuard[AsyncFunction]:
-    """Tell whether a call gives a coroutine, also that of an object with an `async def __call__`."""
-    return inspect.iscoroutinefunction(function) or (
-        callable(function) and inspect.iscoroutinefunction(type(function).__call__)
-    )
 
 
 def _check_arguments(name: object, aliases: object) -> None:
@@ -307,29 +214,13 @@ def _check_signature(spec: ScriptSpec) -> None:
     function = inspect.unwrap(spec.function)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistrationError(f'The script "{spec.name}" yields, so its code would never run: let it return instead')
-    try:
-        inspect.signature(spec.function).bind(None)
-    except ValueError:
-        return  # a function written in C may not tell
-    except TypeError:
-        raise RegistrationError(
-            f'The script "{spec.name}" must be callable with one argument, the application: '
-            f"{_origin(spec)}{inspect.signature(spec.function)}"
-        ) from None
+    check_one_argument(spec.function, what=f'The script "{spec.name}"', argument="the application")
 
 
 def _origin(spec: ScriptSpec) -> str:
-    return _place_of(spec.function)
-
-
-def _place_of(function: Callable[..., object]) -> str:
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{getattr(function, '__module__', '?')}.{name}"
+    return place_of(spec.function)
 
 
 #: The scripts of this process: the standard library and every installed app's.
 scripts = ScriptRegistry()
 task_script = scripts.task_script
-#: The querysets of this process: every installed app's.
-querysets = QuerysetRegistry()
-queryset = querysets.queryset
