@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -12,6 +13,9 @@ from django.conf import settings
 
 from config.supervisor.broker import EmbeddedBroker
 from tests.environment import DATA_FOLDER
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 # Enough examples for each run; HYPOTHESIS_PROFILE=thorough searches long. No deadline: the machine may be busy.
 hypothesis.settings.register_profile("usual", max_examples=15, deadline=None)
@@ -83,3 +87,22 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dic
     """Use the system's Chromium where there is one: Playwright's own would have to be downloaded."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     return {**browser_type_launch_args, **({"executable_path": chromium} if chromium else {})}
+
+
+@pytest.fixture(scope="session")
+def orm_beside_a_browser() -> Iterator[None]:
+    """Let tests use the database: Playwright keeps an event loop in their thread, in which Django would refuse."""
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    yield
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def complaints(page: "Page") -> list[str]:
+    """Return what the browser complains about: errors of scripts, what the policy blocks, missing files."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found

@@ -31,6 +31,8 @@ STOP = """() => {
 
 def tab_to(page: Page, target: Locator) -> list[int]:
     """Press Tab until `target` has the focus; return the places of the stops on the way."""
+    # A heading is there before its styles are: what has the focus then bears the browser's own thin line.
+    page.wait_for_load_state("load")
     places = []
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")

@@ -1,7 +1,5 @@
 """Every page, in Chromium: axe finds nothing, light and dark, on a desk and on a phone; the policy blocks nothing."""
 
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,22 +32,8 @@ handler500 = "processes.pages.errors.server_error"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def orm_beside_a_browser() -> Iterator[None]:
-    """Let tests use the database: Playwright keeps an event loop in their thread, in which Django would refuse."""
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    yield
-    if before is None:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture
-def complaints(page: Page) -> list[str]:
-    """Return what the browser complains about: errors of scripts, what the policy blocks, missing files."""
-    found: list[str] = []
-    page.on("console", lambda message: found.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: found.append(str(error)))
-    return found
+def _orm(orm_beside_a_browser: None) -> None:
+    """Use the database in every test here."""
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Two windows, a double click, at the very same moment: the database decides, once."""
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,40 +7,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connections
 from django.test import Client
 
 from processes.models import DataNode, Run, StoredFile
 from processes.registry import scripts
 from tests.processes.pages.browsing import read_form, send_form
 from tests.processes.services.published import form, page, publish_process
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 4
 BUTTONS = [{"label": "Later", "does": "draft"}, {"label": "Back", "does": "back", "action": "ask"}]
-
-
-def together(*deeds: Callable[[], Any]) -> list[Any]:
-    """Do all at once, each with a connection of its own, and give what each returned or raised."""
-    start = threading.Barrier(len(deeds))
-    ends: list[Any] = [None] * len(deeds)
-
-    def do(number: int) -> None:
-        try:
-            start.wait(10)
-            ends[number] = deeds[number]()
-        except Exception as error:  # noqa: BLE001 - which one it is, is the question
-            ends[number] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=do, args=(number,)) for number in range(len(deeds))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return ends
 
 
 def signed_in(user: User) -> Client:

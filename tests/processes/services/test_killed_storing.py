@@ -1,8 +1,6 @@
 """A process is killed at any point while it stores or deletes a file: what is left has a row and a content."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +8,6 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import connection
 from django.utils import timezone
 
 from processes.models import StoredFile
@@ -18,6 +15,7 @@ from processes.services.access import Caller
 from processes.services.file_contents import UNSETTLED
 from processes.services.files import find_file, open_file, store_file
 from processes.services.purging import purge_expired
+from tests.child import child
 from tests.killed_storing import CONTENT, DELETE, IN_TRANSACTION, PLAIN
 
 Kill = Callable[[str, int], bool]
@@ -25,40 +23,8 @@ Kill = Callable[[str, int], bool]
 
 @pytest.fixture
 def kill(transactional_db: None) -> Iterator[Kill]:
-    values = connection.settings_dict
-    if connection.vendor == "sqlite":
-        url = f"sqlite:///{values['NAME']}"
-    else:
-        user = values["USER"] + (f":{values['PASSWORD']}" if values["PASSWORD"] else "")
-        url = f"postgres://{user}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_storing"],
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": url,
-            "LOG_LEVEL": "CRITICAL",
-            "MEDIA_ROOT": str(settings.MEDIA_ROOT),
-        },
-        cwd=Path(__file__).parents[3],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    def kill_at(how: str, point: int) -> bool:
-        process.stdin.write(f"{how} {point}\n")  # type: ignore[union-attr]
-        process.stdin.flush()  # type: ignore[union-attr]
-        answer = process.stdout.readline().strip()  # type: ignore[union-attr]
-        assert answer in {"killed", "survived"}
-        return answer == "killed"
-
-    yield kill_at
-    process.stdin.close()
-    assert process.wait(10) == 0
-    process.stdout.close()
+    with child("tests.killed_storing", MEDIA_ROOT=str(settings.MEDIA_ROOT)) as ask:
+        yield lambda how, point: ask(f"{how} {point}")
 
 
 def contents() -> set[str]:

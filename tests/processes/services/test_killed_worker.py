@@ -1,10 +1,7 @@
 """A worker is killed between any two statements of a claim: nothing is lost, no checkpointed action repeats."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,7 +10,6 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -29,6 +25,7 @@ from tasks.services.claims import release_expired
 from tasks.services.jobs import cancel
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off
+from tests.child import child
 from tests.killed_worker import BOOK, NOTE, RIGHTS, register_scripts
 from tests.processes.authority_kit import own
 from tests.processes.services.real_servers import mail_server, web_server
@@ -44,41 +41,9 @@ def kill(transactional_db: None, settings: Settings) -> Iterator[Kill]:
     """
     settings.STEPLINE_OUTBOUND_HOSTS = settings.STEPLINE_OUTBOUND_PRIVATE = ("127.0.0.1",)
     register_scripts()
-    values = connection.settings_dict
-    if connection.vendor == "sqlite":
-        url = f"sqlite:///{values['NAME']}"
-    else:
-        user = values["USER"] + (f":{values['PASSWORD']}" if values["PASSWORD"] else "")
-        url = f"postgres://{user}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.killed_worker"],
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": url,
-            "LOG_LEVEL": "CRITICAL",
-            "STEPLINE_OUTBOUND_HOSTS": "127.0.0.1",
-            "STEPLINE_OUTBOUND_PRIVATE": "127.0.0.1",
-        },
-        cwd=Path(__file__).parents[3],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-
-    def kill_at(point: int) -> bool:
-        worker.stdin.write(f"{point}\n")  # type: ignore[union-attr]
-        worker.stdin.flush()  # type: ignore[union-attr]
-        answer = worker.stdout.readline().strip()  # type: ignore[union-attr]
-        assert answer in {"killed", "survived"}
-        return answer == "killed"
-
-    yield kill_at
-    worker.stdin.close()
-    assert worker.wait(10) == 0
-    worker.stdout.close()
+    variables = {"STEPLINE_OUTBOUND_HOSTS": "127.0.0.1", "STEPLINE_OUTBOUND_PRIVATE": "127.0.0.1"}
+    with child("tests.killed_worker", **variables) as ask:
+        yield lambda point: ask(str(point))
 
 
 ACTIONS = ("first", "second", "booked", "last")

@@ -1,14 +1,12 @@
 """Several editors at the same moment: nothing is lost unseen, and everyone is told what became of theirs."""
 
 import json
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 
 from processes.errors import ProcessError
 from processes.models import AuditEntry, ProcessTemplate, TemplateVersion
@@ -18,33 +16,17 @@ from processes.services.authoring.templates import publish, save_draft
 from processes.services.authoring.versions import roll_back
 from processes.services.derivation import load_plan
 from tests.processes.services.published import action, change_draft, publish_process, save_process
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def together(*deeds: Callable[[], object]) -> list[str]:
-    """Do all at once, each with a connection of its own; give how each ended: `done`, or the code of its error."""
-    start = threading.Barrier(len(deeds))
-    ends = [""] * len(deeds)
-
-    def do(number: int) -> None:
-        try:
-            start.wait(10)
-            deeds[number]()
-            ends[number] = "done"
-        except ProcessError as error:
-            ends[number] = error.code
-        except Exception as error:  # noqa: BLE001 - which one it is, is the question
-            ends[number] = repr(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=do, args=(number,)) for number in range(len(deeds))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return ends
+def how_each_ended(*deeds: Callable[[], object]) -> list[str]:
+    """Do all at once; give how each ended: `done`, or the code of its error."""
+    return [
+        end.code if isinstance(end, ProcessError) else repr(end) if isinstance(end, Exception) else "done"
+        for end in together(*deeds)
+    ]
 
 
 def fresh(slug: str) -> ProcessTemplate:
@@ -59,7 +41,7 @@ def save(slug: str, name: str, *, expected: int | None = None) -> None:
 def test_of_two_who_create_the_same_template_one_does() -> None:
     for number in range(5):
         slug = f"new-{number}"
-        ends = together(*[partial(save_process, slug, [action(f"a{i}")]) for i in range(3)])
+        ends = how_each_ended(*[partial(save_process, slug, [action(f"a{i}")]) for i in range(3)])
         assert sorted(ends) == ["done", "slug_taken", "slug_taken"]
         assert AuditEntry.objects.filter(action="template.created", subject_name=str(fresh(slug))).count() == 1
 
@@ -68,14 +50,14 @@ def test_of_two_who_save_what_they_opened_one_does() -> None:
     save_process("one", [action("a")])
     for number in range(5):
         revision = fresh("one").revision
-        ends = together(*[partial(save, "one", f"a{number}-{i}", expected=revision) for i in range(3)])
+        ends = how_each_ended(*[partial(save, "one", f"a{number}-{i}", expected=revision) for i in range(3)])
         assert sorted(ends) == ["done", "stale_draft", "stale_draft"]
         assert fresh("one").revision == revision + 1
 
 
 def test_publishing_at_once_gives_one_version() -> None:
     save_process("one", [action("a")])
-    assert together(*[lambda: publish(template=fresh("one"))] * 3) == ["done"] * 3
+    assert how_each_ended(*[lambda: publish(template=fresh("one"))] * 3) == ["done"] * 3
     assert TemplateVersion.objects.count() == 1
 
 
@@ -85,7 +67,7 @@ def test_what_is_published_while_its_base_is_builds_on_one_of_both() -> None:
     for number in range(5):
         change_draft(fresh("base"), [action(f"a{number}")])
         change_draft(fresh("child"), [action(f"b{number}")])
-        ends = together(lambda: publish(template=fresh("base")), lambda: publish(template=fresh("child")))
+        ends = how_each_ended(lambda: publish(template=fresh("base")), lambda: publish(template=fresh("child")))
         assert ends == ["done", "done"]
         plan = load_plan(str(fresh("child").published_plan_id))
         assert [step.name for step in plan.actions] == [f"a{number}", f"b{number}"]
@@ -98,7 +80,7 @@ def test_what_is_published_while_its_base_is_builds_on_one_of_both() -> None:
 def test_saving_while_it_is_published_loses_neither() -> None:
     save_process("one", [action("a")])
     for number in range(5):
-        ends = together(lambda: publish(template=fresh("one")), partial(save, "one", f"a{number}"))
+        ends = how_each_ended(lambda: publish(template=fresh("one")), partial(save, "one", f"a{number}"))
         assert ends == ["done", "done"]
         draft = json.loads(fresh("one").definition)
         assert draft[0]["name"] == f"a{number}"
@@ -129,7 +111,7 @@ def test_of_two_who_go_back_one_does() -> None:
     def back() -> None:
         roll_back(template=fresh("one"), number=1, user=user, expected_version=2)
 
-    assert sorted(together(back, back)) == ["done", "stale_draft"]
+    assert sorted(how_each_ended(back, back)) == ["done", "stale_draft"]
     assert TemplateVersion.objects.count() == 3
 
 
@@ -141,7 +123,7 @@ def test_importing_at_once_gives_what_one_import_gives(tmp_path: Path, there: bo
     files = read_template_files([str(tmp_path / "base.json"), str(tmp_path / "child.json")])
     if there:
         save_process("base", [action("old")])
-    assert together(*[lambda: import_templates(files)] * 3) == ["done"] * 3
+    assert how_each_ended(*[lambda: import_templates(files)] * 3) == ["done"] * 3
     assert ProcessTemplate.objects.count() == 2
     plan = load_plan(str(fresh("child").published_plan_id))
     assert [step.name for step in plan.actions] == ["a", "b"]
