@@ -7,8 +7,7 @@ from examples.expense_claim.rules import Claim, Limits, Step, find_problems, fin
 from processes.domain.application import Application
 from processes.errors import PermanentError
 from processes.registry import task_script
-from processes.services.data_nodes import find_data_node
-from processes.services.foreground import DATA_NODE
+from processes.services.data_nodes import DATA_NODE, find_data_node
 from processes.services.host import caller_of
 
 #: The state of a claim in which nothing is missing or wrong.

@@ -80,20 +80,21 @@ def answer_form(request: HttpRequest, *, executed: Executed, caller: Caller) -> 
 
 
 def sent_node(request: HttpRequest, caller: Caller) -> DataNode | None:
-    """Return the data node that a request goes on with; for a first form one that isn't stored yet, else None.
+    """Return the data node that a request goes on with; for a first step one that isn't stored yet, else None.
 
     Raises DataNodeNotFoundError where it is none of the caller's, ConflictError where the step was sent before.
     """
-    reference, form = request.POST.get("data", ""), request.POST.get("form", "")
+    reference = request.POST.get("data", "")
     if not reference:
         return None
     text = request.POST.get("revision", "")
     revision = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_REVISION_DIGITS else None
     node = find_data_node(caller=caller, reference=reference)
-    if node is None and revision == 0 and form:
-        check_promise(caller=caller, form=form, reference=reference, token=request.POST.get("promise", ""))
+    if node is None and revision == 0:
+        check_promise(caller=caller, reference=reference, token=request.POST.get("promise", ""))
         return promised_node(caller=caller, reference=reference)
-    # Every form of ours bears the revision that it was made from: any other was made by somebody else.
+    # Every form of ours bears the revision that it was made from, also one with nothing but buttons: any other was made
+    # by somebody else.
     if node is None or revision is None or revision > node.revision:
         raise not_found()
     if revision != node.revision or node.continued_in is not None:

@@ -1,12 +1,14 @@
 """Render what a process answered: a page, a form, a redirect, a file or JSON."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
+from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
@@ -19,8 +21,10 @@ from processes.pages.forms import ProcessForm, build_form
 from processes.pages.requests import NEW, kept_query
 from processes.services.access import Caller, is_allowed_redirect
 from processes.services.addresses import address_of
+from processes.services.errors import DataNodeNotFoundError
 from processes.services.files import find_file
 from processes.services.forms import FormConfig
+from processes.services.promises import make_promise
 
 #: Draws a task; only the address of a task's own page gives it one.
 PROGRESS_TEMPLATE = "processes/progress.html"
@@ -62,10 +66,21 @@ def render_response(
         "fragment": None if own_page else response.template,
         "is_empty": response.is_empty,
         "response": response,
+        # Most pages have no buttons that post.
+        "promised": SimpleLazyObject(partial(_promised_step, caller)),
         **(extra or {}),
     }
     page = response.template if own_page and response.template else "processes/page.html"
     return HttpResponse(_render(page, context, request), status=_status(response))
+
+
+def _promised_step(caller: Caller) -> dict[str, JSON]:
+    """Return what the buttons of a page without data send, so that of two clicks one counts all the same."""
+    try:
+        promise = make_promise(caller=caller)
+    except DataNodeNotFoundError:
+        return {}  # Nothing could be kept for somebody without a session.
+    return {"data": promise.reference, "revision": 0, "promise": promise.token}
 
 
 def _json(response: Response) -> HttpResponse:

@@ -12,11 +12,8 @@ from processes.errors import PermanentError
 from processes.models import DataNode, DataNodeKind
 from processes.registry import task_script
 from processes.services import data_nodes
-from processes.services.data_nodes import LOADED_REVISION
+from processes.services.data_nodes import DATA_NODE, LOADED_REVISION
 from processes.services.host import caller_of, submitted_values
-
-#: The attribute that holds the reference of the current data node.
-DATA_NODE = "dataNode"
 
 
 class SaveDataConfig(BaseModel):

@@ -12,8 +12,7 @@ from processes.domain.targets import ProcessTarget
 from processes.errors import PermanentError
 from processes.models import DataNode, ProcessTemplate
 from processes.registry import task_script
-from processes.scripts.data import DATA_NODE
-from processes.services.data_nodes import is_context_node, load_data_node
+from processes.services.data_nodes import DATA_NODE, is_context_node, load_data_node
 from processes.services.errors import TemplateNotFoundError
 from processes.services.host import acting_user, caller_of, host_of, is_foreground, slug_of
 from processes.services.instances import create_instance as create

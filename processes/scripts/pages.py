@@ -18,9 +18,9 @@ from processes.domain.scripts import Example
 from processes.errors import NotFoundError, PermanentError
 from processes.models import DataNode
 from processes.registry import task_script
-from processes.scripts.data import DATA_NODE, keep_data
+from processes.scripts.data import keep_data
 from processes.services.addresses import address_of
-from processes.services.data_nodes import LOADED_REVISION, create_data_node
+from processes.services.data_nodes import DATA_NODE, LOADED_REVISION, create_data_node
 from processes.services.host import EXECUTED, caller_of, host_of, is_foreground
 from processes.services.html import clean_head
 from processes.services.page_content import (

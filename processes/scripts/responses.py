@@ -9,11 +9,11 @@ from processes.domain.json_values import JSON, json_problems
 from processes.domain.scripts import Example
 from processes.errors import NotJsonError, PermanentError, ProcessError
 from processes.registry import task_script
-from processes.scripts.data import DATA_NODE, keep_data
+from processes.scripts.data import keep_data
 from processes.scripts.pages import keep_for_later
 from processes.services.access import is_allowed_redirect
 from processes.services.addresses import address_of
-from processes.services.data_nodes import LOADED_REVISION
+from processes.services.data_nodes import DATA_NODE, LOADED_REVISION
 from processes.services.entered import entered_in
 from processes.services.files import find_file, is_file_info
 from processes.services.form_choices import check_querysets_bound
@@ -270,7 +270,7 @@ def _kept(app: Application, name: str) -> dict[str, JSON]:
     """Return what a form refers to: a data node with what is known so far, or a promised one where nothing is."""
     opened = app.request.method in ("GET", "HEAD")
     if opened and not app.data and app.get(DATA_NODE) is None and app.get(LOADED_REVISION) is None:
-        promise = make_promise(caller=caller_of(app), form=name)
+        promise = make_promise(caller=caller_of(app))
         return {"data": promise.reference, "revision": 0, "promise": promise.token}
     node = keep_data(app, step=name)
     return {"data": node.reference, "revision": node.revision, "entered": dict(entered_in(node, name))}

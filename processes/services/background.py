@@ -14,7 +14,7 @@ from processes.domain.run_status import RunStatus
 from processes.models import DataNode, ProcessTemplate, Run
 from processes.services import audit
 from processes.services.access import Caller
-from processes.services.data_nodes import hand_over
+from processes.services.data_nodes import DATA_NODE, hand_over
 from processes.services.file_ownership import adopt_files
 from processes.services.grants import move_grants
 from processes.services.host import host_of
@@ -44,7 +44,8 @@ def continue_in_background(
     """Store a run that stands between two actions, with the job that carries it on, and return its id.
 
     The indicator that `start_progress` created becomes the run's tree; without one, a new tree does. `node` is the data
-    node that the run takes over: of two requests that do so, the second raises ConflictError and stores nothing.
+    node that the run takes over: of two requests that do so, the second raises ConflictError and stores nothing. Where
+    it isn't the context's current node any more, scripts have let go of it: it may be gone, or an instance by now.
     `title` is that of a new tree, by default the template's.
     Raises NotJsonError, naming the place, where the context holds something that can't be stored.
     """
@@ -65,7 +66,7 @@ def continue_in_background(
             root_id = new_indicator(title=title, owner=owner, steps=steps)
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
-            hand_over(node=node, root_id=root_id)
+            hand_over(node=node, root_id=root_id, is_given_up=app.get(DATA_NODE) != node.reference)
         run = Run.objects.create(
             root_id=root_id,
             template=template,

@@ -29,6 +29,8 @@ from processes.services.access import Caller, owned_by
 from processes.services.errors import ConflictError, DataNodeNotFoundError, StaleDataError
 from processes.services.file_ownership import adopt_files
 
+#: The attribute that holds the reference of the current data node.
+DATA_NODE = "dataNode"
 #: The attribute that tells which revision of the executed instance's Data was loaded, or saved, last.
 LOADED_REVISION = "dataRevision"
 DEFAULT_HOURS = 24
@@ -130,17 +132,21 @@ def give_back_claim(*, node: DataNode, keeps_revision: bool = False) -> bool:
     return bool(mine.update(revision=revision, updated_at=timezone.now(), **before))
 
 
-def hand_over(*, node: DataNode, root_id: uuid.UUID) -> None:
+def hand_over(*, node: DataNode, root_id: uuid.UUID, is_given_up: bool = False) -> None:
     """Record that a background run took the data over; raises ConflictError where another one has already.
 
-    Call it in the transaction that stores the run: of two requests that start the same work, one commits.
+    Call it in the transaction that stores the run: of two requests that start the same work, one commits. A run that
+    has let go of the node itself (`is_given_up`) has no quarrel with its being deleted, or having become an instance.
     """
     taken = DataNode.objects.filter(pk=node.pk, revision=node.revision, continued_in__isnull=True).update(
         continued_in=root_id, updated_at=timezone.now()
     )
-    if not taken:
-        now = DataNode.objects.filter(pk=node.pk).first()
-        raise not_found() if now is None else conflict(now)
+    if taken:
+        return
+    now = DataNode.objects.filter(pk=node.pk).first()
+    if is_given_up and (now is None or _became_instance(now)):
+        return
+    raise not_found() if now is None else conflict(now)
 
 
 def delete_data_node(*, caller: Caller, reference: str) -> bool:
@@ -236,7 +242,7 @@ def conflict(node: DataNode) -> ConflictError:
         "at": node.updated_at.isoformat(),
         "drafted": was_drafted and node.continued_in is None,
     }
-    if node.continued_in is not None and ProcessInstance.objects.filter(pk=node.continued_in).exists():
+    if _became_instance(node):
         message, fields["instance"] = _("This was submitted before, and is done."), continued_in
     return ConflictError(message, fields=fields)
 
@@ -252,6 +258,10 @@ def owned_nodes(caller: Caller, reference: str) -> QuerySet[DataNode]:
 def not_found() -> DataNodeNotFoundError:
     """Return the one error for all references that lead nowhere."""
     return DataNodeNotFoundError("There is no such data, it isn't yours, or it has expired.")
+
+
+def _became_instance(node: DataNode) -> bool:
+    return node.continued_in is not None and ProcessInstance.objects.filter(pk=node.continued_in).exists()
 
 
 def _advance(caller: Caller, node: DataNode, *, by: int, changes: Mapping[str, object]) -> DataNode:

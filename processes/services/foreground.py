@@ -23,7 +23,7 @@ from processes.models import DataNode, ProcessInstance, ProcessTemplate
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.background import continue_in_background
-from processes.services.data_nodes import LOADED_REVISION, claim_revision, conflict, give_back_claim
+from processes.services.data_nodes import DATA_NODE, LOADED_REVISION, claim_revision, conflict, give_back_claim
 from processes.services.derivation import load_plan
 from processes.services.drafts import end_draft
 from processes.services.entered import (
@@ -41,8 +41,6 @@ from processes.services.host import DjangoHost
 
 __all__ = ["Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
 
-#: The named attribute that holds the reference of the current data node.
-DATA_NODE = "dataNode"
 #: May be entered by a link, whatever its definition says.
 DISPLAY = "@display"
 

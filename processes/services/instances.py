@@ -29,7 +29,7 @@ from processes.services.errors import (
     NotPublishedError,
     TemplateNotFoundError,
 )
-from processes.services.file_ownership import adopt_files
+from processes.services.file_ownership import adopt_files, file_ids
 from processes.services.files import delete_file
 from processes.services.foreground import Answer, Visit, run_foreground
 from processes.services.library import Source, read_library
@@ -67,11 +67,12 @@ def create_instance(
     (and bind a connection only where they may bind that).
 
     Files of the `caller` inside the Data belong to the instance from now on. `node` is a temporary data node that
-    becomes the instance: it gives up its content, and whoever submits it once more is led to the instance.
+    becomes the instance: once `@init` has succeeded it gives up its content, and whoever submits it once more is led to
+    the instance.
 
     Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
     ConflictError where the node has become something else already, and the error with which `@init` ended: then there
-    is no instance.
+    is no instance, and node and files are whose they were.
     """
     if actor is not None:
         _check_actor(actor, template=template, owner=owner, overrides=bool(bindings))
@@ -88,10 +89,10 @@ def create_instance(
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=instance.pk)
         create_context_node(instance=instance, data=data or {})
+        # `@init` may let the instance have further ones of them, by saving its Data.
+        files = list(StoredFile.objects.filter(pk__in=file_ids(dict(data or {}))))
         if caller is not None:
             adopt_files(dict(data or {}), caller=caller, owner=instance)
-        if node is not None:
-            _clear(node)
         _record("instance.created", instance, actor)
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
@@ -99,8 +100,12 @@ def create_instance(
         # Outside of one transaction: `@init` may take its time, and nobody should wait for it.
         with transaction.atomic():
             _record("instance.deleted", instance, actor)
+            _give_back(instance, node=node, files=files)
             instance.delete()
         raise
+    if node is not None:
+        with transaction.atomic():
+            _clear(node)
     return instance
 
 
@@ -187,6 +192,16 @@ def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
         "url": reverse("processes:instance", kwargs={"instance_id": found.pk}),
         "created_at": found.created_at.isoformat(),
     }
+
+
+def _give_back(instance: ProcessInstance, *, node: DataNode | None, files: list[StoredFile]) -> None:
+    """Let files, as they were found, and the node be what they were before an instance that is to be deleted."""
+    if node is not None:
+        DataNode.objects.filter(pk=node.pk, continued_in=instance.pk).update(continued_in=None)
+    taken = set(StoredFile.objects.filter(instance=instance).values_list("pk", flat=True))
+    StoredFile.objects.bulk_update(
+        [stored for stored in files if stored.pk in taken], ["node", "run", "instance", "expires_at"], batch_size=500
+    )
 
 
 def _clear(node: DataNode) -> None:

@@ -89,7 +89,7 @@ def action_button(
     actions = _TemplateActions(context)
     link = post_button(action, label=str(label), style=style or None, parameters=parameters, actions=actions)
     request = context.get("request")
-    form = {"link": link, "step": actions.step, "url": actions.url}
+    form = {"link": link, "step": actions.sent, "url": actions.url}
     return mark_safe(get_template("processes/_post_form.html").render(form, request).strip())  # noqa: S308 - escaped
 
 
@@ -122,14 +122,23 @@ class _TemplateActions:
     """Lead to actions from a template file, with the reference that the page bears."""
 
     def __init__(self, context: template.Context) -> None:
+        self._context = context
         response, hidden = context.get("response"), context.get("hidden")
         self.step: Mapping[str, Any] = {}
         if isinstance(response, Response) and response.step:
             self.step = response.step
         elif isinstance(hidden, Mapping):
             # The part of a page that shows a form.
-            self.step = {name: hidden[name] for name in ("data", "revision") if name in hidden}
+            self.step = {name: hidden[name] for name in ("data", "revision", "promise") if name in hidden}
         self.url = str(self.step.get("url") or _page_url(context))
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """Return what a button sends: the page's data, or those that are promised it."""
+        if self.step.get("data"):
+            return self.step
+        # The promise is made when it is looked at.
+        return self._context.get("promised") or {}
 
     def address(self, action: str, *, parameters: Mapping[str, str], data: bool | None = None) -> str:
         """Return where a link leads; raises ContentError where it should carry data that weren't saved."""

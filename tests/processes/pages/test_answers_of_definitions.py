@@ -1,15 +1,20 @@
 """The answers that a definition alone can give: a page, a redirect, a file, JSON, an error with a status."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils.html import escape
+from pytest_django import Settings
 
+from processes.domain.application import Application
 from processes.models import DataNode, StoredFile
+from processes.registry import scripts
 from tests.processes.pages.browsing import links_of, main_of, read_form, send_form
 from tests.processes.services.published import action, form, page, publish_process
 
@@ -57,7 +62,7 @@ def test_a_page_with_a_status(client: Client) -> None:
 def test_a_redirect_stays_on_this_site_unless_a_host_is_allowed(
     client: Client, monkeypatch: pytest.MonkeyPatch, url: str, status: int, kept: bool
 ) -> None:
-    monkeypatch.setattr(settings, "STEPLINE_REDIRECT_HOSTS", ["allowed.example"], raising=False)
+    monkeypatch.setattr(django_settings, "STEPLINE_REDIRECT_HOSTS", ["allowed.example"], raising=False)
     note = action("note", "set_data", config={"values": {"response": {"redirect": "%{param:to}"}}}, safe=True)
     shown = config_of("show", "copy_data_to_response") if kept else config_of("go", "redirect", url="%{param:to}")
     publish(note, shown)
@@ -149,6 +154,64 @@ def test_a_page_without_data_that_links_to_an_unsafe_action_keeps_them_for_its_v
     shown = client.get("/p/p/")
     assert set(read_form(shown)) == {"csrfmiddlewaretoken", "data", "revision"}
     assert DataNode.objects.count() == 1
+
+
+def test_a_button_on_a_page_without_data_stores_nothing_until_it_is_pressed_and_counts_once(client: Client) -> None:
+    ran: list[str] = []
+    with scripts.override("note_for_test", lambda app: ran.append("once")):
+        button = {"label": "Change", "action": "change", "method": "post"}
+        publish(
+            config_of("show", "show_page", links=[button]), action("change", "note_for_test"), page("end", "changed")
+        )
+        fields = read_form(client.get("/p/p/"))
+        assert not DataNode.objects.exists()
+        assert "changed" in main_of(client.post("/p/p/", {**fields, "action": "change"}))
+        again = client.post("/p/p/", {**fields, "action": "change"})
+    assert again.status_code == 409
+    assert ran == ["once"]
+
+
+def test_a_button_that_is_opened_once_more_can_be_pressed_once_more(client: Client) -> None:
+    button = {"label": "Change", "action": "change", "method": "post"}
+    publish(config_of("show", "show_page", links=[button]), page("change", "changed"))
+    for _ in range(2):
+        fields = read_form(client.get("/p/p/"))
+        assert "changed" in main_of(client.post("/p/p/", {**fields, "action": "change"}))
+
+
+def test_a_button_that_fails_can_be_pressed_again(client: Client) -> None:
+    failures = [ValueError("no")]
+
+    def unlucky(app: Application) -> None:
+        if failures:
+            raise failures.pop()
+
+    with scripts.override("unlucky_for_test", unlucky):
+        button = {"label": "Change", "action": "change", "method": "post"}
+        publish(
+            config_of("show", "show_page", links=[button]), action("change", "unlucky_for_test"), page("end", "changed")
+        )
+        fields = read_form(client.get("/p/p/"))
+        assert client.post("/p/p/", {**fields, "action": "change"}).status_code == 500
+        assert "changed" in main_of(client.post("/p/p/", {**fields, "action": "change"}))
+
+
+@pytest.mark.parametrize("is_in_form", [False, True])
+def test_a_button_in_a_template_of_a_page_without_data_counts_once(
+    client: Client, settings: Settings, tmp_path: Path, is_in_form: bool
+) -> None:
+    (tmp_path / "mine.html").write_text('{% load stepline %}{% action_button "change" "Change" %}')
+    settings.TEMPLATES = [{**django_settings.TEMPLATES[0], "DIRS": [tmp_path, *django_settings.TEMPLATES[0]["DIRS"]]}]
+    shown = (
+        form("ask", "change", {"name": "x"}, config={"template": "mine.html"})
+        if is_in_form
+        else config_of("show", "show_page", template="mine.html")
+    )
+    publish(shown, page("change", "changed"))
+    button_form = main_of(client.get("/p/p/")).partition('<form class="button-form"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', button_form))
+    assert "changed" in main_of(client.post("/p/p/", {**fields, "action": "change"}))
+    assert client.post("/p/p/", {**fields, "action": "change"}).status_code == 409
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "{{ data.secret }}", "{% debug %}", '"><img src=x>'])

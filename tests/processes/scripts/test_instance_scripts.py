@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from processes.models import Access, AuditEntry, DataNode, ProcessInstance, ProcessTemplate
+from processes.models import Access, AuditEntry, DataNode, ProcessInstance, ProcessTemplate, Run
 from processes.services.instances import context_node_of, create_instance
 from processes.testing import FakeUser, run
 from tasks.services.work import work_off
@@ -108,6 +108,26 @@ def test_one_that_takes_nothing_over_can_be_created_again_and_again(client: Clie
     for what in ("A chair", "A table"):
         shown = send_form(client, shown, what=what)
     assert sorted(ProcessInstance.objects.values_list("title", flat=True)) == ["A chair", "A table"]
+
+
+@pytest.mark.parametrize("gives_up", [ORDER, action("drop", "delete_data_node")], ids=["instance", "deleted"])
+@pytest.mark.parametrize("keeps_more", [False, True])
+def test_work_goes_on_in_the_background_after_its_data_were_given_up(
+    client: Client, owner: User, gives_up: dict[str, Any], keeps_more: bool
+) -> None:
+    more = [action("more", "save_data")] if keeps_more else []
+    leads = {**ASK, "config": {**ASK["config"], "action": gives_up["name"]}}
+    rest = [action("begin", "start_progress"), action("leave", "execute_in_background"), page("end", "done")]
+    publish_process("orders", [leads, gives_up, *more, *rest, action("renderProgress", "render_progress")])
+
+    shown = client.get("/p/orders/")
+    answer = send_form(client, shown, what="A chair")
+
+    assert answer.headers["Location"] == f"/progress/{Run.objects.get().pk}/"
+    assert ProcessInstance.objects.count() == (1 if gives_up is ORDER else 0)
+    # Whoever sends it again gets no second one.
+    assert send_form(client, shown, what="A chair").status_code in (404, 409)
+    assert Run.objects.count() == 1
 
 
 def test_where_init_fails_there_is_nothing_and_the_form_can_be_sent_again(client: Client, owner: User) -> None:

@@ -5,15 +5,26 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from processes.domain.application import Application
 from processes.domain.request import Request
 from processes.errors import DefinitionError, PermanentError, ProcessError
-from processes.models import Access, AuditEntry, Connection, DataNode, Plan, ProcessInstance, ProcessTemplate, Run
+from processes.models import (
+    Access,
+    AuditEntry,
+    Connection,
+    DataNode,
+    Plan,
+    ProcessInstance,
+    ProcessTemplate,
+    Run,
+    StoredFile,
+)
 from processes.registry import scripts
 from processes.services.access import Caller
 from processes.services.authoring.templates import publish
-from processes.services.data_nodes import load_data_node
+from processes.services.data_nodes import create_data_node, load_data_node, save_data_node
 from processes.services.errors import (
     AuthorityError,
     BindingRefusedError,
@@ -22,6 +33,7 @@ from processes.services.errors import (
     NotPublishedError,
     TemplateNotFoundError,
 )
+from processes.services.files import open_file, store_file
 from processes.services.foreground import Answer, Visit, published_plan, run_foreground
 from processes.services.instances import context_node_of, create_instance, execute_instance
 from tests.processes.authority_kit import own
@@ -84,6 +96,30 @@ def test_an_instance_whose_init_fails_is_not_there(owner: User) -> None:
     assert not DataNode.objects.exists()
     told = AuditEntry.objects.filter(subject_kind="processinstance").order_by("pk").values_list("action", flat=True)
     assert list(told) == ["instance.created", "instance.deleted"]
+
+
+def test_where_init_fails_the_draft_and_its_files_are_what_they_were(owner: User) -> None:
+    saves = action("@init", "save_data", next="refuse")
+    template = publish_process("claim", [page("show", "x"), saves, action("refuse", "fail"), action("@start", "noop")])
+    caller = Caller(user_id=owner.pk, template_id=template.pk, slug=template.slug)
+    node = create_data_node(caller=caller, data={})
+    receipt = dict(store_file(content=b"paid", name="r.txt", caller=caller, belongs_to=node))
+    loose = dict(store_file(content=b"loose", name="l.txt", caller=caller))
+    save_data_node(caller=caller, reference=node.reference, data={"receipt": receipt})
+    DataNode.objects.update(drafted_at=timezone.now(), entered={"ask": {"what": "typed"}})
+    rows = StoredFile.objects.order_by("pk").values("pk", "node_id", "run_id", "instance_id", "expires_at")
+    before = [*rows]
+    node.refresh_from_db()
+
+    with pytest.raises(ProcessError):
+        create_instance(template=template, owner=owner, data={"files": [receipt, loose]}, caller=caller, node=node)
+
+    assert [*rows] == before
+    left = DataNode.objects.get()
+    assert (left.data, left.entered) == ({"receipt": receipt}, {"ask": {"what": "typed"}})
+    assert (left.continued_in, left.drafted_at) == (None, node.drafted_at)
+    with open_file(receipt, caller=caller) as content:
+        assert content.read() == b"paid"
 
 
 def test_publishing_the_template_changes_no_instance(owner: User) -> None:
