@@ -135,7 +135,7 @@ class ProcessTemplateForm(forms.ModelForm):
         if cleaned.get("definition") is not None:
             # The text as it was sent: places are counted in what is shown again.
             self._problems = find_problems(read_draft(self.data, self.instance))
-            self._show(self._problems)
+            self._show([found for found in self._problems if found.severity == "error"])
         return cleaned
 
     def _show(self, problems: list[DraftProblem]) -> None:

@@ -10,7 +10,7 @@ from processes.domain.json_values import JSON
 from processes.errors import Problem
 from processes.services.authoring.impact import Dependent, Impact
 
-__all__ = ["broken_lines", "dependent_names", "impact_message", "refusal_message"]
+__all__ = ["broken_lines", "dependent_names", "impact_message", "refusal_message", "warning_message"]
 
 #: A message isn't a report: what comes after these is counted.
 MAX_LISTED = 20
@@ -30,22 +30,33 @@ def impact_message(impact: Impact) -> SafeString | None:
     return format_html_join(" ", "{}", ((part,) for part in parts)) if parts else None
 
 
+def warning_message(warnings: Sequence[Problem]) -> SafeString:
+    """Return what to tell of a draft that may be published and is probably wrong."""
+    return _with_list("This is probably a mistake:", _shortened([describe(warning) for warning in warnings]))
+
+
 def refusal_message(text: str, broken: Sequence[Mapping[str, JSON]]) -> SafeString:
     """Return a text with what would break, each with its place and its cure."""
-    lines = broken_lines(broken)
-    return format_html("{}<ul>{}</ul>", text, format_html_join("", "<li>{}</li>", ((line,) for line in lines)))
+    return _with_list(text, broken_lines(broken))
 
 
 def broken_lines(broken: Sequence[Mapping[str, JSON]]) -> list[str]:
     """Return a line for each problem, whoever needs it: the template, the place in it, the message, the cure."""
-    lines = list(dict.fromkeys(_line_of(item) for item in broken))
-    more = len(lines) - MAX_LISTED
-    return [*lines[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])]
+    return _shortened(list(dict.fromkeys(_line_of(item) for item in broken)))
 
 
 def dependent_names(dependents: Iterable[Dependent]) -> str:
     """Return the names with how each builds on the template."""
     return _listed([f"{item.slug} ({_how(item)})" for item in dependents])
+
+
+def _with_list(text: str, lines: Iterable[str]) -> SafeString:
+    return format_html("{}<ul>{}</ul>", text, format_html_join("", "<li>{}</li>", ((line,) for line in lines)))
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    more = len(lines) - MAX_LISTED
+    return [*lines[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _how(dependent: Dependent) -> str:

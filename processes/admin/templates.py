@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 
 from processes.admin.editor import editor_urls
 from processes.admin.forms import BindingForm, BindingRows, ExtensionRows, ProcessTemplateForm
-from processes.admin.impact import impact_message, refusal_message
+from processes.admin.impact import impact_message, refusal_message, warning_message
 from processes.admin.rights import RightsForm, may_edit_stored
 from processes.admin.tabs import TABS, Tab
 from processes.admin.tabs.page import serve_tab
@@ -21,7 +21,7 @@ from processes.errors import DefinitionError, ProcessError
 from processes.models import Access, Binding, Extension, ProcessTemplate
 from processes.services.authoring.impact import impact_of_draft
 from processes.services.authoring.publishing import publish
-from processes.services.authoring.templates import delete_template, differs_from_published, save_draft
+from processes.services.authoring.templates import delete_template, differs_from_published, save_draft, warnings_of
 from processes.services.errors import (
     BindingRefusedError,
     PublishRefusedError,
@@ -276,6 +276,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
             return HttpResponseRedirect(self._address(obj))
         response = super().response_add(request, obj, post_url_continue)
         self._tell_impact(request, obj)
+        self._warn(request, obj)
         return response
 
     def response_change(self, request: HttpRequest, obj: ProcessTemplate) -> HttpResponse:
@@ -285,6 +286,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
             return HttpResponseRedirect(self._address(obj))
         response = super().response_change(request, obj)
         self._tell_impact(request, obj)
+        self._warn(request, obj)
         return response
 
     def _tell_impact(self, request: HttpRequest, template: ProcessTemplate) -> None:
@@ -292,6 +294,11 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         impact = impact_of_draft(template)
         if (text := impact_message(impact)) is not None:
             self.message_user(request, text, messages.WARNING if impact.broken else messages.INFO)
+
+    def _warn(self, request: HttpRequest, template: ProcessTemplate) -> None:
+        """Say what was saved, or published, and is probably a mistake."""
+        if warnings := warnings_of(template):
+            self.message_user(request, warning_message(warnings), messages.WARNING)
 
     def _publish(self, request: HttpRequest, template: ProcessTemplate) -> None:
         try:
@@ -310,6 +317,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         followed = f" These follow it: {', '.join(others)}." if others else ""
         told = f"“{template}” is saved and published as version {result.version}.{followed}"
         self.message_user(request, told, messages.SUCCESS)
+        self._warn(request, template)
 
     def _refuse(self, request: HttpRequest, error: ProcessError, what: str = "") -> HttpResponse:
         self.message_user(request, f"{what}{error.message}", messages.ERROR)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
+from processes.domain.entrances import FindEntrances
 from processes.domain.json_values import JSON, content_hash
 
 __all__ = ["EFFECTS", "Catalogue", "Effect", "Example", "ScriptFunction", "ScriptSpec", "config_schema"]
@@ -48,8 +49,8 @@ class ScriptSpec:
     """Hold a script and what it declares about itself.
 
     `durable` scripts need a stored run around them; `requires` maps the names of actions that a process with this
-    script must declare to the script that is offered for them. `example` and `errors` (a code, and when it comes) are
-    for the reference page and the editor.
+    script must declare to the script that is offered for them; `entrances` finds the actions that its config lets
+    people enter. `example` and `errors` (a code, and when it comes) are for the reference page and the editor.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ScriptSpec:
     durable: bool = False
     version: int = 1
     requires: Mapping[str, str] = field(default_factory=dict)
+    entrances: FindEntrances | None = None
     example: Example | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
 

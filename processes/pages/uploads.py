@@ -23,7 +23,8 @@ from processes.errors import ProcessError
 from processes.models import ProcessInstance, ProcessTemplate
 from processes.services.derivation import load_plan
 from processes.services.errors import TooLargeError
-from processes.services.form_lookup import SHOW_FORM, called_plans
+from processes.services.form_lookup import called_plans
+from processes.services.forms import SHOW_FORM
 
 __all__ = ["UPLOAD_MAX_BYTES", "LimitingUploadHandler", "OversizedFile", "upload_limit"]
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from processes.domain.application import Application
+from processes.domain.entrances import FindEntrances
 from processes.domain.scripts import EFFECTS, Effect, Example, ScriptFunction, ScriptSpec
 from processes.domain.suggestions import did_you_mean
 from processes.errors import RegistrationError, UnknownScriptError
@@ -42,13 +43,15 @@ class ScriptRegistry:
         durable: bool = False,
         version: int = 1,
         requires: Mapping[str, str] | None = None,
+        entrances: FindEntrances | None = None,
         example: Example | None = None,
         errors: Mapping[str, str] | None = None,
     ) -> Callable[[_Function], _Function]:
         """Register the decorated function, sync or async, under a name; the function itself stays as it is.
 
-        `requires` maps actions that a process with this script must declare to the script offered for them; `example`
-        and `errors` (a code, and when it comes) go into the reference.
+        `requires` maps actions that a process with this script must declare to the script offered for them;
+        `entrances` finds the actions that a config lets people enter, so that editors are warned where there are none;
+        `example` and `errors` (a code, and when it comes) go into the reference.
         Raises RegistrationError for a name that is taken and for anything that isn't what it should be.
         """
         _check_arguments(name, aliases)
@@ -64,6 +67,7 @@ class ScriptRegistry:
                     durable=durable,
                     version=version,
                     requires=dict(requires or {}),
+                    entrances=entrances,
                     example=example,
                     errors=dict(errors or {}),
                 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Final, Literal, Self
 
 from django.utils import translation
@@ -9,6 +10,7 @@ from django.utils.html import escape, linebreaks
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from processes.domain.application import Application
+from processes.domain.entrances import Entrance, entrance_at_action
 from processes.domain.entry import Nothing, find_entry
 from processes.domain.json_values import JSON
 from processes.domain.placeholders import Context
@@ -162,11 +164,21 @@ class ShowPageConfig(_Config):
         return self
 
 
+def _links_entered(config: Mapping[str, JSON]) -> Iterator[Entrance]:
+    """Find the actions that links and buttons below the content enter; those inside it are checked when it is shown."""
+    links = config.get("links")
+    for place, link in enumerate(links if isinstance(links, list) else ()):
+        if isinstance(link, Mapping):
+            for entrance in entrance_at_action(link):
+                yield replace(entrance, path=("links", place, *entrance.path))
+
+
 @task_script(
     SHOW_PAGE,
     config=ShowPageConfig,
     effect="idempotent",
     aliases=("showPage",),
+    entrances=_links_entered,
     example=Example(
         definition=[
             {

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
+from processes.domain.entrances import entrance_at_action
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.scripts import Example
 from processes.errors import NotJsonError, PermanentError, ProcessError
@@ -18,7 +19,7 @@ from processes.services.entered import entered_in
 from processes.services.files import find_file, is_file_info
 from processes.services.form_choices import check_querysets_bound
 from processes.services.form_lookup import form_name
-from processes.services.forms import FormConfig
+from processes.services.forms import SHOW_FORM, FormConfig, form_entrances
 from processes.services.host import caller_of, host_of, is_foreground
 from processes.services.page_content import restore_response
 from processes.services.promises import make_promise
@@ -69,9 +70,10 @@ class CopyConfig(BaseModel):
 
 
 @task_script(
-    "show_form",
+    SHOW_FORM,
     config=FormConfig,
     aliases=("showForm",),
+    entrances=form_entrances,
     example=Example(
         definition=[
             {
@@ -128,6 +130,7 @@ def show_form(app: Application) -> None:
     "redirect",
     config=RedirectConfig,
     effect="idempotent",
+    entrances=entrance_at_action,
     example=Example(
         definition=[{"name": "leave", "script": "redirect", "config": {"url": "/orders/%{data:order}/"}}],
         data={"order": 17},

@@ -97,10 +97,14 @@ def load_document(value: object, *, name: str = "process", folder: Path | None =
     return _assembled(shelf, Entry(name=document.name or name, document=document, home=home), {}, (), None)
 
 
-def check_file(name: str, *, folder: Path | None = None) -> None:
-    """Derive a file without running it; raises DefinitionError with all problems, NotFoundError for a missing file."""
+def check_file(name: str, *, folder: Path | None = None) -> Plan | None:
+    """Derive a file without running it, and return its plan; None where it is abstract.
+
+    Raises DefinitionError with all problems, NotFoundError for a missing file.
+    """
     shelf = _Shelf(folder or Path.cwd())
-    assemble(read_file(shelf.folder / name), shelf=shelf, catalogue=catalogue(), querysets=known_querysets())
+    entry = read_file(shelf.folder / name)
+    return assemble(entry, shelf=shelf, catalogue=catalogue(), querysets=known_querysets()).plan
 
 
 def read_file(path: Path) -> Entry:

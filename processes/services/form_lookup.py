@@ -19,13 +19,11 @@ from processes.errors import PermanentError, PlaceholderError
 from processes.services.derivation import load_plan
 from processes.services.errors import FormGoneError
 from processes.services.form_choices import check_querysets_bound
-from processes.services.forms import FormConfig
+from processes.services.forms import SHOW_FORM, FormConfig
 from processes.services.host import host_of
 
-__all__ = ["SHOW_FORM", "called_plans", "find_form", "form_name"]
+__all__ = ["called_plans", "find_form", "form_name"]
 
-#: The canonical name of the script that shows forms.
-SHOW_FORM = "show_form"
 _HASH_CHARS = 64
 
 

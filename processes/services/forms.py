@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from django.utils.duration import duration_iso_string
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from processes.domain.entrances import Entrance
 from processes.domain.json_values import JSON
 from processes.domain.suggestions import did_you_mean
 from processes.services.form_choices import ChoiceConfig, ChoiceGroupConfig, QuerysetChoices
@@ -21,6 +22,7 @@ from processes.services.form_fields import RESERVED_NAMES, FieldConfig
 
 __all__ = [
     "RESERVED_NAMES",
+    "SHOW_FORM",
     "ButtonConfig",
     "ChoiceConfig",
     "ChoiceGroupConfig",
@@ -29,8 +31,13 @@ __all__ = [
     "GroupConfig",
     "QuerysetChoices",
     "errors_in",
+    "form_entrances",
     "to_json",
 ]
+
+
+#: The canonical name of the script that shows forms.
+SHOW_FORM: Final = "show_form"
 
 
 class _Strict(BaseModel):
@@ -148,6 +155,17 @@ class FormConfig(_Strict):
             yield None, loose
         for group in self.groups:
             yield group, group.fields
+
+
+def form_entrances(config: Mapping[str, JSON]) -> Iterator[Entrance]:
+    """Find the actions that the buttons of a form enter; Back must lead to a form."""
+    if isinstance(action := config.get("action"), str):
+        yield Entrance(path=("action",), action=action)
+    buttons = config.get("buttons")
+    for place, button in enumerate(buttons if isinstance(buttons, list) else ()):
+        if isinstance(button, Mapping) and isinstance(action := button.get("action"), str):
+            script = SHOW_FORM if button.get("does") == "back" else None
+            yield Entrance(path=("buttons", place, "action"), action=action, script=script)
 
 
 def errors_in(form: FormConfig, data: Mapping[str, JSON]) -> dict[str | None, list[str]]:

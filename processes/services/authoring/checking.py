@@ -15,6 +15,8 @@ __all__ = ["BaseRow", "BindingRow", "Draft", "DraftProblem", "Part", "find_probl
 #: What a problem is about: the definition, the target of a binding, a template in the list of extends, or none of them.
 Part: TypeAlias = Literal["definition", "binding", "base", "other"]
 
+Severity: TypeAlias = Literal["error", "warning"]
+
 _SYNTAX = "Not valid JSON"
 #: These are about a key that is there, and not about its value.
 _ABOUT_KEYS = ("Unknown key", "Unknown kind", "The key ")
@@ -52,7 +54,8 @@ class Draft:
 class DraftProblem:
     """Hold a problem with the part of the draft that it is about, the row, and where it stands in that text.
 
-    The problem's path goes from the draft as a whole; `start` and `end` are None where no text can be pointed at.
+    The problem's path goes from the draft as a whole; `start` and `end` are None where no text can be pointed at. A
+    warning keeps nobody from saving and publishing.
     """
 
     problem: Problem
@@ -60,6 +63,7 @@ class DraftProblem:
     row: str | None = None
     start: Position | None = None
     end: Position | None = None
+    severity: Severity = "error"
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON form."""
@@ -67,6 +71,7 @@ class DraftProblem:
             **self.problem.to_json(),
             "part": self.part,
             "row": self.row,
+            "severity": self.severity,
             "source": self.problem.source,
             "start": None if self.start is None else self.start.to_json(),
             "end": None if self.end is None else self.end.to_json(),
@@ -78,13 +83,14 @@ def find_problems(draft: Draft) -> list[DraftProblem]:
     found: list[DraftProblem] = []
     bindings, unreadable = _read_bindings(draft, found)
     try:
-        check_draft(
+        warnings = check_draft(
             slug=draft.slug,
             definition=draft.text,
             bindings=bindings,
             extends=list(dict.fromkeys(base.slug for base in draft.extends)),
             abstract=draft.abstract,
         )
+        found.extend(replace(warning, severity="warning") for warning in _placed(warnings, draft))
     except DefinitionError as error:
         # What can't be found only because its own row can't be read has been told there.
         problems = [problem for problem in error.problems if problem.value not in unreadable]

@@ -8,8 +8,10 @@ from django.db import IntegrityError, transaction
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
+from processes.errors import Problem
 from processes.models import Binding, Extension, ProcessTemplate
 from processes.services.audit import SYSTEM, actor_of, record
+from processes.services.authoring.loose_ends import loose_ends_of
 from processes.services.authoring.publishing import Published, check_revision, lock_templates, publish, stored_template
 from processes.services.connections import check_may_bind, credential_names
 from processes.services.derivation import derive_source
@@ -27,6 +29,7 @@ __all__ = [
     "publish",
     "replace_draft",
     "save_draft",
+    "warnings_of",
 ]
 
 #: What the audit log names where it has changed, besides definition, bindings and extends.
@@ -42,15 +45,21 @@ def check_draft(
     bindings: Mapping[str, JSON],
     extends: Sequence[str] = (),
     abstract: bool = False,
-) -> None:
+) -> list[Problem]:
     """Validate a draft without saving it; `extends` are slugs. Raises DefinitionError with every problem.
 
-    It is derived as if it were published now, over what is published of the templates that it extends.
+    It is derived as if it were published now, over what is published of the templates that it extends. Returns what it
+    may be published with, and is probably a mistake.
     """
     source = Source(
         slug=slug, definition=definition, abstract=abstract, extends=tuple(extends), bindings=dict(bindings)
     )
-    derive_source(read_library(), source)
+    return loose_ends_of(derive_source(read_library(), source))
+
+
+def warnings_of(template: ProcessTemplate) -> list[Problem]:
+    """Return what a saved draft may be published with, and is probably a mistake; raises as `check_draft` does."""
+    return loose_ends_of(derive_source(read_library(), draft_of(template)))
 
 
 @transaction.atomic

@@ -67,8 +67,8 @@ export class Checker {
       const cell = this.form.querySelector(`#${CSS.escape(row)} :is(td.field-target, td.field-base)`);
       if (cell) this._list(found, cell.querySelector(".json-editor") ?? cell.lastElementChild);
     }
-    const elsewhere = all.length - inDefinition.length;
-    this._say(summary(inDefinition.length, elsewhere), all.length ? "error" : "fine");
+    const errors = all.filter(({ severity }) => severity === "error");
+    this._say(summary(all), errors.length ? "error" : all.length ? "warning" : "fine");
   }
 
   _say(text, kind) {
@@ -94,7 +94,7 @@ export class Checker {
   }
 
   _item(problem) {
-    const item = element("li");
+    const item = element("li", { className: `json-${problem.severity}` });
     const editor = this._editorOf(problem);
     if (editor && problem.start) {
       const { line, column } = problem.start;
@@ -108,7 +108,7 @@ export class Checker {
     } else if (problem.source) {
       item.append(element("b", { textContent: `In “${problem.source}”` }), ` ${problem.path || "/"} `);
     }
-    item.append(problem.text);
+    item.append(problem.severity === "warning" ? `Probably a mistake: ${problem.text}` : problem.text);
     return item;
   }
 }
@@ -127,9 +127,14 @@ function sentence({ message, value, suggestion }) {
   return `${message}${told}.${suggestion ? ` ${suggestion}` : ""}`;
 }
 
-function summary(inDefinition, elsewhere) {
-  if (inDefinition + elsewhere === 0) return "No problems";
-  const count = (number) => `${number} ${number === 1 ? "problem" : "problems"}`;
+function summary(all) {
+  const errors = all.filter(({ severity }) => severity === "error");
+  // Warnings come only where there are no errors.
+  const [found, noun] = errors.length ? [errors, "problem"] : [all, "warning"];
+  if (found.length === 0) return "No problems";
+  const inDefinition = found.filter(({ row }) => row === null).length;
+  const elsewhere = found.length - inDefinition;
+  const count = (number) => `${number} ${number === 1 ? noun : `${noun}s`}`;
   if (elsewhere === 0) return count(inDefinition);
   return inDefinition === 0
     ? `${count(elsewhere)} in the rows below`

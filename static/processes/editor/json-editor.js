@@ -55,7 +55,7 @@ export class JsonEditor {
     this._ace.renderer.scrollCursorIntoView(null, 0.3);
   }
 
-  /** Mark problems {message, start, end} at their places; those before are taken away. */
+  /** Mark problems {text, start, end, severity} at their places; those before are taken away. */
   mark(problems) {
     for (const { id, range } of this._marks) {
       this.session.removeMarker(id);
@@ -64,22 +64,25 @@ export class JsonEditor {
     }
     const { Range } = ace.require("ace/range");
     const placed = problems.filter(({ start }) => start);
-    this._marks = placed.map(({ start, end }) => {
+    this._marks = placed.map(({ start, end, severity }) => {
       const range = new Range(start.line - 1, start.column - 1, end.line - 1, end.column - 1);
       if (range.isEmpty()) this._widen(range);
       // Anchors, so that a mark moves with its text until the next check.
       range.start = this.session.doc.createAnchor(range.start);
       range.end = this.session.doc.createAnchor(range.end);
-      return { range, id: this.session.addMarker(range, "json-mark", "text") };
+      return { range, id: this.session.addMarker(range, `json-mark json-mark-${severity}`, "text") };
     });
-    const annotations = placed.map(({ start, text }) => ({
+    const annotations = placed.map(({ start, text, severity }) => ({
       row: start.line - 1,
       column: start.column - 1,
       text,
-      type: "error",
+      type: severity,
     }));
     this.session.setAnnotations(annotations);
-    this.frame.classList.toggle("has-problems", problems.length > 0);
+    this.frame.classList.toggle(
+      "has-problems",
+      problems.some(({ severity }) => severity === "error"),
+    );
   }
 
   /** Make a mark out of a mere place: the character there, or the last one before it. */

@@ -10,7 +10,7 @@ from django.test import Client
 
 from processes.models import ProcessTemplate
 from tests.processes.admin.clients import client_with
-from tests.processes.services.published import action, change_draft, page, publish_process, save_process
+from tests.processes.services.published import action, change_draft, form, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +79,17 @@ def test_save_keeps_a_draft_and_save_and_publish_puts_it_into_force(editor: Clie
     editor.post(address(template), sent([page("a", "two")], template=template, _continue="Save"))
     assert "differs from what is published" in editor.get(address(template)).content.decode()
     assert "one" in Client().get("/p/work/").content.decode()
+
+
+@pytest.mark.parametrize("button", ["_continue", "_publish"])
+def test_a_form_that_leads_nowhere_is_saved_and_told(editor: Client, button: str) -> None:
+    asks = form("ask", "confrim", {"name": "x"})
+    response = editor.post(ADD, sent([asks, page("confirm", "x")], **{button: "x"}), follow=True)
+    assert ProcessTemplate.objects.exists()
+    assert [message.level_tag for message in response.context["messages"]] == ["success", "warning"]
+    text = response.content.decode()
+    assert "This is probably a mistake:" in text
+    assert "/0/config/action: This process has no action &quot;confrim&quot; to lead to." in text
 
 
 def test_bindings_and_extensions_are_saved_with_the_definition(editor: Client) -> None:

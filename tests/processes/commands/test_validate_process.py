@@ -21,7 +21,24 @@ def test_files_that_are_right_have_no_errors_and_nothing_runs(tmp_path):
     with scripts.override("must_not_run", must_not_run):
         called = call("validate_process", "a.json", "b.json")
     assert called.code == 0
-    assert called.json == [{"file": "a.json", "errors": []}, {"file": "b.json", "errors": []}]
+    assert called.json == [{"file": name, "errors": [], "warnings": []} for name in ("a.json", "b.json")]
+
+
+def test_what_is_probably_a_mistake_is_told_and_is_no_error(tmp_path):
+    fields = [{"name": "name"}]
+    form = {"name": "ask", "script": "show_form", "config": {"action": "confrim", "fields": fields}, "next": False}
+    write(tmp_path, "a.json", [form, nothing("confirm")])
+    called = call("validate_process", "a.json")
+    assert called.code == 0
+    assert called.json[0]["errors"] == []
+    assert called.json[0]["warnings"] == [
+        {
+            "action": "ask",
+            "path": "/config/action",
+            "message": 'This process has no action "confrim" to lead to',
+            "suggestion": 'Did you mean "confirm"?',
+        }
+    ]
 
 
 def test_each_file_has_the_errors_that_run_process_tells(tmp_path):

@@ -1,6 +1,7 @@
 """A person edits a template in the admin: the editor completes, marks, lays out, and saves what it shows."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -99,6 +100,21 @@ def test_scripts_keys_of_their_config_and_actions_are_completed_while_one_types(
     assert json.loads(editor.text) == [{"name": "ask", "script": "show_form", "config": {"action": "ask"}}]
     expect(editor.status).to_have_text("No problems")
     assert complaints == []
+
+
+def test_what_is_probably_a_mistake_is_marked_and_listed_as_such(editor: Editor, sign_in: str) -> None:
+    editor.open(f"{sign_in}add/")
+    asks = {"name": "ask", "script": "show_form", "config": {"action": "confrim", "fields": [{"name": "x"}]}}
+    editor.put(json.dumps([asks, page("confirm", "Thanks.")]))
+    expect(editor.status).to_have_text("1 warning")
+    expect(editor.frame.locator(".json-mark-warning")).to_have_count(1)
+    expect(editor.frame).not_to_have_class(re.compile("has-problems"))
+    expect(editor.problems).to_have_text(
+        re.compile("^Line 1, column .* Probably a mistake: This process has no action")
+    )
+    editor.put(json.dumps([{**asks, "config": {**asks["config"], "action": "confirm"}}, page("confirm", "Thanks.")]))
+    expect(editor.status).to_have_text("No problems")
+    expect(editor.problems).to_have_count(0)
 
 
 def test_what_the_template_extends_and_binds_unsaved_is_completed(editor: Editor, sign_in: str) -> None:

@@ -127,6 +127,45 @@ def test_a_circle_of_templates_is_told_in_its_row() -> None:
     assert found.part == "base"
 
 
+FIELDS = [{"name": "name"}]
+
+
+@pytest.mark.parametrize(
+    ("script", "config", "found"),
+    [
+        ("show_form", {"action": "confrim", "fields": FIELDS}, '"confrim"'),
+        ("show_form", {"action": "ok", "fields": FIELDS, "buttons": [{"label": "x", "action": "okk"}]}, '"okk"'),
+        (
+            "show_form",
+            {"action": "ok", "fields": FIELDS, "buttons": [{"label": "x", "does": "back", "action": "ok"}]},
+            '"ok"',
+        ),
+        ("show_page", {"links": [{"label": "x", "url": "/"}, {"label": "x", "action": "okk"}]}, '"okk"'),
+        ("redirect", {"action": "okk"}, '"okk"'),
+        ("end_progress_with_execute", {"action": "okk"}, '"okk"'),
+    ],
+)
+def test_a_button_form_or_link_that_leads_nowhere_is_a_warning_at_its_place(
+    script: str, config: dict[str, Any], found: str
+) -> None:
+    text = json.dumps([action("ask", script, config=config), action("ok"), page("confirm", "x")])
+    (warning,) = check(text)
+    assert (warning.severity, warning.part) == ("warning", "definition")
+    assert marked(warning, text) == found
+    assert warning.to_json()["severity"] == "warning"
+
+
+def test_a_loose_end_in_an_extended_template_is_told_in_the_row_that_brings_it_in() -> None:
+    publish_process("base", [action("leave", "redirect", config={"action": "away"})])
+    (warning,) = check("[]", extends=("base",))
+    assert (warning.severity, warning.part, warning.row) == ("warning", "base", "extensions-0")
+
+
+def test_where_something_is_wrong_loose_ends_are_left_for_later() -> None:
+    text = json.dumps([action("ask", "redirect", config={"action": "away"}), action("b", "redirect", next="nowhere")])
+    assert {problem.severity for problem in check(text)} == {"error"}
+
+
 def test_an_abstract_draft_may_leave_things_open() -> None:
     text = '[{"name": "a", "script": "worker", "next": "later"}]'
     assert len(check(text)) == 2
