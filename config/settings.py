@@ -223,7 +223,7 @@ CELERY_BEAT_SCHEDULE = {
     "stepline: purge expired data nodes and files": {
         "task": "tasks.enqueue_scheduled",
         "schedule": timedelta(hours=1),
-        "args": ("processes.purge",),
+        "args": ("processes.purge.2",),
     },
 }
 

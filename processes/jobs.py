@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 from processes.services.advance import advance_run
 from processes.services.background import OLDER_RUN_JOBS, RUN_JOB, note_cancelled, settle_idle_run
-from processes.services.purging import purge_expired
+from processes.services.purging import OLDER_PURGE_JOBS, PURGE_JOB, purge_expired
 from tasks import job
-from tasks.domain.jsonvalue import JSON
-from tasks.domain.outcomes import Outcome
+from tasks.domain.bounds import ERROR_CHARS, shorten
+from tasks.domain.outcomes import Completed, Failed, Outcome
 from tasks.domain.retry import RetryPolicy
 from tasks.registry import JobContext
 from tasks.services.work import Context
@@ -15,6 +15,9 @@ from tasks.services.work import Context
 #: A run that can't be carried on (the database is away, a plan can't be read) is tried again for some minutes; what its
 #: scripts raise is the matter of its process.
 RETRY = RetryPolicy(attempts=6, backoff="exponential", delay_seconds=1, cap_seconds=60)
+
+#: How many things a purge names that it could not delete; the log has all of them.
+_NAMED = 20
 
 
 def run_process(context: JobContext) -> Outcome:
@@ -28,7 +31,22 @@ for _name in (RUN_JOB, *OLDER_RUN_JOBS):
     job(_name, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run, note_cancel=note_cancelled)(run_process)
 
 
-@job("processes.purge")
-def purge(context: JobContext) -> JSON:
-    """Delete expired data nodes, files, grants and sessions; Celery beat enqueues it (config.settings)."""
-    return asdict(purge_expired())
+def purge(context: JobContext) -> Outcome:
+    """Delete expired data nodes, files, grants and sessions; Celery beat enqueues it (config.settings).
+
+    Where something could not be deleted, the job fails in the end, and its error says what, beside what was deleted.
+    """
+    purged = asdict(purge_expired())
+    passed_over = purged.pop("passed_over")
+    if not passed_over:
+        return Completed(result=purged)
+    named = list(passed_over[:_NAMED])
+    reason = shorten(f"{len(passed_over)} could not be deleted: {'; '.join(named)}", ERROR_CHARS)
+    return Failed(
+        reason=reason,
+        error={"code": "passed_over", "message": reason, "passed_over": named, "deleted": purged},
+    )
+
+
+for _name in (PURGE_JOB, *OLDER_PURGE_JOBS):
+    job(_name)(purge)

@@ -66,6 +66,12 @@ class DataNode(models.Model):
                 name="processes_drafts",
                 condition=models.Q(drafted_at__isnull=False),
             ),
+            # Looked up by what took the data over; most data nodes never are.
+            models.Index(
+                fields=["continued_in"],
+                name="processes_continued_in",
+                condition=models.Q(continued_in__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

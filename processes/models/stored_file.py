@@ -1,18 +1,20 @@
 """Files that processes received or made."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.deletion import CASCADE, Collector
+from django.db.models.deletion import Collector
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from processes.models.data_node import DataNode
 from processes.models.instance import ProcessInstance
 from processes.models.run import Run
+
+_BATCH = 500
 
 
 def new_id() -> uuid.UUID:
@@ -25,24 +27,77 @@ def storage_path(stored: "StoredFile", name: str) -> str:
     return f"processes/{timezone.now():%Y/%m/%d}/{stored.id.hex}"
 
 
+class _FilesOfDeleted(models.QuerySet["StoredFile"]):
+    """Find the files of owners that are being deleted, and decide what becomes of them.
+
+    Django collects what goes with a row first, and begins the transaction that deletes it afterwards: by then a file
+    may have found another owner. Only references that become null are looked for in that transaction, by `update`. So
+    the files are, too: locked (owners before files, both in the order of their keys), and as they stand then.
+    """
+
+    def update(self, **columns: Any) -> int:
+        """Delete the files, but for those that another holder takes over or something needs until they expire."""
+        (name,) = columns
+        keys = list(self.order_by().values_list(f"{name}_id", flat=True).distinct())
+        if not keys:
+            return 0
+        owners: type[models.Model] = {"node": DataNode, "run": Run, "instance": ProcessInstance}[name]
+        if owners is ProcessInstance:
+            # Whoever saves an instance's Data has locked that.
+            _lock(DataNode.objects.using(self.db).filter(instance__in=keys))
+        _lock(owners._base_manager.using(self.db).filter(pk__in=keys))
+        files = list(self.defer(None).order_by("pk").select_for_update())
+        heirs = self._heirs(name, keys)
+        staying: list[StoredFile] = []
+        going: list[StoredFile] = []
+        spent: list[FileHolder] = []
+        for stored in files:
+            heir = heirs.get(stored.pk)
+            setattr(stored, f"{name}_id", None)
+            if heir is not None:
+                stored.run_id, stored.instance_id = heir.run_id, heir.instance_id
+                spent.append(heir)
+            (staying if heir is not None or stored.is_needed else going).append(stored)
+        StoredFile.objects.using(self.db).bulk_update(staying, ["node", "run", "instance"], batch_size=_BATCH)
+        _delete(spent, using=self.db)
+        _delete(going, using=self.db)
+        return len(staying)
+
+    def _heirs(self, name: str, keys: "list[Any]") -> "dict[uuid.UUID, FileHolder]":
+        """Return who takes each file over: an instance, else the run that came last."""
+        holders = FileHolder.objects.using(self.db).filter(**{f"file__{name}__in": keys})
+        found = holders.order_by("pk").select_for_update(of=("self",))
+        return {holder.file_id: holder for holder in sorted(found, key=lambda holder: holder.instance_id is not None)}
+
+
 def unless_needed(
-    collector: Collector, field: "models.ForeignKey[Any, Any]", sub_objs: "Iterable[StoredFile]", using: str
+    collector: Collector, field: "models.ForeignKey[Any, Any]", sub_objs: "models.QuerySet[StoredFile]", using: str
 ) -> None:
-    """Delete the files of an owner that is deleted, but for those that something else still needs until they expire."""
-    now = timezone.now()
-    needed: list[models.Model] = []
-    rest: list[models.Model] = []
-    for stored in sub_objs:
-        is_needed = stored.is_complete and stored.expires_at is not None and stored.expires_at > now
-        (needed if is_needed else rest).append(stored)
-    collector.add_field_update(field, None, needed)
-    CASCADE(collector, field, rest, using)  # type: ignore[arg-type]  # lists do, too
+    """Delete the files of an owner that is deleted, but for those that something else holds, or needs for a while."""
+    files = _FilesOfDeleted(model=StoredFile, query=sub_objs.query, using=using)
+    collector.add_field_update(field, None, files)
+
+
+#: Django then leaves the files unread until the transaction that deletes.
+unless_needed.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
+def _lock(rows: "models.QuerySet[Any]") -> None:
+    list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))
+
+
+def _delete(rows: "Sequence[models.Model]", *, using: str) -> None:
+    # As a model deletes itself: any number of rows, none of them read once more.
+    collector = Collector(using=using)
+    collector.collect(rows)
+    collector.delete()
 
 
 class StoredFile(models.Model):
     """Hold what a file info points to; the content is in Django's default storage.
 
     It lives as long as what it belongs to: at most one of `node`, `run` and `instance`; without any, until it expires.
+    Further runs and instances that hold it (`FileHolder`) take it over then.
     The row comes before the content, so that nothing is ever stored that no row knows of.
     """
 
@@ -66,3 +121,28 @@ class StoredFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether something else needs it still, though what it belongs to goes."""
+        return self.is_complete and self.expires_at is not None and self.expires_at > timezone.now()
+
+
+class FileHolder(models.Model):
+    """Note a run, or an instance, whose data names a file that belongs to another one.
+
+    When that one is deleted, a holder takes the file over. It is deleted with its run or instance, and with the file.
+    """
+
+    file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="holders")
+    run = models.ForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="+")
+    instance = models.ForeignKey(ProcessInstance, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["file", "run"], name="processes_file_held_by_run"),
+            models.UniqueConstraint(fields=["file", "instance"], name="processes_file_held_by_instance"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.file_id} for {self.run_id or self.instance_id}"

@@ -13,6 +13,7 @@ executed, by whoever may execute it, and its reference opens it to nobody else. 
 done so since they loaded it gets a StaleDataError: nothing that was saved is overwritten unseen.
 """
 
+import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from processes.models import DataNode, DataNodeKind, ProcessInstance
 from processes.services.access import Caller, owned_by
 from processes.services.errors import ConflictError, DataNodeNotFoundError, StaleDataError
 from processes.services.file_ownership import adopt_files
+
+logger = logging.getLogger(__name__)
 
 #: The attribute that holds the reference of the current data node.
 DATA_NODE = "dataNode"
@@ -318,11 +321,18 @@ def _context(instance_id: uuid.UUID) -> QuerySet[DataNode]:
 
 
 def _clear_away_expired() -> None:
-    # Every new node makes room for itself: expired ones never pile up, and no request deletes many.
+    """Make room for a new node: expired ones never pile up, and no request deletes many."""
     expired = DataNode.objects.filter(expires_at__lt=timezone.now()).order_by("expires_at")
-    keys = list(expired.values_list("pk", flat=True)[:_CLEARED_AT_ONCE])
-    if keys:
-        DataNode.objects.filter(pk__in=keys).delete()
+    if not expired.exists():
+        return
+    try:
+        with transaction.atomic():
+            # Locked, none of them can be prolonged in between; what somebody is at work on stays.
+            keys = list(expired.select_for_update(skip_locked=True).values_list("pk", flat=True)[:_CLEARED_AT_ONCE])
+            DataNode.objects.filter(pk__in=keys).delete()
+    except Exception:
+        # Whoever wants to keep data must not fail at what somebody else has left; the purge job tells operators.
+        logger.warning("Expired data nodes could not be cleared away.", exc_info=True)
 
 
 def _new_expiry() -> datetime:

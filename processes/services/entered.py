@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from django.core.files.uploadedfile import UploadedFile
 
 from processes.domain.json_values import JSON
-from processes.models import DataNode, StoredFile
+from processes.models import DataNode
 from processes.services.access import Caller
 from processes.services.data_nodes import claim_revision, give_back_claim, note
 from processes.services.file_ownership import file_ids
-from processes.services.files import delete_file, store_file
+from processes.services.files import delete_files_of, store_file
 from processes.services.forms import to_json
 
 __all__ = [
@@ -155,10 +155,7 @@ def delete_replaced_files(*, node: DataNode, candidates: Iterable[JSON]) -> None
         return
     row = DataNode.objects.filter(pk=node.pk).values_list("data", "entered").first()
     unused = ids - (set() if row is None else file_ids(list(row)))
-    for file_id in StoredFile.objects.filter(pk__in=unused, node_id=node.pk, expires_at=None).values_list(
-        "pk", flat=True
-    ):
-        delete_file(file_id)
+    delete_files_of(node, among=unused)
 
 
 def _without_uploads(typed: Typed, before: Mapping[str, JSON]) -> tuple[dict[str, JSON], bool]:

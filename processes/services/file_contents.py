@@ -24,6 +24,9 @@ from processes.models import StoredFile
 
 logger = logging.getLogger(__name__)
 
+#: Takes what could not be done, and why.
+PassedOver = Callable[[str, Exception], object]
+
 #: Where the notes lie.
 UNSETTLED = "processes/unsettled"
 #: A transaction is over by then, one way or the other.
@@ -73,20 +76,34 @@ def delete_content(path: str) -> bool:
     return True
 
 
-def settle_contents() -> int:
-    """Settle what killed processes have left, and return how many contents without a row were deleted."""
+def settle_contents(*, passed_over: PassedOver) -> int:
+    """Settle what killed processes have left, and return how many contents without a row were deleted.
+
+    A note that can't be read or settled is told to `passed_over`, and stays for the next time; raises whatever the
+    storage raises where the notes can't even be listed.
+    """
     deleted = 0
-    old = _old_notes()
-    while notes := list(islice(old, _BATCH)):
-        told = {name: _read_note(name) for name in notes}
+    old = _old_notes(passed_over)
+    while names := list(islice(old, _BATCH)):
+        told: dict[str, tuple[uuid.UUID, str] | None] = {}
+        for name in names:
+            try:
+                told[name] = _read_note(name)
+            except Exception as error:  # noqa: BLE001 - whatever a storage raises
+                passed_over(f"the note {name}", error)
         ids = [found[0] for found in told.values() if found is not None]
         with_row = set(StoredFile.objects.filter(pk__in=ids).values_list("pk", flat=True))
         for name, found in told.items():
-            if found is None or found[0] in with_row:
-                # One that was cut short was written by a process that died before it touched the content.
-                delete_content(name)
+            # One that was cut short was written by a process that died before it touched the content.
+            left = "" if found is None or found[0] in with_row else found[1]
+            try:
+                if left:
+                    storage_of_files().delete(left)
+                storage_of_files().delete(name)
+            except Exception as error:  # noqa: BLE001 - whatever a storage raises
+                passed_over(f"the content {left}" if left else f"the note {name}", error)
             else:
-                deleted += _delete_both(found[1], name)
+                deleted += bool(left)
     return deleted
 
 
@@ -119,7 +136,7 @@ def _read_note(name: str) -> tuple[uuid.UUID, str] | None:
         return None
 
 
-def _old_notes() -> Iterator[str]:
+def _old_notes(passed_over: PassedOver) -> Iterator[str]:
     storage = storage_of_files()
     try:
         names: Sequence[str] = storage.listdir(UNSETTLED)[1]
@@ -133,6 +150,9 @@ def _old_notes() -> Iterator[str]:
             continue
         except NotImplementedError:
             written_at = _created_at(name)
+        except Exception as error:  # noqa: BLE001 - whatever a storage raises
+            passed_over(f"the note {UNSETTLED}/{name}", error)
+            continue
         if written_at < until:
             yield f"{UNSETTLED}/{name}"
 

@@ -3,7 +3,11 @@
 A file belongs to at most one thing: an instance, else a run, else a data node, and is deleted with it. Whenever data
 is saved that names files by their infos, `adopt_files` lets them belong to what the data was saved for, if that is
 stronger than what they belong to now: an upload first belongs to the node of the form that follows, then to the run
-that takes the data over. Runs and instances take files from their like too: the later one lives longer.
+that takes the data over.
+
+Neither a run nor an instance loses a file that its data once named, as long as it exists. Of several, the first one has
+it; the others, and a run from which an instance has taken it, are noted as further holders (`FileHolder`). When its
+owner is deleted, one of them takes it over: an instance before a run (processes.models.stored_file).
 
 A node whose data names a file that belongs to something stronger, or to another node, doesn't own it, but needs it: the
 file notes until when (`expires_at`), and stays that long though its owner may go before. So the page with a result,
@@ -12,16 +16,20 @@ kept in a node of its own, finds the run's files as long as it can be opened.
 Infos are JSON, which anybody may write. Only files that the caller owns are adopted; those of a user whose authority is
 lent to the caller only where they belong to nothing, and then they live no shorter than without. All others are
 ignored.
+
+Rows are locked in one order, here and where owners are deleted: nodes, runs and instances before files, files by their
+ids.
 """
 
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, QuerySet, When
 
 from processes.domain.json_values import JSON
-from processes.models import DataNode, DataNodeKind, ProcessInstance, Run, StoredFile
+from processes.models import DataNode, DataNodeKind, FileHolder, ProcessInstance, Run, StoredFile
 from processes.services.access import Caller, owned_by, readable_by
 
 __all__ = ["FILE_INFO", "FileOwner", "adopt_files", "belonging", "file_ids"]
@@ -39,8 +47,8 @@ _IDS = 5_000
 def adopt_files(data: JSON, *, caller: Caller, owner: FileOwner) -> int:
     """Let the files whose infos are anywhere inside `data` belong to `owner`, and return how many do so only now.
 
-    Takes two statements at most, and none where there are no infos. Call it in the transaction that saves the data, or
-    after it. A context node stands for its instance.
+    Takes three statements at most, and none where there are no infos. Call it in the transaction that saves the data,
+    or after it. A context node stands for its instance.
     """
     ids = sorted(file_ids(data))
     return sum(_adopt(ids[start : start + _IDS], caller=caller, owner=owner) for start in range(0, len(ids), _IDS))
@@ -66,21 +74,38 @@ def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
     columns = belonging(owner, caller=caller)
     named = StoredFile.objects.filter(pk__in=ids, is_complete=True)
     mine = named.filter(owned_by(caller) | (_UNOWNED & readable_by(caller)))
-    if "instance_id" in columns:
-        weaker = ~Q(instance_id=columns["instance_id"])
-    elif "run_id" in columns:
-        weaker = Q(instance=None) & ~Q(run_id=columns["run_id"])
-    else:
-        assert isinstance(owner, DataNode)
-        needed = named.filter(readable_by(caller)).exclude(_UNOWNED).exclude(node_id=owner.pk)
-        _keep_until(owner.expires_at, needed)
-        weaker = _UNOWNED
+    # Whoever deletes what they belong to waits for this transaction, and finds them as it leaves them.
+    with transaction.atomic(savepoint=False):
+        if "node_id" in columns:
+            assert isinstance(owner, DataNode)
+            if not _locked(named.filter(readable_by(caller))):
+                return 0
+            needed = named.filter(readable_by(caller)).exclude(_UNOWNED).exclude(node_id=owner.pk)
+            _keep_until(owner.expires_at, needed)
+            return _take(mine.filter(_UNOWNED), columns=columns, caller=caller)
+        files = _locked(mine)
+        is_run = "run_id" in columns
+        taken = [stored for stored in files if stored.instance_id is None and not (is_run and stored.run_id)]
+        kept = set(files).difference(taken)
+        losers = [FileHolder(file=stored, run_id=stored.run_id) for stored in taken if stored.run_id is not None]
+        others = [stored for stored in kept if any(getattr(stored, name) != key for name, key in columns.items())]
+        holders = [*losers, *(FileHolder(file=stored, **columns) for stored in others)]
+        FileHolder.objects.bulk_create(holders, ignore_conflicts=True)
+        if not taken:
+            return 0
+        return _take(mine.filter(pk__in=[stored.pk for stored in taken]), columns=columns, caller=caller)
+
+
+def _locked(files: QuerySet[StoredFile]) -> list[StoredFile]:
+    return list(files.only("pk", "run_id", "instance_id").order_by("pk").select_for_update())
+
+
+def _take(files: QuerySet[StoredFile], *, columns: Mapping[str, object], caller: Caller) -> int:
     # What belonged to nothing had a time of its own, which is over now; what a node had asked for stays.
     until = Case(
         When(_UNOWNED & owned_by(caller), then=None), default=F("expires_at"), output_field=DateTimeField(null=True)
     )
-    taken = {"node_id": None, "run_id": None, "instance_id": None, **columns}
-    return mine.filter(weaker).update(**taken, expires_at=until)
+    return files.update(**{"node_id": None, "run_id": None, "instance_id": None, **columns, "expires_at": until})
 
 
 def _keep_until(until: datetime | None, files: QuerySet[StoredFile]) -> None:

@@ -11,7 +11,7 @@ import errno
 import re
 import unicodedata
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
-from processes.models import StoredFile
+from processes.models import DataNode, StoredFile
 from processes.services.access import Caller, readable_by
 from processes.services.errors import FileMissingError, StorageError
 from processes.services.file_contents import delete_content, expect_row, storage_of_files
@@ -148,6 +148,22 @@ def delete_file(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID, *, caller
     except FileMissingError:
         return
     stored.delete()
+
+
+def delete_files_of(node: DataNode, *, among: Collection[uuid.UUID] | None = None) -> None:
+    """Delete the files that belong to a node, or those `among` them.
+
+    What other data needs for longer stays; where all go, it belongs to nothing then. What a run or an instance has just
+    taken is theirs.
+    """
+    with transaction.atomic():
+        rows = StoredFile.objects.filter(node_id=node.pk)
+        rows = rows if among is None else rows.filter(pk__in=among)
+        for stored in rows.order_by("pk").select_for_update():
+            if not stored.is_needed:
+                stored.delete()
+            elif among is None:
+                StoredFile.objects.filter(pk=stored.pk).update(node=None)
 
 
 def file_url(info: Mapping[str, JSON] | FileInfo | str | uuid.UUID) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
 
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
@@ -30,7 +29,7 @@ from processes.services.errors import (
     TemplateNotFoundError,
 )
 from processes.services.file_ownership import adopt_files, file_ids
-from processes.services.files import delete_file
+from processes.services.files import delete_files_of
 from processes.services.foreground import Answer, Visit, run_foreground
 from processes.services.library import Source, read_library
 
@@ -198,20 +197,18 @@ def _give_back(instance: ProcessInstance, *, node: DataNode | None, files: list[
     """Let files, as they were found, and the node be what they were before an instance that is to be deleted."""
     if node is not None:
         DataNode.objects.filter(pk=node.pk, continued_in=instance.pk).update(continued_in=None)
-    taken = set(StoredFile.objects.filter(instance=instance).values_list("pk", flat=True))
+    # A run from which the instance took files gets them back by itself.
+    taken = StoredFile.objects.filter(instance=instance, holders=None).order_by("pk").select_for_update(of=("self",))
+    keys = set(taken.values_list("pk", flat=True))
     StoredFile.objects.bulk_update(
-        [stored for stored in files if stored.pk in taken], ["node", "run", "instance", "expires_at"], batch_size=500
+        [stored for stored in files if stored.pk in keys], ["node", "instance", "expires_at"], batch_size=500
     )
 
 
 def _clear(node: DataNode) -> None:
     """Take from a node that has become an instance what it still holds, files that the instance left there too."""
     DataNode.objects.filter(pk=node.pk).update(data={}, entered={}, drafted_at=None)
-    files = StoredFile.objects.filter(node_id=node.pk)
-    # What something else needs for longer says until when.
-    files.filter(expires_at__gt=timezone.now()).update(node=None)
-    for file_id in files.values_list("pk", flat=True):
-        delete_file(file_id)
+    delete_files_of(node)
 
 
 def _check_actor(

@@ -1,25 +1,40 @@
 """Deleting what has expired: temporary data nodes, files that belong to nothing, grants, and sessions.
 
 And settling what a process that was killed has left: rows of files whose content never came, contents without a row.
+
+What can't be deleted stands in nobody's way: it is logged and passed over, until the next time.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
+from django.db import connections, transaction
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
 
 from processes.models import DataNode, Grant, StoredFile
 from processes.services.file_contents import settle_contents
+from tasks.domain.bounds import MESSAGE_CHARS, shorten
+
+__all__ = ["BATCH", "OLDER_PURGE_JOBS", "PURGE_JOB", "Purged", "purge_expired"]
+
+logger = logging.getLogger(__name__)
+
+#: The job that does it (processes.jobs registers it). An older release would delete files that are still needed, so it
+#: must not claim the jobs of this one: workers claim only jobs that they know.
+PURGE_JOB = "processes.purge.2"
+#: What it was called: jobs that an older beat has enqueued.
+OLDER_PURGE_JOBS = ("processes.purge",)
 
 #: Rows of one batch: a long purge holds no lock for long.
 BATCH = 500
 #: What belongs to something goes with that; only what never became complete goes anyway.
 _OVER = Q(is_complete=False) | Q(node=None, run=None, instance=None)
-
 
 Row = TypeVar("Row", bound=Model)
 
@@ -28,7 +43,7 @@ Row = TypeVar("Row", bound=Model)
 class Purged:
     """Say how much was deleted. Files that went with their data nodes aren't counted; `contents` had no row any more.
 
-    Sessions are counted where the database keeps them.
+    Sessions are counted where the database keeps them. `passed_over` tells what could not be deleted, and why.
     """
 
     data_nodes: int = 0
@@ -36,37 +51,86 @@ class Purged:
     contents: int = 0
     grants: int = 0
     sessions: int = 0
+    passed_over: tuple[str, ...] = ()
 
 
 def purge_expired() -> Purged:
-    """Delete what has expired, in batches, each a transaction of its own."""
-    return Purged(
-        data_nodes=_purge(DataNode.objects.filter(expires_at__lt=Now()), by="expires_at"),
-        files=_purge(StoredFile.objects.filter(_OVER, expires_at__lt=Now()), by="expires_at"),
-        contents=settle_contents(),
-        # What was lent to whom stays in the audit log.
-        grants=_purge(Grant.objects.filter(expires_at__lt=Now()), by="expires_at"),
-        sessions=_purge_sessions(),
-    )
+    """Delete what has expired, in batches, each a transaction of its own; never raises for what can't be deleted."""
+    purge = _Purge()
+    nodes = DataNode.objects.filter(expires_at__lt=Now())
+    files = StoredFile.objects.filter(_OVER, expires_at__lt=Now())
+    # What was lent to whom stays in the audit log.
+    grants = Grant.objects.filter(expires_at__lt=Now())
+    counts = {
+        "data_nodes": purge.do("data nodes", lambda: purge.delete(nodes, by="expires_at")),
+        "files": purge.do("files", lambda: purge.delete(files, by="expires_at")),
+        "contents": purge.do("contents without a row", lambda: settle_contents(passed_over=purge.pass_over)),
+        "grants": purge.do("grants", lambda: purge.delete(grants, by="expires_at")),
+        "sessions": purge.do("sessions", purge.delete_sessions),
+    }
+    return Purged(**counts, passed_over=tuple(purge.passed_over))
 
 
-def _purge_sessions() -> int:
-    """Forget sessions that are over: every visitor who isn't signed in leaves one behind."""
-    engine = import_module(settings.SESSION_ENGINE).SessionStore
-    if issubclass(engine, DatabaseSessions):
-        return _purge(engine.get_model_class()._default_manager.filter(expire_date__lt=Now()), by="expire_date")
-    # Caches forget by themselves, files are deleted one by one; an engine of a team's own needn't know how.
-    try:
-        engine.clear_expired()
-    except NotImplementedError:
+class _Purge:
+    """Do one duty after the other, whatever becomes of each."""
+
+    def __init__(self) -> None:
+        self.passed_over: list[str] = []
+
+    def do(self, what: str, duty: Callable[[], int]) -> int:
+        """Return how much a duty has deleted; one that fails as a whole leaves the others alone."""
+        try:
+            return duty()
+        except Exception as error:  # noqa: BLE001 - it is told, and logged
+            self.pass_over(what, error)
+            return 0
+
+    def pass_over(self, what: str, error: Exception) -> None:
+        """Tell of something that can't be deleted."""
+        logger.error("The purge passed over %s.", what, exc_info=error)
+        self.passed_over.append(shorten(f"{what}: {type(error).__name__}: {error}", MESSAGE_CHARS))
+
+    def delete(self, rows: QuerySet[Row], *, by: str) -> int:
+        """Delete rows, the oldest first, in batches; where one fails, its rows one by one."""
+        deleted = 0
+        # What stays, since it can't be deleted or is locked, lies behind this place: it isn't met twice.
+        ahead = Q()
+        while batch := list(rows.filter(ahead).order_by(by, "pk").values_list(by, "pk")[:BATCH]):
+            deleted += self._delete_batch(rows, [key for _, key in batch])
+            last, key = batch[-1]
+            ahead = Q(**{f"{by}__gt": last}) | Q(**{by: last, "pk__gt": key})
+        return deleted
+
+    def delete_sessions(self) -> int:
+        """Forget sessions that are over: every visitor who isn't signed in leaves one behind."""
+        engine = import_module(settings.SESSION_ENGINE).SessionStore
+        if issubclass(engine, DatabaseSessions):
+            rows = engine.get_model_class()._default_manager.filter(expire_date__lt=Now())
+            return self.delete(rows, by="expire_date")
+        # Caches forget by themselves, files are deleted one by one; an engine of a team's own needn't know how.
+        try:
+            engine.clear_expired()
+        except NotImplementedError:
+            return 0
         return 0
-    return 0
+
+    def _delete_batch(self, rows: QuerySet[Row], keys: list[Any]) -> int:
+        try:
+            return _delete(rows, keys)
+        except Exception as error:
+            # Without a database there is nothing to try row by row.
+            if not connections[rows.db].is_usable():
+                raise
+            if len(keys) == 1:
+                self.pass_over(f"{rows.model._meta.verbose_name} {keys[0]}", error)
+                return 0
+        return sum(self._delete_batch(rows, [key]) for key in keys)
 
 
-def _purge(rows: QuerySet[Row], *, by: str) -> int:
-    deleted = 0
-    keys = rows.order_by(by).values_list("pk", flat=True)
-    while batch := list(keys[:BATCH]):
-        # Asked again in the DELETE: what was prolonged meanwhile stays.
-        deleted += rows.filter(pk__in=batch).delete()[1].get(rows.model._meta.label, 0)
-    return deleted
+def _delete(rows: QuerySet[Row], keys: list[Any]) -> int:
+    with transaction.atomic(using=rows.db):
+        # Django reads what it deletes beforehand. Locked, nothing can be prolonged or adopted in between; what somebody
+        # is at work on is left to the next time.
+        found = rows.filter(pk__in=keys).order_by("pk").select_for_update(skip_locked=True)
+        held = list(found.values_list("pk", flat=True))
+        return rows.filter(pk__in=held).delete()[1].get(rows.model._meta.label, 0) if held else 0

@@ -2,19 +2,24 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import timedelta
+from types import NoneType
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.deletion import Collector
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from processes.models import DataNode, ProcessInstance, Run, StoredFile
 from processes.services import data_nodes
 from processes.services.access import Caller
+from processes.services.errors import DataNodeNotFoundError
 from processes.services.file_ownership import adopt_files, file_ids
 from processes.services.files import FileInfo, open_file, store_file
 from processes.services.host import caller_of
@@ -22,6 +27,7 @@ from processes.services.instances import create_instance
 from processes.services.purging import purge_expired
 from tasks.models import TaskRoot
 from tasks.services.dispatch import purge_finished
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,11 +128,18 @@ def test_a_run_takes_over_what_its_node_owned(kit: Any) -> None:
     assert (found.node, found.run, found.expires_at) == (None, later, None)
 
 
-def test_a_later_run_takes_over_what_an_earlier_one_owned(kit: Any) -> None:
+def test_a_run_keeps_what_a_later_one_names_too(kit: Any) -> None:
     info, first, second = stored(), run(kit), run(kit)
     for owner in (first, second):
         adopt_files([dict(info)], caller=ANN, owner=owner)
-    assert row(info).run == second
+    assert row(info).run == first
+
+
+def test_an_instance_keeps_what_a_later_one_names_too(kit: Any) -> None:
+    info, first, second = stored(), instance(kit), instance(kit)
+    for owner in (first, second, second):
+        adopt_files([dict(info)], caller=ANN, owner=owner)
+    assert row(info).instance == first
 
 
 def test_nothing_takes_over_what_an_instance_owns(kit: Any) -> None:
@@ -145,14 +158,30 @@ def test_a_context_node_stands_for_its_instance(kit: Any) -> None:
 
 def test_many_files_take_as_many_statements_as_one(kit: Any, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     infos, owner = [dict(stored()) for _ in range(10)], run(kit)
+    later, further = node(), run(kit)
     for data in (infos[:1], infos):
-        with django_assert_num_queries(1):
+        with transaction.atomic(), django_assert_num_queries(2):
             adopt_files(data, caller=ANN, owner=owner)
-    later = node()
-    for data in (infos[:1], infos):
-        with django_assert_num_queries(2):
+        with transaction.atomic(), django_assert_num_queries(3):
             adopt_files(data, caller=ANN, owner=later)
+        with transaction.atomic(), django_assert_num_queries(2):
+            adopt_files(data, caller=ANN, owner=further)
     assert StoredFile.objects.filter(run=owner).count() == 10
+
+
+def test_files_of_many_owners_are_deleted_in_as_many_statements_as_those_of_one(
+    kit: Any, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    numbers = []
+    for count in (1, 5):
+        nodes = [node() for _ in range(count)]
+        for owner in nodes:
+            stored(belongs_to=owner)
+            stored(belongs_to=owner)
+        with transaction.atomic(), CaptureQueriesContext(connection) as statements:
+            DataNode.objects.filter(pk__in=[owner.pk for owner in nodes]).delete()
+            numbers.append(len(statements))
+    assert numbers[0] == numbers[1]
 
 
 # Who may.
@@ -314,3 +343,164 @@ def test_a_file_that_something_owns_is_not_purged_though_a_page_that_needed_it_h
     StoredFile.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert purge_expired().files == 0
     assert is_there(info)
+
+
+# Several that name one file.
+
+
+def adopted_by(*owners: Any) -> FileInfo:
+    info = stored()
+    for owner in owners:
+        adopt_files([dict(info)], caller=ANN, owner=owner)
+    return info
+
+
+def test_an_instance_that_names_a_file_takes_it_over_when_the_one_that_has_it_is_deleted(kit: Any) -> None:
+    first, second = instance(kit), instance(kit)
+    info = adopted_by(first, second)
+    first.delete()
+    assert row(info).instance == second
+    assert is_there(info)
+    (path,) = contents_of(info)
+    second.delete()
+    assert not StoredFile.objects.exists()
+    assert not default_storage.exists(path)
+
+
+def test_a_file_outlives_an_instance_that_only_names_it(kit: Any) -> None:
+    first, second = instance(kit), instance(kit)
+    info = adopted_by(first, second)
+    second.delete()
+    assert row(info).instance == first
+    first.delete()
+    assert not StoredFile.objects.exists()
+
+
+def test_a_run_from_which_an_instance_has_taken_a_file_has_it_again_without_the_instance(kit: Any) -> None:
+    first, second = run(kit), instance(kit)
+    info = adopted_by(first, second)
+    assert (row(info).run, row(info).instance) == (None, second)
+    second.delete()
+    assert (row(info).run, row(info).instance) == (first, None)
+    assert is_there(info)
+
+
+def test_a_run_takes_over_what_an_instance_had_and_the_other_instance_before_it(kit: Any) -> None:
+    first, second, third = instance(kit), instance(kit), run(kit)
+    info = adopted_by(first, second, third)
+    first.delete()
+    assert row(info).instance == second
+    second.delete()
+    assert (row(info).run, row(info).instance) == (third, None)
+
+
+def test_a_run_takes_over_what_a_purged_one_had(kit: Any) -> None:
+    first, second = run(kit), run(kit)
+    info = adopted_by(first, second)
+    TaskRoot.objects.filter(pk=first.pk).update(purge_at=timezone.now() - timedelta(seconds=1))
+    assert purge_finished() == 1
+    assert row(info).run == second
+    assert is_there(info)
+
+
+@pytest.mark.parametrize("kind", ["run", "instance"])
+def test_a_file_goes_with_the_last_of_those_that_are_deleted_together(kit: Any, kind: str) -> None:
+    make: Any = {"run": run, "instance": instance}[kind]
+    owners = [make(kit) for _ in range(3)]
+    info = adopted_by(*owners)
+    owners[0].__class__.objects.filter(pk__in=[owner.pk for owner in owners[:2]]).delete()
+    assert is_there(info)
+    owners[2].delete()
+    assert not StoredFile.objects.exists()
+
+
+def test_a_file_that_is_deleted_itself_is_gone_for_all(kit: Any) -> None:
+    info = adopted_by(instance(kit), instance(kit))
+    row(info).delete()
+    assert not StoredFile.objects.exists()
+
+
+# Adopted while their owner is being deleted.
+
+
+@pytest.fixture
+def deletion() -> Callable[[Any], Collector]:
+    """Begin a deletion as models and querysets do: they collect first, and delete afterwards."""
+
+    def begin(owner: Any) -> Collector:
+        collector = Collector(using=connection.alias, origin=owner)
+        collector.collect([owner])
+        return collector
+
+    return begin
+
+
+@pytest.mark.parametrize("kind", ["run", "instance"])
+def test_a_file_that_is_adopted_after_the_deletion_of_its_owner_has_begun_stays(
+    kit: Any, deletion: Callable[[Any], Collector], kind: str
+) -> None:
+    first, later = node(), {"run": run, "instance": instance}[kind](kit)
+    info = adopted_by(first)
+    begun = deletion(first)
+    assert adopt_files([dict(info)], caller=ANN, owner=later) == 1
+    begun.delete()
+    assert not DataNode.objects.filter(pk=first.pk).exists()
+    assert getattr(row(info), kind) == later
+    assert is_there(info)
+
+
+def test_a_file_that_is_needed_after_the_deletion_of_its_owner_has_begun_stays(
+    deletion: Callable[[Any], Collector],
+) -> None:
+    first = node()
+    info = adopted_by(first)
+    begun = deletion(first)
+    later = data_nodes.create_data_node(caller=ANN, data=dict(info))
+    begun.delete()
+    assert (row(info).node, row(info).expires_at) == (None, later.expires_at)
+    assert is_there(info)
+
+
+def test_a_file_that_comes_after_the_deletion_of_its_owner_has_begun_goes_too(
+    deletion: Callable[[Any], Collector],
+) -> None:
+    first = node()
+    begun = deletion(first)
+    (path,) = contents_of(adopted_by(first))
+    begun.delete()
+    assert not StoredFile.objects.exists()
+    assert not default_storage.exists(path)
+
+
+@pytest.mark.parametrize("within", [nullcontext, transaction.atomic], ids=["alone", "in a transaction"])
+def test_of_a_deletion_and_an_adoption_at_once_no_file_is_lost_that_was_adopted(kit: Any, within: Any) -> None:
+    later = run(kit)
+    for _ in range(6):
+        first = node()
+        info = adopted_by(first)
+
+        def delete(first: DataNode = first) -> None:
+            with within():
+                first.delete()
+
+        def adopt(info: FileInfo = info) -> int:
+            with transaction.atomic():
+                return adopt_files([dict(info)], caller=ANN, owner=later)
+
+        deleted, adopted = together(delete, adopt)
+        assert deleted is None
+        assert is_there(info) == (adopted == 1)
+
+
+def test_of_an_instance_that_is_deleted_and_saved_at_once_neither_fails(kit: Any) -> None:
+    """Both wait for the same rows: in one order, or the database would end one of them."""
+    for _ in range(40):
+        owner = instance(kit)
+        infos = [dict(adopted_by(owner)) for _ in range(5)]
+
+        def save(owner: ProcessInstance = owner, infos: list[Any] = infos) -> None:
+            with suppress(DataNodeNotFoundError):
+                data_nodes.save_context_node(owner.pk, data={"files": infos}, caller=ANN)
+
+        assert [type(end) for end in together(owner.delete, save)] == [tuple, NoneType]
+        assert not StoredFile.objects.exists()

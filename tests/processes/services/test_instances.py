@@ -15,6 +15,7 @@ from processes.models import (
     AuditEntry,
     Connection,
     DataNode,
+    FileHolder,
     Plan,
     ProcessInstance,
     ProcessTemplate,
@@ -36,6 +37,7 @@ from processes.services.errors import (
 from processes.services.files import open_file, store_file
 from processes.services.foreground import Answer, Visit, published_plan, run_foreground
 from processes.services.instances import context_node_of, create_instance, execute_instance
+from tasks.services.roots import Owner, create_root
 from tests.processes.authority_kit import own
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
 
@@ -120,6 +122,20 @@ def test_where_init_fails_the_draft_and_its_files_are_what_they_were(owner: User
     assert (left.continued_in, left.drafted_at) == (None, node.drafted_at)
     with open_file(receipt, caller=caller) as content:
         assert content.read() == b"paid"
+
+
+def test_where_init_fails_a_run_has_its_files_again(owner: User) -> None:
+    template = publish_process("claim", [page("show", "x"), action("@init", "fail")])
+    caller = Caller(user_id=owner.pk, template_id=template.pk, slug=template.slug)
+    root = create_root(title="Run", owner=Owner(user_id=owner.pk), steps=[])
+    run = Run.objects.create(root=root, plan_id=template.published_plan_id, user_id=owner.pk, cursor={}, request={})
+    made = dict(store_file(content=b"made", name="m.txt", caller=caller, belongs_to=run))
+    with pytest.raises(ProcessError):
+        create_instance(template=template, owner=owner, data={"files": [made]}, caller=caller)
+    assert StoredFile.objects.get().run == run
+    assert not FileHolder.objects.exists()
+    run.delete()
+    assert not StoredFile.objects.exists()
 
 
 def test_publishing_the_template_changes_no_instance(owner: User) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from processes.models import DataNode, StoredFile
 from processes.services.access import Caller
 from processes.services.files import store_file
-from processes.services.purging import BATCH, Purged, purge_expired
+from processes.services.purging import BATCH, PURGE_JOB, Purged, purge_expired
 from tasks.registry import jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,7 +51,7 @@ def test_a_file_that_never_became_complete_goes_whatever_it_belongs_to(owned: bo
 
 def test_beat_enqueues_it_every_hour_and_every_schedule_names_a_job() -> None:
     schedules = {entry["args"][0]: entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert schedules["processes.purge"] == timedelta(hours=1)
+    assert schedules[PURGE_JOB] == timedelta(hours=1)
     assert set(schedules) <= set(jobs.names())
 
 
