@@ -47,6 +47,12 @@ _PROBE = """(() => {
     };
     return listen.call(this, type, timed, ...rest);
   };
+  const wait = window.setTimeout.bind(window);
+  window.setTimeout = (work, ...rest) => wait(() => {
+    const begun = performance.now();
+    work();
+    handled += performance.now() - begun;
+  }, ...rest);
   const ask = window.requestAnimationFrame.bind(window);
   window.requestAnimationFrame = (draw) => ask((time) => {
     const begun = performance.now();

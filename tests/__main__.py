@@ -2,7 +2,7 @@
 
 1. everything that runs side by side, on SQLite;
 2. what touches the database, once more on PostgreSQL, when one is reachable;
-3. what starts the whole stack or a browser, one after the other, since it measures time.
+3. what starts the whole stack or a browser: two modules at a time, since each waits more than it works.
 """
 
 import os
@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
                 {"TEST_DATABASE_URL": postgres_url},
             )
         )
-    results.append(run_group("whole stack and browser", ["-m", "acceptance or browser", *arguments], {}))
+    # A module's tests stay together: they share what takes long to start, a stack or a browser.
+    slow = ["-n", "2", "--dist", "loadscope", "-m", "acceptance or browser"]
+    results.append(run_group("whole stack and browser", [*slow, *arguments], {}))
     print("\nsummary")
     for name, return_code, seconds in results:
         print(f"  {name}: {describe(return_code)} in {seconds:.0f} s")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from django.conf import settings
+from django.utils import timezone, translation
 
 from config.supervisor.broker import EmbeddedBroker
 from tests.environment import DATA_FOLDER
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needs = _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if needs or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.database)
+
+
+def pytest_runtest_setup() -> None:
+    """Begin each test in the site's own language and time zone: a visitor's stay in force after their request."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 def pytest_report_header() -> str:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from processes.domain.request import Request
 from processes.domain.response import Response
 from processes.errors import ProcessError
-from processes.models import ProcessTemplate, Run
+from processes.models import ProcessTemplate
 from processes.pages.callers import caller_of_request
 from processes.pages.errors import error_response, status_of
 from processes.pages.process import errors_as_pages
@@ -28,7 +28,7 @@ from processes.services.addresses import address_of
 from processes.services.derivation import load_plan
 from processes.services.drawing import draw_progress
 from processes.services.foreground import Visit
-from processes.services.indicators import progress_url, redirect_of
+from processes.services.indicators import process_of, progress_url, redirect_of
 from processes.services.repeating import Standing, repeat_run, standing_of
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.errors import IllegalTransition, TasksError
@@ -64,15 +64,15 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
     """Show how a task is going: the process's own `renderProgress` where it has one."""
     viewer = viewer_of(user=request.user, session=request.session)
     root = find_root(viewer, root_id)
-    run = Run.objects.select_related("template", "instance").filter(pk=root_id).first()
-    template = run.template if run is not None and run.template is not None else _no_template(root)
-    instance = run.instance if run is not None else None
+    process = process_of(root_id)
+    template = process.template if process is not None and process.template is not None else _no_template(root)
+    instance = process.instance if process is not None else None
     caller = caller_of_request(request, template=template if template.pk else None, instance=instance)
     response, data = Response(), {}
-    if run is not None and run.template is not None:
+    if process is not None and process.template is not None:
         visit = Visit(
-            template=run.template,
-            plan=load_plan(run.plan_id),
+            template=process.template,
+            plan=load_plan(process.plan_hash),
             request=Request(path=request.path, language=get_language()),
             caller=caller,
             user=request.user,
@@ -89,7 +89,7 @@ def progress_page(request: HttpRequest, root_id: uuid.UUID) -> HttpResponseBase:
         template=template,
         caller=caller,
         data=data,
-        extra=_context(request, root_id, viewer, begin=begin, has_run=run is not None),
+        extra=_context(request, root_id, viewer, begin=begin, has_run=process is not None and process.has_run),
     )
 
 
@@ -190,14 +190,15 @@ def _url_of(root_id: uuid.UUID | None) -> str:
 
 
 def _begin_of(request: HttpRequest, root_id: uuid.UUID) -> str:
-    """Return where the process of the visitor's own run begins; empty for anybody else's."""
+    """Return where the process of a task begins that the visitor may see; empty for any other task."""
     viewer = viewer_of(user=request.user, session=request.session)
-    run = Run.objects.select_related("template").filter(pk=root_id).first()
-    if run is None or run.template is None:
+    process = process_of(root_id)
+    if process is None or process.template is None:
         return ""
     with suppress(TasksError):
         find_root(viewer, root_id)
-        return address_of(Caller(slug=run.template.slug, instance_id=run.instance_id))
+        instance_id = None if process.instance is None else process.instance.pk
+        return address_of(Caller(slug=process.template.slug, instance_id=instance_id))
     return ""
 
 

@@ -357,6 +357,8 @@ class _Actions:
         return self._node
 
     def _has_data(self) -> bool:
+        if host_of(self._app).is_looking:
+            return False
         return bool(self._app.data) or self._app.get(DATA_NODE) is not None
 
     def _entered(self, action: str) -> PlanAction | None:
@@ -376,8 +378,10 @@ def keep_for_later(app: Application) -> DataNode:
     """Save the data for whoever follows a link, and return their node.
 
     In the background that is a node of its own, which lives as long as the task is listed: the one that the request
-    bore has become the run's, and leads to its progress page.
+    bore has become the run's, and leads to its progress page. Raises PermanentError where somebody only looks.
     """
+    if host_of(app).is_looking:
+        raise _bad_link("What draws a progress page keeps no data: let links lead to safe actions, without data")
     if is_foreground(app):
         return keep_data(app)
     return create_data_node(caller=caller_of(app), data=app.data, kept=KEPT, based_on=app.get(LOADED_REVISION))

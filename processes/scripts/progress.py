@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from processes.domain.application import Application
 from processes.domain.directives import Background
+from processes.domain.entrances import entrance_at_action
 from processes.domain.scripts import Example
 from processes.errors import PermanentError
 from processes.registry import task_script
@@ -22,14 +23,12 @@ from processes.services.indicators import (
     BACKGROUND_SCRIPT,
     INDICATOR_KEY,
     RENDER_SCRIPT,
+    begin_indicator,
     end_indicator,
     find_open_indicator,
     is_own_path,
-    new_indicator,
-    owner_of,
     progress_url,
     report_to_indicator,
-    restart_indicator,
     set_redirect,
     told_reason,
     upcoming_steps,
@@ -124,9 +123,7 @@ def start_progress(app: Application) -> str:
     plan, action = app.process, app.action
     steps = [] if plan is None or action is None else upcoming_steps(plan, first=action.after)
     title = app.config.title or (plan.name if plan is not None else "Progress")
-    root_id = restart_indicator(app, caller=caller, title=title, steps=steps)
-    if root_id is None:
-        root_id = new_indicator(title=title, owner=owner_of(caller), steps=steps)
+    root_id = begin_indicator(app, caller=caller, title=title, steps=steps)
     app.data[INDICATOR_KEY] = str(root_id)
     app.response.redirect = progress_url(root_id)
     return str(root_id)
@@ -185,6 +182,7 @@ def progress_error(app: Application) -> None:
     # The data are kept together with the checkpoint: exactly once.
     effect="transactional",
     aliases=("endProgressWithExecute", "End progress with execute"),
+    entrances=entrance_at_action,
     example=Example(
         definition=[
             {"name": "begin", "script": "start_progress", "config": {"title": "Counting the votes"}},

@@ -79,8 +79,11 @@ class DjangoHost:
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
         execution: str = "",
+        is_looking: bool = False,
     ) -> None:
         self.caller = caller
+        #: Whether somebody only looks at something, and whatever is written is taken back.
+        self.is_looking = is_looking
         self.execution = execution or uuid.uuid4().hex
         self._users: dict[object, tuple[datetime, AbstractBaseUser | None]] = {}
         self._outside = outside

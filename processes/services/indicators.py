@@ -3,8 +3,10 @@
 import re
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import transaction
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -13,7 +15,10 @@ from processes.domain.application import Application
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.errors import ProcessError, ScriptError
+from processes.models import Indicator, ProcessInstance, ProcessTemplate, Run
+from processes.models import Plan as PlanRow
 from processes.services.access import Caller
+from processes.services.host import host_of
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import TaskRoot
@@ -34,6 +39,18 @@ REDIRECT = "redirect"
 _MAX_PATH_CHARS = 2_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskProcess:
+    """Name the process that a task belongs to, by the plan that it began with."""
+
+    #: None where it is gone.
+    template: ProcessTemplate | None
+    plan_hash: str
+    #: The instance that is executed, where one is.
+    instance: ProcessInstance | None
+    has_run: bool
+
+
 def progress_url(root_id: uuid.UUID) -> str:
     """Return the path of an indicator's page."""
     return reverse("processes:progress", kwargs={"root_id": root_id})
@@ -42,6 +59,17 @@ def progress_url(root_id: uuid.UUID) -> str:
 def new_indicator(*, title: str, owner: Owner, steps: list[dict[str, JSON]]) -> uuid.UUID:
     """Create an indicator, visible to its owner, and return its id."""
     return create_root(title=title, owner=owner, steps=steps or None, lease=ABANDONED_AFTER).pk
+
+
+def process_of(root_id: uuid.UUID) -> TaskProcess | None:
+    """Return the process of a task: that of its run, else the one that began it as an indicator, where one did."""
+    run = Run.objects.select_related("template", "instance").filter(pk=root_id).first()
+    row = run or Indicator.objects.select_related("template", "instance").filter(pk=root_id).first()
+    if row is None:
+        return None
+    return TaskProcess(
+        template=row.template, plan_hash=row.plan_id, instance=row.instance, has_run=isinstance(row, Run)
+    )
 
 
 def owner_of(caller: Caller) -> Owner:
@@ -64,21 +92,33 @@ def find_open_indicator(app: Application, *, caller: Caller) -> TaskRoot | None:
     return root if root is not None and owns(viewer, root) else None
 
 
-def restart_indicator(
-    app: Application, *, caller: Caller, title: str, steps: list[dict[str, JSON]]
-) -> uuid.UUID | None:
-    """Let the open indicator that `data` names begin anew, and return its id; None where there is none to be reused.
+def begin_indicator(app: Application, *, caller: Caller, title: str, steps: list[dict[str, JSON]]) -> uuid.UUID:
+    """Begin an indicator that the process at work draws, and return its id.
 
-    One that a run works for, or has worked for, is that run's: it is never taken from it.
+    The open one that `data` names begins anew. One that a run works for, or has worked for, is that run's: it is never
+    taken from it.
     """
     root = find_idle_indicator(app, caller=caller)
-    if root is None:
-        return None
-    # Ended, or taken by a run, since it was found.
-    with suppress(StaleFence, IllegalTransition):
-        restart_root(root_id=root.pk, title=title, steps=list(steps), lease=ABANDONED_AFTER)
-        return root.pk
-    return None
+    if root is not None:
+        # It may have ended, or been taken by a run, since it was found.
+        with suppress(StaleFence, IllegalTransition), transaction.atomic():
+            _keep_process(root.pk, app, caller=caller)
+            restart_root(root_id=root.pk, title=title, steps=list(steps), lease=ABANDONED_AFTER)
+            return root.pk
+    with transaction.atomic():
+        root_id = new_indicator(title=title, owner=owner_of(caller), steps=steps)
+        _keep_process(root_id, app, caller=caller)
+    return root_id
+
+
+def _keep_process(root_id: uuid.UUID, app: Application, *, caller: Caller) -> None:
+    """Note which process draws an indicator; a plan that exists only in memory can draw none."""
+    plan = host_of(app).main_plan
+    if caller.template_id is None or not PlanRow.objects.filter(pk=plan.hash).exists():
+        Indicator.objects.filter(pk=root_id).delete()
+        return
+    drawn_by = {"template_id": caller.template_id, "plan_id": plan.hash, "instance_id": caller.instance_id}
+    Indicator.objects.update_or_create(pk=root_id, defaults=drawn_by)
 
 
 def report_to_indicator(

@@ -19,6 +19,9 @@ const OPEN_WITHIN_MS = 8000;
 const SOCKET_ATTEMPTS = 2;
 /** Attempts in a row of server-sent events that may fail before a WebSocket is tried again. */
 const EVENT_ATTEMPTS = 2;
+/** How long those of a burst are gathered, and how long they may be handled before the page gets its turn. */
+const GATHER_MS = 10;
+const HANDLE_MS = 8;
 
 /** Return how long to wait before attempt number `attempt` (from 0): exponential, capped, and drawn from its upper half. */
 export function pauseBefore(attempt, draw = Math.random()) {
@@ -85,6 +88,54 @@ class Subscription {
     this._onUpdate(message);
     if (ended) this.setState("ended");
     return true;
+  }
+}
+
+/**
+ * The messages of a socket: one is handled as it comes, and those of a burst many in a row, since each by itself takes
+ * several times as long. After a few milliseconds the page gets its turn, however many have come.
+ */
+class Arrivals {
+  constructor(handle) {
+    this._handle = handle;
+    this._texts = [];
+    this._timer = undefined;
+    this._workedAt = -Infinity;
+  }
+
+  add(text) {
+    this._texts.push(text);
+    if (this._timer !== undefined) return;
+    if (performance.now() - this._workedAt >= GATHER_MS) this._work();
+    else this._timer = setTimeout(() => this._work(), GATHER_MS);
+  }
+
+  /** Handle all that is left: nothing more comes. */
+  finish() {
+    clearTimeout(this._timer);
+    for (const text of this._texts.splice(0)) this._take(text);
+  }
+
+  _work() {
+    this._timer = undefined;
+    const begun = performance.now();
+    let count = 0;
+    while (count < this._texts.length && performance.now() - begun < HANDLE_MS) {
+      this._take(this._texts[count]);
+      count += 1;
+    }
+    this._texts.splice(0, count);
+    this._workedAt = performance.now();
+    if (this._texts.length) this._timer = setTimeout(() => this._work(), GATHER_MS);
+  }
+
+  _take(text) {
+    try {
+      this._handle(JSON.parse(text));
+    } catch (error) {
+      // It is the page's error as any other; the next message is none the worse for it.
+      reportError(error);
+    }
   }
 }
 
@@ -159,6 +210,7 @@ export class Connection {
     }
     this._socket = socket;
     let wasOpen = false;
+    const arrivals = new Arrivals((message) => this._handle(message));
     const tooSlow = setTimeout(() => socket.close(), OPEN_WITHIN_MS);
     socket.addEventListener("open", () => {
       wasOpen = true;
@@ -171,10 +223,12 @@ export class Connection {
     socket.addEventListener("message", (event) => {
       this._heardAt = Date.now();
       this._attempts = 0;
-      this._handle(JSON.parse(event.data));
+      arrivals.add(event.data);
     });
     socket.addEventListener("close", () => {
       clearTimeout(tooSlow);
+      // A new socket goes on after the last one that was handled.
+      arrivals.finish();
       if (this._socket !== socket) return;
       this._socket = null;
       clearInterval(this._ping);

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(below for child in children for below in descendants(child))]
 
 
+@contextmanager
+def running_stack(folder: Path, **variables: str) -> Iterator[Stack]:
+    """Run everything; at the end hold it to leaving nothing behind, and leave nothing where a test has failed."""
+    stack = start_stack(folder, **variables)
+    try:
+        yield stack
+        stop_stack(stack)
+    finally:
+        stack.program.close()
+
+
 def start_stack(folder: Path, **variables: str) -> Stack:
     """Start everything on a free port, and wait until it is ready."""
     own = {
@@ -97,16 +109,13 @@ def stop_stack(stack: Stack) -> None:
         stack.program.signal(signal.SIGINT)
         assert stack.program.wait() == 0, stack.program.output
         assert all_end()
-    stack.program.close()
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """Run the embedded default, once for all tests that only use it."""
-    with tempfile.TemporaryDirectory(prefix="stepline-acceptance-") as folder:
-        stack = start_stack(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="stepline-acceptance-") as folder, running_stack(Path(folder)) as stack:
         yield stack
-        stop_stack(stack)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import redis
 
 from tasks.domain.tree import Tree
-from tests.acceptance.conftest import Stack, Visitor, start_stack, stop_stack
+from tests.acceptance.conftest import Stack, Visitor, running_stack, start_stack
 from tests.config.conftest import watched
 
 pytestmark = pytest.mark.acceptance
@@ -121,24 +122,23 @@ def test_a_killed_web_server_comes_back_and_clients_go_on_where_they_were(
 def test_everything_killed_at_once_goes_on_at_the_next_start(many_airports: bytes) -> None:
     with tempfile.TemporaryDirectory(prefix="stepline-acceptance-") as folder:
         first = start_stack(Path(folder))
-        visitor = Visitor(first.address)
-        task = visitor.task_of(visitor.confirm(visitor.upload(many_airports)))
-        seen = follow_until(visitor, task, alias="import")
-        cookies = visitor.http.cookies
-        visitor.http.close()
-        pids = first.pids()
-        with watched(pids) as all_end:
-            first.program.signal(signal.SIGKILL)
-            first.program.wait()
-            assert all_end()
-        first.program.close()
+        with closing(first.program):
+            visitor = Visitor(first.address)
+            task = visitor.task_of(visitor.confirm(visitor.upload(many_airports)))
+            seen = follow_until(visitor, task, alias="import")
+            cookies = visitor.http.cookies
+            visitor.http.close()
+            pids = first.pids()
+            with watched(pids) as all_end:
+                first.program.signal(signal.SIGKILL)
+                first.program.wait()
+                assert all_end()
 
-        second = start_stack(Path(folder))
-        visitor = Visitor(second.address)
-        visitor.http.cookies.update(cookies)
-        expect_all_imported(second, task, follow_to_the_end(visitor, task, seen))
-        visitor.http.close()
-        stop_stack(second)
+        with running_stack(Path(folder)) as second:
+            visitor = Visitor(second.address)
+            visitor.http.cookies.update(cookies)
+            expect_all_imported(second, task, follow_to_the_end(visitor, task, seen))
+            visitor.http.close()
 
 
 @pytest.fixture
@@ -161,9 +161,8 @@ def scaled_out() -> Iterator[Stack]:
         administrator.execute(f'CREATE DATABASE "{name}"')
         broker.flushdb()
         try:
-            stack = start_stack(Path(folder), DATABASE_URL=f"{server}/{name}", REDIS_URL=REDIS)
-            yield stack
-            stop_stack(stack)
+            with running_stack(Path(folder), DATABASE_URL=f"{server}/{name}", REDIS_URL=REDIS) as stack:
+                yield stack
         finally:
             administrator.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             broker.flushdb()

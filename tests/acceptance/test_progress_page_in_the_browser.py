@@ -6,9 +6,10 @@ import re
 import signal
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, FilePayload, Page, WebSocket, WebSocketRoute, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, WebSocket, WebSocketRoute, expect
 
 from tests.acceptance.conftest import Stack
 
@@ -116,6 +117,97 @@ def test_the_page_refreshes_itself_where_nothing_live_gets_through(
     expect_result(page, 39_600, 400)
     # Its content was fetched; it wasn't loaded again.
     assert address not in loads
+
+
+#: Notes what the browser really shows.
+WITNESS = """
+  window.shown = [];
+  window.Notification = class extends window.Notification {
+    constructor(title, options) {
+      super(title, options);
+      this.addEventListener("show", () => window.shown.push([title, options.body]));
+    }
+  };
+"""
+
+
+def test_a_browser_in_the_background_shows_a_notification_at_the_end(
+    stack: Stack, page: Page, context: BrowserContext, many_airports: bytes
+) -> None:
+    context.grant_permissions(["notifications"], origin=stack.address)
+    page.add_init_script(WITNESS)
+    address = begin_import(page, stack, many_airports)
+    page.get_by_role("button", name="In this browser").click()
+    expect(page.get_by_text("This browser will tell you")).to_be_visible()
+    # Without a window manager no page is ever behind another.
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { value: true })")
+    other = context.new_page()
+    other.goto(address)
+    cancel(other)
+
+    page.wait_for_function("() => shown.length > 0", timeout=PATIENCE_MILLISECONDS)
+    assert page.evaluate("shown") == [["Importing airports.csv", "Cancelled"]]
+
+
+def cancel(page: Page) -> None:
+    """Cancel the task, and wait until the page offers to try it again."""
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+
+
+def try_again(page: Page) -> str:
+    """Try the task again, and return the address of the new one."""
+    old = page.url
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_url(lambda url: "/progress/" in url and url != old)
+    return page.url
+
+
+def expect_repetition(page: Page, address: str) -> None:
+    """See the old page lead to the new task, and offer nothing else of the kind."""
+    link = page.get_by_role("link", name="See the new attempt")
+    expect(link).to_have_attribute("href", re.compile(f"^{re.escape(urlsplit(address).path)}$"))
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_what_was_cancelled_is_tried_again_once_from_whichever_window(
+    stack: Stack, page: Page, context: BrowserContext, many_airports: bytes
+) -> None:
+    old = begin_import(page, stack, many_airports)
+    expect_to_be_under_way(page)
+    cancel(page)
+    second, third = context.new_page(), context.new_page()
+    for window in (second, third):
+        window.goto(old)
+
+    new = try_again(page)
+    assert try_again(second) == new
+
+    third.reload()
+    expect_repetition(third, new)
+    expect_result(page, 39_600, 400)
+    page.goto(old)
+    expect_repetition(page, new)
+    page.get_by_role("link", name="See the new attempt").click()
+    expect_result(page, 39_600, 400)
+
+
+def test_it_is_tried_again_without_javascript(stack: Stack, browser: Browser, many_airports: bytes) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        old = begin_import(page, stack, many_airports)
+        cancel(page)
+        second = context.new_page()
+        second.goto(old)
+
+        new = try_again(page)
+
+        second.reload()
+        expect_repetition(second, new)
+        expect_result(page, 39_600, 400)
+    finally:
+        context.close()
 
 
 def _refuse(socket: WebSocketRoute) -> None:

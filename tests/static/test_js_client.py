@@ -67,6 +67,61 @@ def wait_for(page: Page, got: list[object]) -> None:
     page.wait_for_function("(got) => JSON.stringify(window.got) === JSON.stringify(got)", arg=got, timeout=15_000)
 
 
+def test_updates_that_take_long_to_handle_leave_the_page_its_turns(modules: Page) -> None:
+    seqs = list(range(4, 34))
+
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        send(socket, SNAPSHOT, *map(update, seqs))
+
+    Server(modules, answer)
+    turns = modules.evaluate(
+        """async ([taskId, last]) => {
+          const { subscribe } = await import("/static/tasks/client.js");
+          const seqs = [];
+          let turns = 0;
+          const turn = () => { turns += 1; requestAnimationFrame(turn); };
+          requestAnimationFrame(turn);
+          await new Promise((done) => subscribe(taskId, { since: 3 }, ({ seq }) => {
+            const begun = performance.now();
+            while (performance.now() - begun < 10);
+            seqs.push(seq);
+            if (seq === last) done();
+          }));
+          return [turns, seqs];
+        }""",
+        [TASK, seqs[-1]],
+    )
+    assert turns[1] == seqs
+    assert turns[0] > len(seqs) / 4
+
+
+def test_an_update_that_can_not_be_handled_does_not_hold_up_the_next(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message["type"] == "subscribe" and len(server.asked) == 1:
+            send(socket, update(4), update(5), update(6))
+            socket.close()
+        elif message["type"] == "subscribe":
+            send(socket, update(7))
+
+    Server(modules, answer)
+    modules.evaluate(
+        """async (taskId) => {
+          const { subscribe } = await import("/static/tasks/client.js");
+          window.got = [];
+          window.addEventListener("error", (event) => {
+            event.preventDefault();
+            window.got.push(event.message);
+          });
+          subscribe(taskId, { since: 3 }, ({ seq }) => {
+            if (seq === 5) throw new Error("no five");
+            window.got.push(seq);
+          });
+        }""",
+        TASK,
+    )
+    wait_for(modules, [4, "Uncaught Error: no five", 6, 7])
+
+
 def test_goes_on_after_the_last_number_when_the_connection_breaks(modules: Page) -> None:
     def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
         if len(server.sockets) == 1:

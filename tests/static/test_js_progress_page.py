@@ -102,7 +102,8 @@ def test_what_the_server_knows_of_the_end_is_shown_once_it_has_come(site: Site) 
 def test_cancel_asks_with_the_csrf_token_and_stays_on_the_page(site: Site) -> None:
     site.open(rendered=5, told=5)
 
-    site.page.get_by_role("button", name="Cancel").click()
+    with site.page.expect_response("**/cancel/"):
+        site.page.get_by_role("button", name="Cancel").click()
 
     expect(site.page.get_by_role("button", name="Cancel")).to_be_disabled()
     [asked] = site.asked["cancel/"]
@@ -161,8 +162,11 @@ def test_it_is_said_aloud_what_has_changed_and_how_far_it_is_by_quarters(site: S
     for share in (3, 24, 25, 26, 30, 55, 60, 76, 80, 99):
         site.tell({"type": "nodeProgress", **of(TASK), "current": share, "total": 100})
         expect(site.page.locator('[data-part="figure"]')).to_have_text(f"{share} %")
-    site.tell({"type": "taskStatus", "status": "cancel_requested"}, {"type": "taskStatus", "status": "cancelled"})
+    site.tell({"type": "taskStatus", "status": "cancel_requested"})
+    expect(site.page.locator('[data-part="live"]')).to_have_text("Cancelling")
+    site.tell({"type": "taskStatus", "status": "cancelled"})
     site.tell({"type": "taskAborted", "reason": "cancelled by its owner"})
 
     expect(site.page).to_have_title("Cancelled · Import · Stepline")
-    assert site.page.evaluate("said") == ["Running: 25 %", "Running: 50 %", "Running: 75 %", "Cancelled"]
+    said = ["Running: 25 %", "Running: 50 %", "Running: 75 %", "Cancelling", "Cancelled"]
+    assert site.page.evaluate("said") == said

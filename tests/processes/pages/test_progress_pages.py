@@ -164,6 +164,41 @@ def test_a_drawing_can_neither_begin_nor_wait_for_anything(client: Client, scrip
     assert (TaskRoot.objects.count(), DataNode.objects.count()) == (roots, 1)
 
 
+OWN = RENDER | {"script": "show_page", "config": {"text": "This is %{data:progress}."}}
+
+
+def begin_without_a_run(client: Client, *actions: dict[str, object]) -> str:
+    """Begin an indicator that no run works for, and return the address of its page."""
+    begins = {"name": "begin", "script": "start_progress", "config": {"title": "Greeting"}}
+    publish_process("greet", [begins | {"next": bool(actions)}, *actions, OWN])
+    return str(client.post("/p/greet/", {"action": "begin"}).headers["Location"])
+
+
+def test_a_process_draws_its_indicator_that_has_no_run_too(client: Client) -> None:
+    address = begin_without_a_run(client)
+    assert f"This is {TaskRoot.objects.get().pk}." in main_of(client.get(address))
+    assert address == f"/progress/{TaskRoot.objects.get().pk}/"
+
+
+def test_an_indicator_without_a_run_leads_back_to_its_process_and_can_not_be_tried_again(client: Client) -> None:
+    address = begin_without_a_run(client)
+    TaskRoot.objects.update(status="failed", closed=True)
+    context = client.get(address).context
+    assert (context["begin_url"], context["again_action_url"], context["again_status_url"]) == ("/p/greet/", "", "")
+    refused = client.post(f"{address}again/")
+    assert refused.status_code == 404
+    assert 'href="/p/greet/"' in main_of(refused)
+    assert 'href="/p/greet/"' not in main_of(Client().post(f"{address}again/"))
+
+
+def test_an_indicator_of_a_process_that_its_owner_may_not_execute_any_more_looks_as_usual(client: Client) -> None:
+    address = begin_without_a_run(client)
+    ProcessTemplate.objects.update(access="staff")
+    shown = main_of(client.get(address))
+    assert "This is" not in shown
+    assert "Greeting" in shown
+
+
 def test_a_process_whose_own_drawing_fails_still_shows_how_it_goes(client: Client) -> None:
     run = begin(client)
     broken = [*START[:-1], {"name": "renderProgress", "script": "show_page", "config": {"text": "%{data:none}"}}]
