@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from httpx_sse import connect_sse
+from playwright.sync_api import Browser
 
 from config.local_account import account_path, read_account
 from tests.config.conftest import Program, watched
@@ -109,6 +110,14 @@ def stop_stack(stack: Stack) -> None:
         stack.program.signal(signal.SIGINT)
         assert stack.program.wait() == 0, stack.program.output
         assert all_end()
+
+
+@pytest.fixture(scope="session")
+def browser(launch_browser: Callable[..., Browser], whole_browser: dict[str, object]) -> Iterator[Browser]:
+    """Return the whole browser, as people have it."""
+    browser = launch_browser(**whole_browser)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

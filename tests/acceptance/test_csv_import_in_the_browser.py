@@ -146,9 +146,9 @@ def test_the_admin_refuses_a_bad_definition_with_place_and_suggestion_and_saves_
     actions[0]["script"] = "show_frm"
     write_definition(page, json.dumps(broken))
     page.get_by_role("button", name="Save", exact=True).click()
-    errors = page.locator(".errorlist").first
-    expect(errors).to_contain_text("/actions/0/next")
-    expect(errors).to_contain_text("check")
+    errors = page.locator(".json-problems")
+    expect(errors).to_contain_text('No action "chek" is declared. Did you mean "check"?')
+    expect(errors.get_by_role("button", name="Line 1, column")).to_have_count(2)
     expect(page.locator("#id_definition")).to_have_value(json.dumps(broken))
 
     write_definition(page, good.replace("Upload and check", "Look at it"))

@@ -8,12 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from playwright.sync_api import Browser, Page
 
-from tests.acceptance.every_page import PAGES, Visit
+from tests.processes.pages.in_browser.every_page import PAGES, Visit
+from tests.static.conftest import BROWSER
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore:Session-scoped fixtures defined as instance methods"),
-]
+pytestmark = BROWSER
 
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPTIONS = {"runOnly": STANDARDS, "resultTypes": ["violations"]}
@@ -29,11 +27,6 @@ handler400 = "processes.pages.errors.bad_request"
 handler403 = "processes.pages.errors.permission_denied"
 handler404 = "processes.pages.errors.page_not_found"
 handler500 = "processes.pages.errors.server_error"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _orm(orm_beside_a_browser: None) -> None:
-    """Use the database in every test here."""
 
 
 @pytest.fixture
