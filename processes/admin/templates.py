@@ -1,6 +1,7 @@
 """The admin of process templates: edit the draft, publish it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
@@ -297,8 +298,10 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
 
     def _warn(self, request: HttpRequest, template: ProcessTemplate) -> None:
         """Say what was saved, or published, and is probably a mistake."""
-        if warnings := warnings_of(template):
-            self.message_user(request, warning_message(warnings), messages.WARNING)
+        # What it extends may be another one meanwhile, over which it can't be derived: saving has told enough.
+        with suppress(DefinitionError):
+            if warnings := warnings_of(template):
+                self.message_user(request, warning_message(warnings), messages.WARNING)
 
     def _publish(self, request: HttpRequest, template: ProcessTemplate) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +15,8 @@ from processes.models.instance import ProcessInstance
 from processes.models.run import Run
 
 _BATCH = 500
+#: No database takes any number of values in one statement.
+_KEYS = 5_000
 
 
 def new_id() -> uuid.UUID:
@@ -35,19 +37,34 @@ class _FilesOfDeleted(models.QuerySet["StoredFile"]):
     the files are, too: locked (owners before files, both in the order of their keys), and as they stand then.
     """
 
+    #: The keys of the owners that are being deleted, whether they have files or not.
+    keys: "Sequence[Any]" = ()
+
+    def _clone(self) -> "_FilesOfDeleted":
+        clone = super()._clone()  # type: ignore[misc]  # Django's way of copying a queryset
+        clone.keys = self.keys
+        return cast("_FilesOfDeleted", clone)
+
+    def __or__(self, other: Any) -> Any:
+        """Find the files of both, as Django puts the batches of a large deletion together."""
+        both = super().__or__(other)
+        both.keys = sorted({*self.keys, *other.keys})
+        return both
+
     def update(self, **columns: Any) -> int:
         """Delete the files, but for those that another holder takes over or something needs until they expire."""
         (name,) = columns
-        keys = list(self.order_by().values_list(f"{name}_id", flat=True).distinct())
-        if not keys:
-            return 0
-        owners: type[models.Model] = {"node": DataNode, "run": Run, "instance": ProcessInstance}[name]
-        if owners is ProcessInstance:
-            # Whoever saves an instance's Data has locked that.
-            _lock(DataNode.objects.using(self.db).filter(instance__in=keys))
-        _lock(owners._base_manager.using(self.db).filter(pk__in=keys))
+        heirs: dict[uuid.UUID, FileHolder] = {}
+        for start in range(0, len(self.keys), _KEYS):
+            keys = self.keys[start : start + _KEYS]
+            self._lock_owners(name, keys)
+            if name != "node":
+                # Django has deleted them already, but for what an instance has just taken from a run.
+                FileHolder.objects.using(self.db).filter(**{f"{name}__in": keys}).delete()
+            heirs |= self._heirs(name, keys)
         files = list(self.defer(None).order_by("pk").select_for_update())
-        heirs = self._heirs(name, keys)
+        if not files:
+            return 0
         staying: list[StoredFile] = []
         going: list[StoredFile] = []
         spent: list[FileHolder] = []
@@ -63,7 +80,14 @@ class _FilesOfDeleted(models.QuerySet["StoredFile"]):
         _delete(going, using=self.db)
         return len(staying)
 
-    def _heirs(self, name: str, keys: "list[Any]") -> "dict[uuid.UUID, FileHolder]":
+    def _lock_owners(self, name: str, keys: "Sequence[Any]") -> None:
+        owners: type[models.Model] = {"node": DataNode, "run": Run, "instance": ProcessInstance}[name]
+        if owners is ProcessInstance:
+            # Whoever saves an instance's Data has locked that.
+            _lock(DataNode.objects.using(self.db).filter(instance__in=keys))
+        _lock(owners._base_manager.using(self.db).filter(pk__in=keys))
+
+    def _heirs(self, name: str, keys: "Sequence[Any]") -> "dict[uuid.UUID, FileHolder]":
         """Return who takes each file over: an instance, else the run that came last."""
         holders = FileHolder.objects.using(self.db).filter(**{f"file__{name}__in": keys})
         found = holders.order_by("pk").select_for_update(of=("self",))
@@ -75,6 +99,7 @@ def unless_needed(
 ) -> None:
     """Delete the files of an owner that is deleted, but for those that something else holds, or needs for a while."""
     files = _FilesOfDeleted(model=StoredFile, query=sub_objs.query, using=using)
+    files.keys = sorted(owner.pk for owner in collector.data[field.remote_field.model])
     collector.add_field_update(field, None, files)
 
 

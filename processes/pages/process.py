@@ -147,10 +147,12 @@ def _post(request: HttpRequest, executed: Executed, caller: Caller) -> HttpRespo
         return answer_form(request, executed=executed, caller=caller)
     parameters = {**parameters_of(request.GET), **parameters_of(request.POST)}
     node = sent_node(request, caller)
+    # What a button of a page without data is promised serves to claim its step; it brings no data along.
+    brought = node if node is not None and node.pk is not None else None
     visit = Visit(
         template=executed.template,
         plan=executed.plan,
-        request=request_of(request, parameters, node=node),
+        request=request_of(request, parameters, node=brought),
         caller=caller,
         user=request.user,
         node=node,

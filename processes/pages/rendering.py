@@ -66,12 +66,18 @@ def render_response(
         "fragment": None if own_page else response.template,
         "is_empty": response.is_empty,
         "response": response,
+        "process_url": _process_url(caller),
         # Most pages have no buttons that post.
         "promised": SimpleLazyObject(partial(_promised_step, caller)),
         **(extra or {}),
     }
     page = response.template if own_page and response.template else "processes/page.html"
     return HttpResponse(_render(page, context, request), status=_status(response))
+
+
+def _process_url(caller: Caller) -> str:
+    """Return where the buttons and links of a page lead; empty on that of a task without a process."""
+    return address_of(caller) if caller.slug or caller.instance_id is not None else ""
 
 
 def _promised_step(caller: Caller) -> dict[str, JSON]:
@@ -148,6 +154,7 @@ def render_form(
         "form": form,
         "fragment": config.template,
         "hidden": hidden,
+        "process_url": _process_url(caller),
         "form_url": plain_address(request, caller=caller),
         # Where the same form is shown again, with what was entered: a script puts it into the browser's history.
         "form_address": address_of_form(request, caller=caller, name=name, reference=reference, is_new=bool(promise))

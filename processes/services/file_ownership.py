@@ -47,7 +47,7 @@ _IDS = 5_000
 def adopt_files(data: JSON, *, caller: Caller, owner: FileOwner) -> int:
     """Let the files whose infos are anywhere inside `data` belong to `owner`, and return how many do so only now.
 
-    Takes three statements at most, and none where there are no infos. Call it in the transaction that saves the data,
+    Takes four statements at most, and none where there are no infos. Call it in the transaction that saves the data,
     or after it. A context node stands for its instance.
     """
     ids = sorted(file_ids(data))
@@ -83,8 +83,12 @@ def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
             needed = named.filter(readable_by(caller)).exclude(_UNOWNED).exclude(node_id=owner.pk)
             _keep_until(owner.expires_at, needed)
             return _take(mine.filter(_UNOWNED), columns=columns, caller=caller)
-        files = _locked(mine)
         is_run = "run_id" in columns
+        if not is_run:
+            # What is noted of a run from which an instance takes files refers to it.
+            runs = mine.filter(instance=None, run__isnull=False).order_by().values("run_id")
+            list(Run.objects.filter(pk__in=runs).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        files = _locked(mine)
         taken = [stored for stored in files if stored.instance_id is None and not (is_run and stored.run_id)]
         kept = set(files).difference(taken)
         losers = [FileHolder(file=stored, run_id=stored.run_id) for stored in taken if stored.run_id is not None]

@@ -49,8 +49,9 @@ DISPLAY = "@display"
 class Visit:
     """Hold what a request asks of a process.
 
-    `node` is the caller's own data node where the request bears a reference (for the first form, a promised one);
-    `claims` says that the request submits its step, which only one may. `values` are the cleaned values of a form,
+    `node` is the caller's own data node where the request bears a reference (for a first step, a promised one; where
+    the request itself names no data, it is claimed and nothing else); `claims` says that the request submits its step,
+    which only one may. `values` are the cleaned values of a form,
     uploaded files among them, and `entered` is the form as it was typed. `instance` is the one that is executed, if one
     is: its plan, and `caller` names it.
     """
@@ -179,12 +180,14 @@ def _run(
     entry: str | None,
 ) -> Answer:
     files = {name: value for name, value in submitted.items() if _holds_files(value)}
-    request = replace(visit.request, files=files, revision=node.revision if node is not None else None)
+    # A node may be claimed, and yet be no data that the request brings.
+    brought = node if visit.request.data_reference is not None else None
+    request = replace(visit.request, files=files, revision=brought.revision if brought is not None else None)
     app = Application(
         data={**(node.data if node is not None else {}), **submitted},
         request=request,
         user=_known(visit.user),
-        attributes=_attributes_of(node),
+        attributes=_attributes_of(brought),
     )
     host = DjangoHost(caller=visit.caller, plan=visit.plan, submitted=submitted)
     # Keys for outside systems, and grants, hold for this execution only.

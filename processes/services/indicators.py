@@ -102,18 +102,21 @@ def begin_indicator(app: Application, *, caller: Caller, title: str, steps: list
     if root is not None:
         # It may have ended, or been taken by a run, since it was found.
         with suppress(StaleFence, IllegalTransition), transaction.atomic():
-            _keep_process(root.pk, app, caller=caller)
+            _keep_process(root.pk, app)
             restart_root(root_id=root.pk, title=title, steps=list(steps), lease=ABANDONED_AFTER)
             return root.pk
     with transaction.atomic():
         root_id = new_indicator(title=title, owner=owner_of(caller), steps=steps)
-        _keep_process(root_id, app, caller=caller)
+        _keep_process(root_id, app)
     return root_id
 
 
-def _keep_process(root_id: uuid.UUID, app: Application, *, caller: Caller) -> None:
-    """Note which process draws an indicator; a plan that exists only in memory can draw none."""
-    plan = host_of(app).main_plan
+def _keep_process(root_id: uuid.UUID, app: Application) -> None:
+    """Note which process draws an indicator: as with a run, the one that was begun, whatever it executes.
+
+    A plan that exists only in memory can draw none.
+    """
+    caller, plan = host_of(app).caller, host_of(app).main_plan
     if caller.template_id is None or not PlanRow.objects.filter(pk=plan.hash).exists():
         Indicator.objects.filter(pk=root_id).delete()
         return

@@ -198,11 +198,16 @@ def _give_back(instance: ProcessInstance, *, node: DataNode | None, files: list[
     if node is not None:
         DataNode.objects.filter(pk=node.pk, continued_in=instance.pk).update(continued_in=None)
     # A run from which the instance took files gets them back by itself.
-    taken = StoredFile.objects.filter(instance=instance, holders=None).order_by("pk").select_for_update(of=("self",))
-    keys = set(taken.values_list("pk", flat=True))
-    StoredFile.objects.bulk_update(
-        [stored for stored in files if stored.pk in keys], ["node", "instance", "expires_at"], batch_size=500
-    )
+    before = {stored.pk: stored for stored in files if stored.run_id is None}
+    nodes = DataNode.objects.filter(pk__in={stored.node_id for stored in before.values()}).order_by("pk")
+    alive = {None, *nodes.select_for_update().values_list("pk", flat=True)}
+    taken = list(StoredFile.objects.filter(instance=instance, pk__in=before).order_by("pk").select_for_update())
+    returned = [stored for stored in taken if before[stored.pk].node_id in alive]
+    for stored in returned:
+        stored.node_id, stored.instance_id = before[stored.pk].node_id, None
+        # What belonged to nothing had its time; what was noted meanwhile for something that needs it stays.
+        stored.expires_at = stored.expires_at or before[stored.pk].expires_at
+    StoredFile.objects.bulk_update(returned, ["node", "instance", "expires_at"], batch_size=500)
 
 
 def _clear(node: DataNode) -> None:

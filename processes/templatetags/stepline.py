@@ -130,15 +130,15 @@ class _TemplateActions:
         elif isinstance(hidden, Mapping):
             # The part of a page that shows a form.
             self.step = {name: hidden[name] for name in ("data", "revision", "promise") if name in hidden}
-        self.url = str(self.step.get("url") or _page_url(context))
+        self.url = str(self.step.get("url") or context.get("process_url") or _page_url(context))
 
     @property
     def sent(self) -> Mapping[str, Any]:
         """Return what a button sends: the page's data, or those that are promised it."""
         if self.step.get("data"):
             return self.step
-        # The promise is made when it is looked at.
-        return self._context.get("promised") or {}
+        # It was promised for what this page shows. The promise is made when it is looked at.
+        return (self._context.get("promised") or {}) if self.url == self._context.get("process_url") else {}
 
     def address(self, action: str, *, parameters: Mapping[str, str], data: bool | None = None) -> str:
         """Return where a link leads; raises ContentError where it should carry data that weren't saved."""

@@ -35,10 +35,15 @@ def find_loose_ends(plan: Plan, *, catalogue: Catalogue) -> list[LooseEnd]:
         if spec is None or spec.entrances is None or not isinstance(action.config, dict):
             continue
         filled = {filler.path for filler in action.fillers}
-        for entrance in spec.entrances(action.config):
-            if entrance.path not in filled:
-                place = "/config" + pointer(*entrance.path)
-                found += [LooseEnd(action=action, problem=one.under(place)) for one in _problems(plan, entrance)]
+        try:
+            entrances = [entrance for entrance in spec.entrances(action.config) if entrance.path not in filled]
+        except Exception as error:  # noqa: BLE001 - a script's own function may raise anything
+            message = f'What "{spec.name}" lets people enter can\'t be told: {type(error).__name__}: {error}'
+            found.append(LooseEnd(action=action, problem=Problem("/config", message)))
+            continue
+        for entrance in entrances:
+            place = "/config" + pointer(*entrance.path)
+            found += [LooseEnd(action=action, problem=one.under(place)) for one in _problems(plan, entrance)]
     return found
 
 
@@ -57,5 +62,5 @@ def _problems(plan: Plan, entrance: Entrance) -> Iterator[Problem]:
         )
     elif entrance.script is not None and action.script != entrance.script:
         yield Problem("", f'"{name}" is led back to, and its script isn\'t {entrance.script}', name)
-    elif not action.entry:
+    elif entrance.script is None and not action.entry:
         yield Problem("", f'"{name}" can\'t be entered from outside: it has "entry": false', name)

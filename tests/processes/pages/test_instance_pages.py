@@ -6,7 +6,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from processes.domain.application import Application
 from processes.models import AuditEntry, DataNode, ProcessInstance, Run
+from processes.registry import scripts
 from processes.services.instances import context_node_of, create_instance
 from tasks.models import TaskRoot
 from tasks.services.work import work_off
@@ -188,3 +190,41 @@ def test_what_goes_on_in_the_background_leads_back_to_the_instance(client: Clien
     result = TaskRoot.objects.get(pk=run.pk).meta["redirect"]
     assert result.startswith(f"/instances/{instance.pk}/?action=%40display&data=")
     assert "done" in main_of(client.get(result))
+
+
+@pytest.mark.parametrize("loads_first", [False, True])
+def test_a_button_on_its_page_works_on_its_data_and_counts_once(client: Client, owner: User, loads_first: bool) -> None:
+    button = {"label": "Approve", "action": "approve", "method": "post"}
+    first = [action("load", "load_data")] if loads_first else []
+    actions = [
+        *first,
+        action("show", "show_page", config={"text": "A claim", "links": [button]}, next=False),
+        action("approve", "load_data"),
+        action("set", "set_data", config={"values": {"approved": True}}),
+        action("save", "save_data"),
+        page("end", "%{data:amount} approved"),
+    ]
+    instance = create_instance(template=publish_process("approval", actions), owner=owner, data={"amount": 3})
+    address = f"/instances/{instance.pk}/"
+    fields = {**read_form(client.get(address)), "action": "approve"}
+    assert "3 approved" in main_of(client.post(address, fields))
+    assert client.post(address, fields).status_code == 409
+    assert context_node_of(instance).data == {"amount": 3, "approved": True}
+
+
+def test_a_button_of_another_page_that_is_shown_here_is_promised_nothing(client: Client, owner: User) -> None:
+    button = {"label": "Approve", "action": "approve", "method": "post"}
+    inner = publish_process(
+        "inner",
+        [action("show", "show_page", config={"text": "x", "links": [button]}, next=False), page("approve", "ok")],
+    )
+    instance = create_instance(template=inner, owner=owner)
+
+    def show_instance(app: Application) -> None:
+        app.response = app.execute(instance).app.response
+
+    with scripts.override("show_instance_for_test", show_instance):
+        publish_process("outer", [action("show", "show_instance_for_test", next=False)])
+        fields = read_form(client.get("/p/outer/"))
+    assert set(fields) == {"csrfmiddlewaretoken"}
+    assert "ok" in main_of(client.post(f"/instances/{instance.pk}/", {**fields, "action": "approve"}))

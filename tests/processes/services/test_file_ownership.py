@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from processes.models import DataNode, ProcessInstance, Run, StoredFile
+from processes.models import DataNode, FileHolder, ProcessInstance, Run, StoredFile
 from processes.services import data_nodes
 from processes.services.access import Caller
 from processes.services.errors import DataNodeNotFoundError
@@ -490,6 +490,44 @@ def test_of_a_deletion_and_an_adoption_at_once_no_file_is_lost_that_was_adopted(
         deleted, adopted = together(delete, adopt)
         assert deleted is None
         assert is_there(info) == (adopted == 1)
+
+
+def test_of_a_run_that_is_deleted_and_an_instance_that_takes_its_files_at_once_neither_fails(kit: Any) -> None:
+    """The note of the run and the run itself are locked in one order, and no note outlives its run."""
+    for _ in range(20):
+        first, taker = run(kit), instance(kit)
+        infos = [dict(adopted_by(first)) for _ in range(3)]
+
+        def adopt(taker: ProcessInstance = taker, infos: list[Any] = infos) -> int:
+            with transaction.atomic():
+                return adopt_files(infos, caller=ANN, owner=taker)
+
+        deleted, adopted = together(first.delete, adopt)
+        assert isinstance(deleted, tuple), deleted
+        assert adopted in (0, 3)
+        assert [is_there(info) for info in infos] == [adopted == 3] * 3  # type: ignore[arg-type]
+        assert not FileHolder.objects.exists()
+        taker.delete()
+
+
+def test_of_a_run_that_is_repeated_and_an_instance_that_takes_its_files_at_once_neither_fails(kit: Any) -> None:
+    for _ in range(20):
+        first, again, taker = run(kit), run(kit), instance(kit)
+        infos = [dict(adopted_by(first)) for _ in range(3)]
+
+        def repeat(first: Run = first, again: Run = again, infos: list[Any] = infos) -> None:
+            with transaction.atomic():
+                Run.objects.select_for_update().get(pk=first.pk)
+                adopt_files(infos, caller=ANN, owner=again)
+
+        def take(taker: ProcessInstance = taker, infos: list[Any] = infos) -> None:
+            with transaction.atomic():
+                adopt_files(infos, caller=ANN, owner=taker)
+
+        assert together(repeat, take) == [None, None]
+        assert StoredFile.objects.filter(instance=taker).count() == 3
+        for owner in (taker, first, again):
+            owner.delete()
 
 
 def test_of_an_instance_that_is_deleted_and_saved_at_once_neither_fails(kit: Any) -> None:

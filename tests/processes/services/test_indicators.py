@@ -7,13 +7,16 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from processes.domain.application import Application
 from processes.domain.request import Request
 from processes.models import DataNode, Indicator, ProcessTemplate, Run
+from processes.registry import scripts
 from processes.services.access import Caller
 from processes.services.authoring.templates import publish
 from processes.services.authoring.trial import try_out
 from processes.services.foreground import Visit, published_plan, run_foreground
 from processes.services.indicators import TaskProcess, process_of
+from processes.services.instances import create_instance
 from tasks.errors import StaleFence
 from tasks.models import TaskRoot
 from tasks.services.reading import read_snapshot, read_updates
@@ -130,3 +133,26 @@ def test_data_that_a_run_took_over_are_found_by_index() -> None:
         cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
         plan = " | ".join(row[3] for row in cursor.fetchall())
     assert "USING INDEX processes_continued_in" in plan
+
+
+def test_one_that_an_executed_instance_begins_is_that_of_the_process_that_executes_it() -> None:
+    owner = User.objects.create_user("owner")
+    instance = create_instance(template=publish_process("inner", [*START, RENDER]), owner=owner)
+    found: list[object] = []
+
+    def execute(app: Application) -> None:
+        found.append(app.execute(instance).value)
+
+    with scripts.override("execute_for_test", execute):
+        outer = publish_process("outer", [action("run", "execute_for_test", next=False), RENDER])
+        run_foreground(
+            Visit(
+                template=outer,
+                plan=published_plan(outer),
+                request=Request(method="POST"),
+                caller=Caller(user_id=owner.pk, template_id=outer.pk, slug=outer.slug),
+                user=owner,
+            )
+        )
+    told = drawn_by(uuid.UUID(str(found[0])))
+    assert (told.template, told.plan_hash, told.instance) == (outer, outer.published_plan_id, None)

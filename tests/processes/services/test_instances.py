@@ -124,6 +124,22 @@ def test_where_init_fails_the_draft_and_its_files_are_what_they_were(owner: User
         assert content.read() == b"paid"
 
 
+def test_where_init_fails_after_the_node_has_gone_there_is_no_instance_and_the_error_is_its_own(owner: User) -> None:
+    def drop(app: Application) -> None:
+        DataNode.objects.filter(kind="temporary").delete()
+        raise ValueError("no")
+
+    with scripts.override("test_drop", drop):
+        template = publish_process("claim", [page("show", "x"), action("@init", "test_drop")])
+        caller = Caller(user_id=owner.pk, template_id=template.pk, slug=template.slug)
+        node = create_data_node(caller=caller, data={})
+        receipt = dict(store_file(content=b"paid", name="r.txt", caller=caller, belongs_to=node))
+        with pytest.raises(ProcessError, match="no"):
+            create_instance(template=template, owner=owner, data={"receipt": receipt}, caller=caller, node=node)
+    assert not ProcessInstance.objects.exists()
+    assert not StoredFile.objects.exists()
+
+
 def test_where_init_fails_a_run_has_its_files_again(owner: User) -> None:
     template = publish_process("claim", [page("show", "x"), action("@init", "fail")])
     caller = Caller(user_id=owner.pk, template_id=template.pk, slug=template.slug)

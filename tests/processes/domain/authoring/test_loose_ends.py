@@ -27,6 +27,7 @@ OTHERS = [
     {"name": "confirm", "script": "noop"},
     {"name": "inner", "script": "noop", "entry": False},
     {"name": "first", "script": "form"},
+    {"name": "hidden", "script": "form", "entry": False},
 ]
 
 
@@ -52,6 +53,7 @@ def loose_ends(config: Any, *more: Mapping[str, Any]) -> list[tuple[str, str, st
         {"action": "gone?"},
         {"action": "%{data:where}"},
         {"back": "first"},
+        {"back": "hidden"},
         {"back": "ask"},
     ],
 )
@@ -86,3 +88,14 @@ def test_where_unknown_actions_are_taken_care_of_any_may_be_entered_but_none_led
     unknown = {"name": "@unknown", "script": "noop"}
     assert loose_ends({"action": "elsewhere"}, unknown) == []
     assert len(loose_ends({"back": "elsewhere"}, unknown)) == 1
+
+
+def test_a_function_that_fails_says_so_and_hides_nothing_else() -> None:
+    def broken(config: Mapping[str, Any]) -> Iterator[Entrance]:
+        yield from entrance_at_action(config)
+        raise KeyError("rude")
+
+    registry.task_script("broken", entrances=broken)(lambda app: None)
+    found = loose_ends({"action": "elsewhere"}, {"name": "rude", "script": "broken", "config": {"action": "x"}})
+    assert [place for place, _, _ in found] == ["ask/config/action", "rude/config"]
+    assert "KeyError" in found[1][1]
