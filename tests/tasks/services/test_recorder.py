@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tracemalloc
 import uuid
 
 import pytest
@@ -276,6 +277,69 @@ def test_steps_from_many_threads_add_up(recorder: Recorder, root: TaskRoot) -> N
         thread.join()
     save(recorder)
     assert Node.objects.get().current == 16_000
+
+
+def test_no_step_is_lost_to_those_who_read_meanwhile(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Count", total=40_000)
+    done = threading.Event()
+
+    def count() -> None:
+        for _ in range(10_000):
+            node.step()
+
+    def flush() -> None:
+        while not done.is_set():
+            recorder.flush()
+        connections.close_all()
+
+    flushing = threading.Thread(target=flush)
+    flushing.start()
+    counting = [threading.Thread(target=count) for _ in range(4)]
+    for thread in counting:
+        thread.start()
+    for thread in counting:
+        thread.join()
+    done.set()
+    flushing.join()
+    node.complete()
+    save(recorder)
+
+    told = [update["current"] for update in updates(root.pk) if update["type"] == "nodeProgress"]
+    assert told == sorted(told)
+    assert told[-1] == Node.objects.get().current == 40_000
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_value_that_is_set_takes_the_place_of_the_steps_before(recorder: Recorder) -> None:
+    node = recorder.start("Count")
+    node.step(3)
+    node.progress(10)
+    node.step(2)
+    assert node.current == 12
+    save(recorder)
+    assert Node.objects.get().current == 12
+
+
+def test_what_is_stepped_after_the_end_is_not_counted(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Count")
+    node.step(3)
+    node.complete()
+    node.step(4)
+    save(recorder)
+    assert Node.objects.get().current == 3
+    assert types(root.pk)[-1] == "nodeEnd"
+
+
+def test_steps_that_nobody_writes_take_no_memory(recorder: Recorder) -> None:
+    node = recorder.start("Count")
+    tracemalloc.start()
+    try:
+        for _ in range(200_000):
+            node.step()
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
+    assert node.current == 200_000
 
 
 def test_no_report_waits_for_a_write(recorder: Recorder, root: TaskRoot) -> None:
