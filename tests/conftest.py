@@ -26,6 +26,14 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 _DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_reset_sequences", "live_server"})
 
 
+def pytest_configure() -> None:
+    """Spare what costs much and isn't what most tests are about; those that are put it back."""
+    # Otherwise each test client looks through all static files when it begins, as a server does once.
+    settings.WHITENOISE_AUTOREFRESH = True
+    # Slow on purpose, where passwords are worth something.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what touches the database, so that exactly this runs a second time on PostgreSQL."""
     for item in items:

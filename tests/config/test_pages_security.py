@@ -9,11 +9,18 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
+from pytest_django import Settings
 
 from config.csp import HEADER, content_security_policy, policy
 from config.static_files import CollectedOrFound, static_files
 
 ADMIN_STYLE = "/static/admin/css/base.css"
+
+
+@pytest.fixture(autouse=True)
+def as_in_production(settings: Settings) -> None:
+    """Look for static files once, as servers do."""
+    settings.WHITENOISE_AUTOREFRESH = False
 
 
 def answer(status: int = 200, **headers: str):
