@@ -51,9 +51,8 @@ class Visit:
 
     `node` is the caller's own data node where the request bears a reference (for a first step, a promised one; where
     the request itself names no data, it is claimed and nothing else); `claims` says that the request submits its step,
-    which only one may. `values` are the cleaned values of a form,
-    uploaded files among them, and `entered` is the form as it was typed. `instance` is the one that is executed, if one
-    is: its plan, and `caller` names it.
+    which only one may. `values` are the cleaned values of a form, uploaded files among them, and `entered` is the form
+    as it was typed. `instance` is the one that is executed, if one is: its plan, and `caller` names it.
     """
 
     template: ProcessTemplate

@@ -8,14 +8,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
 
-from processes.domain.request import Request
 from processes.errors import ConfigError, DefinitionError, PermanentError, ProcessError
 from processes.models import DataNode, Run
 from processes.registry import scripts
-from processes.services.access import Caller
-from processes.services.foreground import Answer, Visit, published_plan, run_foreground
+from processes.services.foreground import Answer
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
@@ -25,6 +22,7 @@ from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.roots import end_root
 from tasks.services.work import work_off
 from tests.processes.services.published import action, page, publish_process
+from tests.processes.services.visiting import run_as_visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,19 +43,7 @@ def run(
 ) -> Answer:
     """Publish a process, and run it in a web request of somebody who isn't signed in."""
     template = publish_process(f"{slug}-{uuid.uuid4().hex[:8]}", [*actions, RENDER])
-    caller = Caller(session_key=session, template_id=template.pk, slug=template.slug)
-    node = DataNode(session_key=session, template=template, data=data or {}) if data else None
-    if node is not None:
-        node.save()
-    visit = Visit(
-        template=template,
-        plan=published_plan(template),
-        request=Request(method="POST"),
-        caller=caller,
-        user=AnonymousUser(),
-        node=node,
-    )
-    return run_foreground(visit)
+    return run_as_visitor(template, session=session, data=data)
 
 
 def work() -> None:

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +21,7 @@ from tasks.errors import StaleFence
 from tasks.models import TaskRoot
 from tasks.services.reading import read_snapshot, read_updates
 from tests.processes.services.published import action, change_draft, page, publish_process, save_process
+from tests.processes.services.visiting import run_as_visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,19 +31,8 @@ RENDER = action("renderProgress", "render_progress", next=False)
 
 def begin(template: ProcessTemplate, *, progress: uuid.UUID | None = None) -> uuid.UUID:
     """Begin an indicator in a web request whose data may name one already."""
-    caller = Caller(session_key="s", template_id=template.pk, slug=template.slug)
-    node = None
-    if progress is not None:
-        node = DataNode.objects.create(session_key="s", template=template, data={"progress": str(progress)})
-    visit = Visit(
-        template=template,
-        plan=published_plan(template),
-        request=Request(method="POST"),
-        caller=caller,
-        user=AnonymousUser(),
-        node=node,
-    )
-    return uuid.UUID(str(run_foreground(visit).data["progress"]))
+    data = None if progress is None else {"progress": str(progress)}
+    return uuid.UUID(str(run_as_visitor(template, data=data).data["progress"]))
 
 
 def drawn_by(root_id: uuid.UUID) -> TaskProcess:

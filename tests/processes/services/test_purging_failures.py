@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -282,14 +283,14 @@ def test_what_can_not_be_cleared_away_keeps_nobody_from_keeping_data(refuse: Ref
 needs_row_locks = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
 
 
+def prolong(node: DataNode) -> None:
+    DataNode.objects.filter(pk=node.pk).update(expires_at=timezone.now() + timedelta(hours=1))
+
+
 @needs_row_locks
 def test_a_node_that_is_being_prolonged_is_passed_by_and_stays() -> None:
     node, other = expired_nodes(2)
-
-    def prolong() -> None:
-        DataNode.objects.filter(pk=node.pk).update(expires_at=timezone.now() + timedelta(hours=1))
-
-    with in_an_open_transaction(prolong):
+    with in_an_open_transaction(partial(prolong, node)):
         assert purge_expired() == Purged(data_nodes=1)
     assert purge_expired() == Purged()
     assert list(DataNode.objects.all()) == [node]
@@ -299,11 +300,7 @@ def test_a_node_that_is_being_prolonged_is_passed_by_and_stays() -> None:
 @needs_row_locks
 def test_a_node_that_is_being_prolonged_is_not_cleared_away() -> None:
     node, other = expired_nodes(2)
-
-    def prolong() -> None:
-        DataNode.objects.filter(pk=node.pk).update(expires_at=timezone.now() + timedelta(hours=1))
-
-    with in_an_open_transaction(prolong):
+    with in_an_open_transaction(partial(prolong, node)):
         new = create_data_node(caller=ANN, data={})
     assert set(DataNode.objects.all()) == {node, new}
     assert other != node

@@ -1,14 +1,13 @@
 """Trying again: a run that came to nothing begins anew, once, and only where that is harmless and allowed."""
 
 import json
-import threading
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connections
 from django.utils import timezone
 
 from processes.domain.application import Application
@@ -32,6 +31,7 @@ from tasks.services.claims import release_expired
 from tasks.services.jobs import cancel
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off
+from tests.together import together
 
 #: Whose runs `kit.start` starts: those of somebody not signed in.
 OWNER = Viewer(session_key="s")
@@ -213,20 +213,7 @@ def test_asking_twice_is_asking_once(kit) -> None:  # type: ignore[no-untyped-de
 
 def test_of_two_clicks_at_the_same_moment_one_begins_and_both_lead_there(kit) -> None:  # type: ignore[no-untyped-def]
     run_id, _breaks = failed_run(kit)
-    together, answers = threading.Barrier(4), []
-
-    def click() -> None:
-        try:
-            together.wait(10)
-            answers.append(repeat_run(run_id=run_id, viewer=OWNER, user=AnonymousUser()))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=click) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = together(*[partial(repeat_run, run_id=run_id, viewer=OWNER, user=AnonymousUser())] * 4)
     assert len({answer.run_id for answer in answers}) == 1
     assert sorted(answer.is_new for answer in answers) == [False, False, False, True]
     assert Run.objects.count() == Job.objects.count() == TaskRoot.objects.count() == 2

@@ -17,6 +17,7 @@ from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, create_root
 from tasks.tracking import output, progress, step, subtask, tracking
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -270,37 +271,25 @@ def test_steps_from_many_threads_add_up(recorder: Recorder, root: TaskRoot) -> N
         for _ in range(2_000):
             node.step()
 
-    threads = [threading.Thread(target=count) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(*[count] * 8)
     save(recorder)
     assert Node.objects.get().current == 16_000
 
 
 def test_no_step_is_lost_to_those_who_read_meanwhile(recorder: Recorder, root: TaskRoot) -> None:
     node = recorder.start("Count", total=40_000)
-    done = threading.Event()
+    counted: list[bool] = []
 
     def count() -> None:
         for _ in range(10_000):
             node.step()
+        counted.append(True)
 
     def flush() -> None:
-        while not done.is_set():
+        while len(counted) < 4:
             recorder.flush()
-        connections.close_all()
 
-    flushing = threading.Thread(target=flush)
-    flushing.start()
-    counting = [threading.Thread(target=count) for _ in range(4)]
-    for thread in counting:
-        thread.start()
-    for thread in counting:
-        thread.join()
-    done.set()
-    flushing.join()
+    assert together(flush, *[count] * 4) == [None] * 5
     node.complete()
     save(recorder)
 

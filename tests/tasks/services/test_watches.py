@@ -1,6 +1,5 @@
 """Whoever asked is told by mail once a task has ended, however it ended, and a mail server can't hurt the task."""
 
-import threading
 from datetime import timedelta
 from email import message_from_string
 from email.header import decode_header, make_header
@@ -8,7 +7,7 @@ from email.header import decode_header, make_header
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core import mail
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -24,6 +23,7 @@ from tasks.services.roots import Owner, create_root, end_root
 from tasks.services.watches import TELL_JOB, is_watching, mail_is_set_up, masked, set_watch, tell, tell_watchers
 from tasks.services.work import work_off
 from tests.processes.services.real_servers import mail_server
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -360,20 +360,7 @@ def test_several_dispatchers_hand_each_watch_on_once(user: User) -> None:
     for root in roots:
         watch(root, user)
         end(root)
-    together, counts = threading.Barrier(3), []
-
-    def look() -> None:
-        try:
-            together.wait(10)
-            counts.append(tell_watchers())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=look) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert all(isinstance(count, int) for count in together(*[tell_watchers] * 3))
     tell_watchers()
     assert Job.objects.filter(function=TELL_JOB).count() == 20
     assert not Watch.objects.filter(told_at=None).exists()
