@@ -1,11 +1,22 @@
 """The Django application `tasks`."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+from tasks.registry import connect_enqueuer
 
 
 class TasksConfig(AppConfig):
-    """Configure task trees, jobs and live delivery."""
+    """Configure task trees, jobs and live delivery, and register the jobs of every installed app."""
 
     name = "tasks"
     verbose_name = "Tasks"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import the `jobs` module of each installed app, and connect what has waited for Django."""
+        # What imports models may be imported only now.
+        from tasks.services.jobs import enqueue_declared  # noqa: PLC0415
+
+        connect_enqueuer(enqueue_declared)
+        autodiscover_modules("jobs")

@@ -37,6 +37,12 @@ class UnknownJob(TasksError):
     code = "unknown_job"
 
 
+class NotConnected(TasksError):
+    """Django isn't set up yet, or `tasks` isn't among its INSTALLED_APPS."""
+
+    code = "not_connected"
+
+
 class StaleFence(TasksError):
     """Another worker has taken this work over; nothing was written."""
 
@@ -55,10 +61,28 @@ class TaskCancelled(TasksError):
     code = "cancelled"
 
 
+class JobTimeout(TasksError):
+    """The attempt took longer than the job may take."""
+
+    code = "timed_out"
+
+
 class PermanentError(TasksError):
     """The job failed in a way that trying again can't mend."""
 
     code = "permanent"
+
+
+class InvalidArguments(PermanentError):
+    """The arguments aren't what the job takes."""
+
+    code = "invalid_arguments"
+
+
+class InvalidResult(PermanentError):
+    """The job returned something else than it declares."""
+
+    code = "invalid_result"
 
 
 class NotWatchable(TasksError):

@@ -1,9 +1,11 @@
 """Rows of the `tasks` app. Outsiders import them from here; inside, the others depend on root."""
 
+from tasks.models.attempt import Attempt
 from tasks.models.job import Job
 from tasks.models.node import Node
 from tasks.models.root import TaskRoot
+from tasks.models.throttle import Throttle
 from tasks.models.update import Update
 from tasks.models.watch import Watch
 
-__all__ = ["Job", "Node", "TaskRoot", "Update", "Watch"]
+__all__ = ["Attempt", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]

@@ -6,14 +6,17 @@ from django.db.models import Q
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_HELD, JobStatus, shown_job_status
 from tasks.models.root import TaskRoot
 
-_CLAIMABLE = Q(status__in=sorted(JOB_CLAIMABLE))
-_HELD = Q(status__in=sorted(JOB_HELD))
+_CLAIMABLE = Q(status__in=sorted(status.value for status in JOB_CLAIMABLE))
+_HELD = Q(status__in=sorted(status.value for status in JOB_HELD))
+_KEYED = ~Q(concurrency_key="")
 
 
 class Job(models.Model):
     """Hold what must be done, when, and who is doing it. The row is the truth; a broker message is only a hint.
 
-    A claim raises `fence` here and on the root; later writes of the claim compare it. Times are the database's.
+    A claim raises `fence` here and on the root; later writes of the claim compare it. Times are the database's. Columns
+    that came later have their default in the database too: a release that doesn't know them goes on while another one
+    is rolled out.
     """
 
     root = models.OneToOneField(TaskRoot, primary_key=True, on_delete=models.CASCADE, related_name="job")
@@ -31,11 +34,22 @@ class Job(models.Model):
     retry = models.JSONField(default=dict, blank=True)
     #: Claims that ended with the worker's death; not attempts, but too many of them end the job.
     losses = models.IntegerField(default=0)
+    #: What the job's function has saved for its next attempt.
+    saved = models.JSONField(null=True, blank=True)
+    #: Of the jobs of one key, this many are worked on at once; an empty key stands for no limit.
+    concurrency_key = models.CharField(max_length=200, blank=True, default="", db_default="")
+    concurrency_limit = models.IntegerField(default=1, db_default=1)
+    #: It was due, but its key was taken: nobody looks at it until one of that key has ended.
+    blocked = models.BooleanField(default=False, db_default=False)
+    #: Enqueuing a function again under the same key gives this job.
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - nulls are never equal
     due_at = models.DateTimeField()
     hinted_at = models.DateTimeField(null=True, blank=True)
     fence = models.BigIntegerField(default=0)
     worker = models.CharField(max_length=200, blank=True, default="")
     lease_until = models.DateTimeField(null=True, blank=True)
+    #: When the present claim began, or the last one.
+    claimed_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -44,11 +58,33 @@ class Job(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["function", "idempotency_key"],
+                name="tasks_job_idempotent",
+                condition=Q(idempotency_key__isnull=False),
+            ),
+        )
         indexes = (
             # The claim reads the first row of this index: it depends on no statistics.
-            models.Index(fields=["queue", "-priority", "due_at"], name="tasks_job_claim", condition=_CLAIMABLE),
-            models.Index(fields=["due_at"], name="tasks_job_due", condition=_CLAIMABLE),
+            models.Index(
+                fields=["queue", "-priority", "due_at"],
+                name="tasks_job_claim",
+                condition=_CLAIMABLE & Q(blocked=False),
+            ),
+            models.Index(fields=["due_at"], name="tasks_job_due", condition=_CLAIMABLE & Q(blocked=False)),
             models.Index(fields=["lease_until"], name="tasks_job_lease", condition=_HELD),
+            models.Index(fields=["concurrency_key"], name="tasks_job_key_held", condition=_HELD & _KEYED),
+            models.Index(
+                fields=["concurrency_key", "-priority", "due_at"],
+                name="tasks_job_key_blocked",
+                condition=Q(blocked=True),
+            ),
+            models.Index(
+                fields=["-finished_at"],
+                name="tasks_job_dead",
+                condition=Q(status=JobStatus.DEAD_LETTER.value),
+            ),
         )
 
     def __str__(self) -> str:

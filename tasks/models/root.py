@@ -39,11 +39,21 @@ class TaskRoot(models.Model):
     result = models.JSONField(null=True, blank=True)
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     #: The session of an owner who is not signed in; empty for a user's.
     session_key = models.CharField(max_length=40, blank=True, default="")
     shared = models.BooleanField(default=False)
+    #: It belongs to one request and its client: nobody else lists it, and it is soon forgotten.
+    request_scoped = models.BooleanField(default=False, db_default=False)
+    #: The work that started this one; its cancellation reaches down to here.
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", db_index=False
+    )
+    #: The ended execution that this one repeats.
+    previous = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="repetitions", db_index=False
+    )
 
     last_seq = models.BigIntegerField(default=0)
     fence = models.BigIntegerField(default=0)
@@ -89,6 +99,9 @@ class TaskRoot(models.Model):
                 name="tasks_root_session_failed",
                 condition=models.Q(status=NodeStatus.FAILED.value) & ~models.Q(session_key=""),
             ),
+            models.Index(fields=["-created_at"], name="tasks_root_shared", condition=models.Q(shared=True)),
+            models.Index(fields=["parent"], name="tasks_root_parent", condition=models.Q(parent__isnull=False)),
+            models.Index(fields=["previous"], name="tasks_root_previous", condition=models.Q(previous__isnull=False)),
         )
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from tasks.domain.jsonvalue import JSON, JSONObject, storable
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
-from tasks.domain.statuses import JOB_CLAIMABLE, JOB_HELD, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
+from tasks.domain.statuses import JOB_HELD, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import Draft, UpdateType, draft, format_timestamp
 from tasks.errors import StaleFence
 from tasks.models import Job
@@ -73,9 +73,7 @@ def claim(*, queue: str, worker: str) -> Claim | None:
     Priority first, then the time it was due. Workers that claim at the same time skip each other's rows.
     """
     with transaction.atomic():
-        rows = Job.objects.filter(
-            sql.job_status_in(JOB_CLAIMABLE), queue=queue, due_at__lte=Now(), function__in=jobs.names()
-        )
+        rows = Job.objects.filter(sql.job_claimable(), queue=queue, due_at__lte=Now(), function__in=jobs.names())
         job = (
             rows.order_by("-priority", "due_at")
             .select_for_update(skip_locked=True, of=("self",))

@@ -13,7 +13,7 @@ from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from tasks.domain.statuses import JOB_CLAIMABLE, NodeStatus
+from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
@@ -75,7 +75,7 @@ def send_lost_hints() -> int:
     """
     most = 2 * int(getattr(settings, "STEPLINE_WORKER_SLOTS", WORKER_SLOTS))
     oldest = Now() - timedelta(seconds=HINT_SECONDS)
-    due = Job.objects.filter(sql.job_status_in(JOB_CLAIMABLE), due_at__lte=Now())
+    due = Job.objects.filter(sql.job_claimable(), due_at__lte=Now())
     unhinted = due.filter(Q(hinted_at__isnull=True) | Q(hinted_at__lt=oldest))
     hinted = 0
     for queue in unhinted.order_by().values_list("queue", flat=True).distinct():

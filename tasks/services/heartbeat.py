@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from django.db import Error, connection, connections
 
@@ -16,6 +17,20 @@ logger = logging.getLogger(__name__)
 
 #: Time between two heartbeats; also how soon a worker hears of a cancellation.
 BEAT_SECONDS = 1.0
+
+
+class Held(Protocol):
+    """Say what the heart keeps alive: a claim of a job, or a tree that has a writer and no job."""
+
+    @property
+    def root_id(self) -> uuid.UUID:
+        """The root that it is about."""
+
+    def beat(self) -> None:
+        """Prolong the lease; called once a second, on the heart's own thread and connection."""
+
+
+H = TypeVar("H", bound=Held)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -32,6 +47,10 @@ class Hold:
         """Wait until the claim is lost or cancelled, and tell whether it is."""
         return self._changed.wait(timeout_seconds)
 
+    def beat(self) -> None:
+        """Prolong the claim, and learn what has become of it."""
+        self.learn(heartbeat(root_id=self.root_id, fence=self.fence))
+
     def learn(self, beat: Beat) -> None:
         """Take what a heartbeat learnt."""
         self.lost = self.lost or not beat.held
@@ -41,29 +60,37 @@ class Hold:
 
 
 class Heart:
-    """Beat for the claims that this process holds, on a thread and a connection of its own."""
+    """Beat for what this process holds, on a thread and a connection of its own."""
 
     def __init__(self, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self._beat_seconds = beat_seconds
-        self._holds: dict[Hold, None] = {}
+        self._holds: dict[Held, None] = {}
         self._condition = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def holding(self, hold: Hold) -> Iterator[Hold]:
-        """Keep a claim alive for as long as the block runs."""
+    def holding(self, hold: H) -> Iterator[H]:
+        """Keep what is held alive for as long as the block runs."""
+        self.hold(hold)
+        try:
+            yield hold
+        finally:
+            self.let_go(hold)
+
+    def hold(self, hold: Held) -> None:
+        """Keep it alive until `let_go`."""
         with self._condition:
             self._holds[hold] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="stepline-heartbeat", daemon=True)
                 self._thread.start()
             self._condition.notify()
-        try:
-            yield hold
-        finally:
-            with self._condition:
-                self._holds.pop(hold, None)
+
+    def let_go(self, hold: Held) -> None:
+        """Keep it alive no more."""
+        with self._condition:
+            self._holds.pop(hold, None)
 
     def stop(self) -> None:
         """End the thread, and wait until it has closed its connection."""
@@ -88,9 +115,9 @@ class Heart:
         finally:
             connections.close_all()
 
-    def _beat(self, hold: Hold) -> None:
+    def _beat(self, hold: Held) -> None:
         try:
-            hold.learn(heartbeat(root_id=hold.root_id, fence=hold.fence))
+            hold.beat()
         except Error as error:
             # The lease outlives several missed beats; the fence decides in the end.
             logger.warning("A heartbeat of task %s failed: %s", hold.root_id, error)

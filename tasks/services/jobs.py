@@ -13,7 +13,7 @@ from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobSt
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, TaskNotFound
 from tasks.models import Job
-from tasks.registry import jobs
+from tasks.registry import JobSpec, Options, jobs
 from tasks.services.access import Viewer, find_root, may_cancel
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import append_updates
@@ -63,6 +63,22 @@ def enqueue(
         if due_at is None or due_at <= timezone.now():
             hint_after_commit(job.queue)
     return job
+
+
+def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> Job:
+    """Enqueue a declared job as its options say; see `enqueue`."""
+    owner = options.owner
+    return enqueue(
+        spec.name,
+        arguments=arguments,
+        owner=Owner() if owner is None else Owner(user_id=owner.user_id, session_key=owner.session_key),
+        title=options.title or spec.title,
+        input=arguments,
+        queue=options.queue,
+        priority=options.priority,
+        due_at=options.due_at,
+        shared=bool(options.shared),
+    )
 
 
 def wake(root_id: uuid.UUID) -> bool:

@@ -43,11 +43,14 @@ def create_root(
     steps: JSON = None,
     meta: JSON = None,
     shared: bool = False,
+    request_scoped: bool = False,
+    parent_id: uuid.UUID | None = None,
     lease: timedelta | None = None,
 ) -> TaskRoot:
     """Create a root, whose log begins with taskStart, inside the caller's transaction or one of its own.
 
-    `lease` is how long its writer may be silent before the dispatcher ends a root that gets no job.
+    `lease` is how long its writer may be silent before the dispatcher ends a root that gets no job. `parent_id` names
+    the work that starts it.
     """
     with transaction.atomic():
         root = TaskRoot.objects.create(
@@ -58,6 +61,8 @@ def create_root(
             steps=steps,
             meta=meta,
             shared=shared,
+            request_scoped=request_scoped,
+            parent_id=parent_id,
             lease_until=timezone.now() + lease if lease is not None else None,
         )
         drafts = [draft(UpdateType.TASK_START, title=root.title, input=input, steps=steps)]

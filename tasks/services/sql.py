@@ -16,7 +16,7 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from tasks.domain.jsonvalue import storable_dumps
-from tasks.domain.statuses import JobStatus
+from tasks.domain.statuses import JOB_CLAIMABLE, JobStatus
 from tasks.models import Job, Node, TaskRoot, Update
 
 #: A value as a database driver takes it.
@@ -62,6 +62,12 @@ def job_status_in(statuses: Iterable[JobStatus]) -> RawSQL:
     """
     names = ", ".join(f"'{status.value}'" for status in sorted(statuses))
     return RawSQL(f'"{_JOB}"."status" IN ({names})', (), output_field=BooleanField())
+
+
+def job_claimable() -> RawSQL:
+    """Return the condition that a job may be claimed once it is due: that of the partial indexes, written out."""
+    names = ", ".join(f"'{status.value}'" for status in sorted(JOB_CLAIMABLE))
+    return RawSQL(f'("{_JOB}"."status" IN ({names}) AND NOT "{_JOB}"."blocked")', (), output_field=BooleanField())
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,64 @@
+"""What is declared of a job."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tasks.domain.jsonvalue import JSON
+from tasks.domain.rate import Rate
+from tasks.domain.retry import RetryPolicy
+from tasks.domain.schedule import Schedule
+from tasks.domain.signature import Signature
+from tasks.domain.statuses import NodeStatus
+
+#: A job's work: it takes a context and its arguments, and what it returns that is no Outcome is its result.
+JobFunction = Callable[..., Any]
+#: Write what the function's own rows say when its job ends while nobody holds it: its id, how it ends, and why. It runs
+#: inside the transaction that ends the job.
+SettleIdle = Callable[[uuid.UUID, NodeStatus, str], None]
+#: Copy what the function's own rows say for a repetition: the old id, and the new one. It runs inside the transaction
+#: that makes the new job; it may raise IllegalTransition, which says why the work can't be repeated.
+Repeat = Callable[[uuid.UUID, uuid.UUID], None]
+#: Return a key for a job's arguments, as they are stored.
+Key = Callable[[Mapping[str, JSON]], str]
+
+
+class Canceller(Protocol):
+    """Say who cancels a job: a user, or the session of somebody not signed in."""
+
+    @property
+    def user_id(self) -> int | str | None:
+        """The user, None for somebody not signed in."""
+
+
+#: Take note of who asks for a job's end: its id, and who. It runs inside the transaction that cancels the job.
+NoteCancel = Callable[[uuid.UUID, Canceller], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """Describe a registered job."""
+
+    name: str
+    function: JobFunction
+    signature: Signature = field(default_factory=Signature)
+    #: What people see; the name where it is empty.
+    title: str = ""
+    queue: str = "default"
+    priority: int = 0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    #: How long one attempt may take; None for no limit.
+    timeout_seconds: float | None = None
+    #: How often one may begin.
+    rate: Rate | None = None
+    concurrency_key: Key | None = None
+    #: How many jobs of one key are worked on at once.
+    concurrency_limit: int = 1
+    idempotency_key: Key | None = None
+    schedule: Schedule | None = None
+    #: The function moves its own checkpoint; flushes in between show progress only.
+    checkpointed: bool = False
+    settle_idle: SettleIdle | None = None
+    note_cancel: NoteCancel | None = None
+    repeat: Repeat | None = None
