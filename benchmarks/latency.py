@@ -20,7 +20,7 @@ from benchmarks.measuring import random_gaps
 from benchmarks.peers import bare_celery
 from benchmarks.stack import broker_url, running_base, start_bare_worker, start_service, wait_until
 from benchmarks.stamps import read_stamps
-from tasks.services.jobs import enqueue
+from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner
 
 GOAL_RATIO = 1.5

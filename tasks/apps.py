@@ -16,7 +16,7 @@ class TasksConfig(AppConfig):
     def ready(self) -> None:
         """Import the `jobs` module of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
-        from tasks.services.jobs import enqueue_declared  # noqa: PLC0415
+        from tasks.services.enqueuing import enqueue_declared  # noqa: PLC0415
 
         connect_enqueuer(enqueue_declared)
         autodiscover_modules("jobs")

@@ -3,10 +3,10 @@
 from celery import shared_task
 from celery.signals import worker_process_shutdown
 
+from tasks.services.enqueuing import enqueue
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
 from tasks.services.hints import SCHEDULED_TASK, WORK_TASK
-from tasks.services.jobs import enqueue
 from tasks.services.roots import Owner
 from tasks.services.work import work_off
 

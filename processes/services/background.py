@@ -23,7 +23,7 @@ from processes.services.run_store import StoredData, run_columns, write_values
 from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
 from tasks.registry import Canceller
-from tasks.services.jobs import enqueue
+from tasks.services.enqueuing import enqueue
 
 #: The job that carries a run on (processes.jobs registers it). A release whose runs the one before it couldn't carry on
 #: gives it a new name: workers claim only jobs that they know, so those of the older release leave them alone.

@@ -36,7 +36,7 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import TaskNotFound
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, owns
-from tasks.services.jobs import enqueue
+from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner, create_root
 
 __all__ = ["Repetition", "Standing", "repeat_run", "standing_of"]

@@ -8,6 +8,7 @@ from tasks.models.root import TaskRoot
 
 _CLAIMABLE = Q(status__in=sorted(status.value for status in JOB_CLAIMABLE))
 _HELD = Q(status__in=sorted(status.value for status in JOB_HELD))
+_UNBLOCKED = Q(blocked_by="")
 _KEYED = ~Q(concurrency_key="")
 
 
@@ -39,8 +40,9 @@ class Job(models.Model):
     #: Of the jobs of one key, this many are worked on at once; an empty key stands for no limit.
     concurrency_key = models.CharField(max_length=200, blank=True, default="", db_default="")
     concurrency_limit = models.IntegerField(default=1, db_default=1)
-    #: It was due, but its key was taken: nobody looks at it until one of that key has ended.
-    blocked = models.BooleanField(default=False, db_default=False)
+    #: It was due, but something held it back: `rate:` and the function, or `key:` and the concurrency key. No claim
+    #: looks at it until that is free again.
+    blocked_by = models.CharField(max_length=210, blank=True, default="", db_default="")
     #: Enqueuing a function again under the same key gives this job.
     idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - nulls are never equal
     due_at = models.DateTimeField()
@@ -70,16 +72,12 @@ class Job(models.Model):
             models.Index(
                 fields=["queue", "-priority", "due_at"],
                 name="tasks_job_claim",
-                condition=_CLAIMABLE & Q(blocked=False),
+                condition=_CLAIMABLE & _UNBLOCKED,
             ),
-            models.Index(fields=["due_at"], name="tasks_job_due", condition=_CLAIMABLE & Q(blocked=False)),
+            models.Index(fields=["due_at"], name="tasks_job_due", condition=_CLAIMABLE & _UNBLOCKED),
             models.Index(fields=["lease_until"], name="tasks_job_lease", condition=_HELD),
             models.Index(fields=["concurrency_key"], name="tasks_job_key_held", condition=_HELD & _KEYED),
-            models.Index(
-                fields=["concurrency_key", "-priority", "due_at"],
-                name="tasks_job_key_blocked",
-                condition=Q(blocked=True),
-            ),
+            models.Index(fields=["blocked_by", "-priority", "due_at"], name="tasks_job_blocked", condition=~_UNBLOCKED),
             models.Index(
                 fields=["-finished_at"],
                 name="tasks_job_dead",

@@ -101,6 +101,11 @@ class TaskRoot(models.Model):
             ),
             models.Index(fields=["-created_at"], name="tasks_root_shared", condition=models.Q(shared=True)),
             models.Index(fields=["parent"], name="tasks_root_parent", condition=models.Q(parent__isnull=False)),
+            models.Index(
+                fields=["parent"],
+                name="tasks_root_parent_open",
+                condition=models.Q(parent__isnull=False, closed=False),
+            ),
             models.Index(fields=["previous"], name="tasks_root_previous", condition=models.Q(previous__isnull=False)),
         )
 

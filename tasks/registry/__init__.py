@@ -4,7 +4,7 @@ from tasks.registry.context import JobContext
 from tasks.registry.declaration import DeclaredJob, job
 from tasks.registry.port import EnqueuedJob, Options, connect_enqueuer
 from tasks.registry.registry import DuplicateJob, JobRegistry, jobs
-from tasks.registry.spec import Canceller, JobFunction, JobSpec, NoteCancel, Repeat, SettleIdle
+from tasks.registry.spec import Canceller, JobFunction, JobSpec, Key, NoteCancel, Repeat, SettleIdle
 
 __all__ = [
     "Canceller",
@@ -15,6 +15,7 @@ __all__ = [
     "JobFunction",
     "JobRegistry",
     "JobSpec",
+    "Key",
     "NoteCancel",
     "Options",
     "Repeat",

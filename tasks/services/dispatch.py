@@ -17,8 +17,8 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
-from tasks.services.claims import release_expired
 from tasks.services.hints import send_hint
+from tasks.services.losses import release_expired
 from tasks.services.roots import end_root
 from tasks.services.watches import tell_watchers
 

@@ -1,84 +1,21 @@
-"""Enqueuing, waking and cancelling jobs: what anybody but the worker does to one."""
+"""Waking and cancelling jobs: what anybody but the worker does to one that is there."""
 
 import uuid
-from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, TaskNotFound
 from tasks.models import Job
-from tasks.registry import JobSpec, Options, jobs
+from tasks.registry import jobs
 from tasks.services.access import Viewer, find_root, may_cancel
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import append_updates
-from tasks.services.roots import Owner, create_root, end_open_nodes, ending
-
-
-def enqueue(
-    function: str,
-    *,
-    arguments: JSONObject | None = None,
-    owner: Owner,
-    title: str = "",
-    root_id: uuid.UUID | None = None,
-    input: JSON = None,
-    steps: JSON = None,
-    queue: str | None = None,
-    priority: int | None = None,
-    due_at: datetime | None = None,
-    shared: bool = False,
-) -> Job:
-    """Insert a job, with its root unless `root_id` names one that exists and has none, in the caller's transaction.
-
-    Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that is
-    down changes nothing: the dispatcher hints again. Raises UnknownJob.
-    """
-    spec = jobs.get(function)
-    with transaction.atomic():
-        if root_id is None:
-            root = create_root(title=title or function, owner=owner, input=input, steps=steps, shared=shared)
-            root_id = root.pk
-        job = Job.objects.create(
-            root_id=root_id,
-            function=spec.name,
-            arguments=dict(arguments or {}),
-            queue=queue or spec.queue,
-            priority=spec.priority if priority is None else priority,
-            retry=spec.retry.to_json(),
-            due_at=due_at or Now(),
-            hinted_at=Now(),
-        )
-        # The job has the lease from now on, not whoever made the root.
-        append_updates(
-            root_id=root_id,
-            drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)],
-            columns={"lease_until": None},
-        )
-        if due_at is None or due_at <= timezone.now():
-            hint_after_commit(job.queue)
-    return job
-
-
-def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> Job:
-    """Enqueue a declared job as its options say; see `enqueue`."""
-    owner = options.owner
-    return enqueue(
-        spec.name,
-        arguments=arguments,
-        owner=Owner() if owner is None else Owner(user_id=owner.user_id, session_key=owner.session_key),
-        title=options.title or spec.title,
-        input=arguments,
-        queue=options.queue,
-        priority=options.priority,
-        due_at=options.due_at,
-        shared=bool(options.shared),
-    )
+from tasks.services.roots import end_open_nodes, ending
 
 
 def wake(root_id: uuid.UUID) -> bool:

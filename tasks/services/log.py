@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from tasks.domain.updates import Draft, encode, format_timestamp
@@ -32,22 +33,27 @@ def append_updates(
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Updates are appended inside a transaction.")
-    timestamp = format_timestamp(timezone.now())
-    task_id = str(root_id)
     with connection.cursor() as cursor:
         last = sql.advance_head(cursor, root_id=root_id, count=len(drafts), columns=dict(columns or {}), fence=fence)
         if last is None:
             raise StaleFence(
-                "Another worker has taken this work over, or it has ended; nothing was written.", task_id=task_id
+                "Another worker has taken this work over, or it has ended; nothing was written.", task_id=str(root_id)
             )
-        if not drafts:
-            return last
-        first = last - len(drafts) + 1
-        bodies = [
-            encode(update, seq=number, task_id=task_id, timestamp=timestamp)
-            for number, update in enumerate(drafts, start=first)
-        ]
-        sql.insert_updates(cursor, root_id=root_id, first=first, attempt=attempt, bodies=bodies)
+        if drafts:
+            write_updates(cursor, root_id=root_id, drafts=drafts, last=last, attempt=attempt)
+    return last
+
+
+def write_updates(
+    cursor: CursorWrapper, *, root_id: uuid.UUID, drafts: Sequence[Draft], last: int, attempt: int = 1
+) -> None:
+    """Write updates whose numbers were just taken, up to `last`, and announce them after the commit."""
+    task_id, timestamp = str(root_id), format_timestamp(timezone.now())
+    first = last - len(drafts) + 1
+    bodies = [
+        encode(update, seq=number, task_id=task_id, timestamp=timestamp)
+        for number, update in enumerate(drafts, start=first)
+    ]
+    sql.insert_updates(cursor, root_id=root_id, first=first, attempt=attempt, bodies=bodies)
     # Robust: a publisher that fails mustn't turn a committed change into an error.
     transaction.on_commit(partial(publish, root_id, first=first, last=last, bodies=bodies), robust=True)
-    return last

@@ -5,17 +5,20 @@ The ORM costs several times a prepared statement here. The statements are plain 
 what differs is how a UUID or a time is passed.
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import cast
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
-from tasks.domain.jsonvalue import storable_dumps
+from tasks.domain.jsonvalue import JSON, storable_dumps
 from tasks.domain.statuses import JOB_CLAIMABLE, JobStatus
 from tasks.models import Job, Node, TaskRoot, Update
 
@@ -55,6 +58,53 @@ def json_value(value: object) -> str | None:
     return None if value is None else storable_dumps(value)
 
 
+def now() -> str:
+    """Return the present time by the database's clock, as an expression."""
+    if connection.vendor == "sqlite":
+        # Django's own form of a time there, to the millisecond; the percent signs pass through parameters.
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+    return "STATEMENT_TIMESTAMP()"
+
+
+def due_until() -> str:
+    """Return the time up to which something is due now, as an expression."""
+    if connection.vendor == "sqlite":
+        # Its clock ticks in milliseconds; what became due within the present one is due.
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', '+0.001 seconds')"
+    return now()
+
+
+def read_now(cursor: CursorWrapper) -> datetime:
+    """Return the present time by the database's clock."""
+    if connection.vendor == "sqlite":
+        # Its clock is this host's.
+        return timezone.now()
+    cursor.execute(f"SELECT {now()}")
+    return cast(datetime, cursor.fetchone()[0])
+
+
+def later() -> str:
+    """Return a later time by the database's clock, as an expression with one parameter (`seconds_value`)."""
+    if connection.vendor == "sqlite":
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
+    return "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
+
+
+def seconds_value(seconds: float) -> Value:
+    """Return the parameter of `later`."""
+    return f"{seconds:+.3f} seconds" if connection.vendor == "sqlite" else seconds
+
+
+def read_uuid(value: object) -> uuid.UUID:
+    """Return a UUID as a raw cursor of this database gives it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(hex=str(value))
+
+
+def read_json(value: object) -> JSON:
+    """Return the value of a JSON column as a raw cursor gives it."""
+    return json.loads(value) if isinstance(value, str) else cast(JSON, value)
+
+
 def job_status_in(statuses: Iterable[JobStatus]) -> RawSQL:
     """Return the condition that a job has one of `statuses`, written out.
 
@@ -67,7 +117,7 @@ def job_status_in(statuses: Iterable[JobStatus]) -> RawSQL:
 def job_claimable() -> RawSQL:
     """Return the condition that a job may be claimed once it is due: that of the partial indexes, written out."""
     names = ", ".join(f"'{status.value}'" for status in sorted(JOB_CLAIMABLE))
-    return RawSQL(f'("{_JOB}"."status" IN ({names}) AND NOT "{_JOB}"."blocked")', (), output_field=BooleanField())
+    return RawSQL(f'("{_JOB}"."status" IN ({names}) AND "{_JOB}"."blocked_by" = \'\')', (), output_field=BooleanField())
 
 
 @lru_cache(maxsize=256)
@@ -92,6 +142,24 @@ def advance_head(
     cursor.execute(_head_statement(tuple(columns), fence is not None), parameters)
     row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+_ROOT_INSERTED = (
+    "id", "title", "status", "error", "message", "output", "session_key", "steps", "meta", "owner_id", "shared",
+    "request_scoped", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until", "created_at",
+)  # fmt: skip
+
+
+def insert_root(cursor: CursorWrapper, **given: Value) -> None:
+    """Insert a root; `given` are columns with values as the database takes them, what is left out is empty."""
+    columns = {
+        "status": "created", "error": "", "message": "", "output": "", "session_key": "", "shared": False,
+        "request_scoped": False, "last_seq": 0, "fence": 0, "closed": False, **given,
+    }  # fmt: skip
+    cursor.execute(_ROOT_INSERT, [columns.get(name) for name in _ROOT_INSERTED])
+
+
+_ROOT_INSERT = f"INSERT INTO {_ROOT} ({', '.join(_ROOT_INSERTED)}) VALUES ({', '.join(['%s'] * len(_ROOT_INSERTED))})"
 
 
 @lru_cache(maxsize=64)

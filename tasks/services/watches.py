@@ -27,7 +27,7 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import MailNotTaken, NotWatchable, PermanentError
 from tasks.models import TaskRoot, Watch
 from tasks.services.access import may_see, viewer_of
-from tasks.services.jobs import enqueue
+from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner
 
 __all__ = ["TELL_JOB", "WatchState", "address_of_user", "is_watching", "mail_is_set_up", "masked", "set_watch", "tell"]

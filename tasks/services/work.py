@@ -14,10 +14,11 @@ from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked,
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import PermanentError, StaleFence, TaskCancelled, TasksError
 from tasks.registry import JobSpec, jobs
-from tasks.services.claims import Claim, claim, give_back_failed, settle
+from tasks.services.claims import Claim, claim
 from tasks.services.flusher import process_flusher
 from tasks.services.heartbeat import Hold, process_heart
 from tasks.services.recorder import Recorder
+from tasks.services.settling import give_back_failed, settle
 from tasks.tracking import tracking
 
 logger = logging.getLogger(__name__)

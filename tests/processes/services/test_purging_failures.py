@@ -31,7 +31,7 @@ from processes.services.file_ownership import adopt_files
 from processes.services.files import store_file
 from processes.services.purging import OLDER_PURGE_JOBS, PURGE_JOB, Purged, purge_expired
 from tasks.models import Job, TaskRoot
-from tasks.services.jobs import enqueue
+from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner
 from tasks.services.work import work_off
 

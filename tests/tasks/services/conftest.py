@@ -10,9 +10,9 @@ from tasks.domain.outcomes import Outcome
 from tasks.domain.retry import RetryPolicy
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, JobSpec, jobs
+from tasks.services.enqueuing import enqueue
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
-from tasks.services.jobs import enqueue
 from tasks.services.roots import Owner
 
 Body = Callable[[JobContext], Outcome | JSON]

@@ -1,0 +1,92 @@
+"""Taking jobs away from workers that have died."""
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from tasks.domain.statuses import JOB_HELD, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
+from tasks.domain.updates import UpdateType, draft
+from tasks.models import Attempt, Job
+from tasks.registry import jobs
+from tasks.services import sql
+from tasks.services.hints import hint_after_commit
+from tasks.services.log import append_updates
+from tasks.services.roots import end_open_nodes, ending
+
+__all__ = ["release_expired"]
+
+
+def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
+    """Take jobs whose lease has run out away from their dead workers, and return how many.
+
+    They go on from their last checkpoint. The attempt is not consumed, but a job whose workers keep dying is a poison:
+    after `poison_limit` losses it becomes a dead letter.
+    """
+    with transaction.atomic():
+        rows = Job.objects.filter(sql.job_status_in(JOB_HELD), lease_until__lt=Now())
+        expired = list(
+            rows.order_by("lease_until")
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("root")[:limit]
+        )
+        Attempt.objects.bulk_create(map(_lost_attempt, expired))
+        for job in expired:
+            if job.losses + 1 >= poison_limit:
+                _bury(job)
+            else:
+                _hand_on(job)
+    return len(expired)
+
+
+def _lost_attempt(job: Job) -> Attempt:
+    return Attempt(
+        job=job,
+        number=job.attempt,
+        outcome=Attempt.Outcome.LOST,
+        worker=job.worker,
+        started_at=job.claimed_at,
+        ended_at=timezone.now(),
+        error={"code": "worker_lost", "message": "Its worker died, or fell silent."},
+    )
+
+
+def _hand_on(job: Job) -> None:
+    check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.PENDING)
+    # The fence rises now, not with the next claim: a worker that was only slow must not go on writing meanwhile.
+    Job.objects.filter(pk=job.pk).update(
+        status=JobStatus.PENDING.value,
+        fence=F("fence") + 1,
+        losses=F("losses") + 1,
+        lease_until=None,
+        worker="",
+        due_at=Now(),
+        hinted_at=Now(),
+    )
+    waiting_for = {"code": "worker_lost", "worker": job.worker}
+    append_updates(
+        root_id=job.root_id,
+        drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value, waiting_for=waiting_for)],
+        columns={"fence": job.fence + 1},
+    )
+    hint_after_commit(job.queue)
+
+
+def _bury(job: Job) -> None:
+    check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.DEAD_LETTER)
+    reason = f"Its workers died {job.losses + 1} times; it was set aside."
+    Job.objects.filter(pk=job.pk).update(
+        status=JobStatus.DEAD_LETTER.value,
+        fence=F("fence") + 1,
+        losses=F("losses") + 1,
+        lease_until=None,
+        worker="",
+        finished_at=timezone.now(),
+        error={"code": "workers_lost", "message": reason},
+    )
+    if job.function in jobs.names() and (hook := jobs.get(job.function).settle_idle) is not None:
+        hook(job.root_id, NodeStatus.FAILED, reason)
+    drafts = end_open_nodes(root_id=job.root_id, status=NodeStatus.FAILED, reason=reason)
+    closing, columns = ending(NodeStatus.FAILED, reason=reason)
+    status = draft(UpdateType.TASK_STATUS, status=JobStatus.DEAD_LETTER.value)
+    append_updates(root_id=job.root_id, drafts=[*drafts, status, closing], columns={**columns, "fence": job.fence + 1})
