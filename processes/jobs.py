@@ -10,7 +10,7 @@ from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.outcomes import Completed, Failed, Outcome
 from tasks.domain.retry import RetryPolicy
 from tasks.registry import JobContext
-from tasks.services.work import Context
+from tasks.services.context import Context
 
 #: A run that can't be carried on (the database is away, a plan can't be read) is tried again for some minutes; what its
 #: scripts raise is the matter of its process.

@@ -37,6 +37,12 @@ class UnknownJob(TasksError):
     code = "unknown_job"
 
 
+class InvalidState(TasksError):
+    """What a job saves isn't JSON, or is too long."""
+
+    code = "invalid_state"
+
+
 class NotConnected(TasksError):
     """Django isn't set up yet, or `tasks` isn't among its INSTALLED_APPS."""
 

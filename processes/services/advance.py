@@ -43,8 +43,8 @@ from tasks.domain import outcomes
 from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import StaleFence, TaskCancelled
+from tasks.services.context import Context
 from tasks.services.recorder import TaskNode
-from tasks.services.work import Context
 from tasks.tracking import tracking
 
 

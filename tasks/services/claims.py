@@ -61,6 +61,12 @@ class Claim:
         """Tell whether the job is tried again if this attempt fails."""
         return self.attempt < self.retry.attempts
 
+    @property
+    def status_without_attempts(self) -> JobStatus:
+        """Return how the job ends if its last attempt fails."""
+        # With one attempt there was nothing to exhaust: it just failed.
+        return JobStatus.DEAD_LETTER if self.retry.attempts > 1 else JobStatus.FAILED
+
 
 def lease_seconds() -> float:
     """Return how long a claim holds without a heartbeat."""

@@ -1,4 +1,4 @@
-"""The thread that keeps claims alive and hears of cancellations: one per process."""
+"""The thread that keeps alive what a process holds, and hears of cancellations: one per process."""
 
 import logging
 import os
@@ -6,17 +6,19 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol, TypeVar
 
-from django.db import Error, connection, connections
+from django.db import OperationalError, connection, connections
 
-from tasks.services.claims import Beat, heartbeat
+from tasks.services import dead_man
+from tasks.services.claims import lease_seconds
 
 logger = logging.getLogger(__name__)
 
 #: Time between two heartbeats; also how soon a worker hears of a cancellation.
 BEAT_SECONDS = 1.0
+SQLITE_WAIT_MILLISECONDS = 500
 
 
 class Held(Protocol):
@@ -29,34 +31,17 @@ class Held(Protocol):
     def beat(self) -> None:
         """Prolong the lease; called once a second, on the heart's own thread and connection."""
 
+    def keep(self) -> None:
+        """Take notice that the lease couldn't be prolonged, but that nobody else could have ended it either."""
+
+    def look(self) -> None:
+        """See what is to be done; called after each beat, whether it succeeded or not."""
+
+    def next_look_seconds(self) -> float | None:
+        """Return in how many seconds to look again, where that is to be sooner than the next beat."""
+
 
 H = TypeVar("H", bound=Held)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Hold:
-    """Hold what the heartbeat knows of a claim; the worker reads it, the heartbeat writes it."""
-
-    root_id: uuid.UUID
-    fence: int
-    lost: bool = False
-    cancel_requested: bool = False
-    _changed: threading.Event = field(default_factory=threading.Event)
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Wait until the claim is lost or cancelled, and tell whether it is."""
-        return self._changed.wait(timeout_seconds)
-
-    def beat(self) -> None:
-        """Prolong the claim, and learn what has become of it."""
-        self.learn(heartbeat(root_id=self.root_id, fence=self.fence))
-
-    def learn(self, beat: Beat) -> None:
-        """Take what a heartbeat learnt."""
-        self.lost = self.lost or not beat.held
-        self.cancel_requested = self.cancel_requested or beat.cancel_requested
-        if self.lost or self.cancel_requested:
-            self._changed.set()
 
 
 class Heart:
@@ -80,6 +65,8 @@ class Heart:
 
     def hold(self, hold: Held) -> None:
         """Keep it alive until `let_go`."""
+        if not dead_man.is_armed():
+            dead_man.arm(lease_seconds())
         with self._condition:
             self._holds[hold] = None
             if self._thread is None:
@@ -101,27 +88,69 @@ class Heart:
             self._thread.join()
 
     def _work(self) -> None:
+        last_beat = 0.0
         try:
             while True:
                 with self._condition:
+                    if not self._holds:
+                        dead_man.disarm()
                     self._condition.wait_for(lambda: self._stopping or bool(self._holds))
                     # A claim that ends within a second needs no beat: its lease is far longer.
-                    self._condition.wait_for(lambda: self._stopping, timeout=self._beat_seconds)
+                    self._condition.wait_for(lambda: self._stopping, timeout=self._pause())
                     if self._stopping:
                         return
                     holds = list(self._holds)
+                if monotonic() - last_beat >= self._beat_seconds * 0.9:
+                    last_beat = monotonic()
+                    self._beat_all(holds)
                 for hold in holds:
-                    self._beat(hold)
+                    self._look(hold)
         finally:
+            dead_man.disarm()
             connections.close_all()
 
-    def _beat(self, hold: Held) -> None:
+    def _pause(self) -> float:
+        # A time limit that is over sooner than the next beat is looked at then.
+        sooner = (hold.next_look_seconds() for hold in self._holds)
+        return min([self._beat_seconds, *(seconds + 0.005 for seconds in sooner if seconds is not None)])
+
+    def _beat_all(self, holds: list[Held]) -> None:
+        succeeded = [self._beat(hold) for hold in holds]
+        if all(succeeded):
+            dead_man.arm(lease_seconds())
+
+    def _beat(self, hold: Held) -> bool:
         try:
+            self._prepare_connection()
             hold.beat()
-        except Error as error:
-            # The lease outlives several missed beats; the fence decides in the end.
-            logger.warning("A heartbeat of task %s failed: %s", hold.root_id, error)
-            connection.close_if_unusable_or_obsolete()
+        except OperationalError as error:
+            if connection.vendor == "sqlite" and "locked" in str(error):
+                # One writer at a time: as long as somebody else writes, nobody can take this claim away. It may be the
+                # very work that it is about, in a transaction of its own.
+                hold.keep()
+                return True
+            return self._has_failed(hold, error)
+        except Exception as error:  # noqa: BLE001 - everything that this process holds depends on this thread
+            return self._has_failed(hold, error)
+        return True
+
+    def _has_failed(self, hold: Held, error: Exception) -> bool:
+        # The lease outlives several missed beats; the fence decides in the end.
+        logger.warning("A heartbeat of task %s failed: %s", hold.root_id, error)
+        connection.close_if_unusable_or_obsolete()
+        return False
+
+    def _look(self, hold: Held) -> None:
+        try:
+            hold.look()
+        except Exception:
+            logger.exception("What to do about task %s could not be found out.", hold.root_id)
+
+    def _prepare_connection(self) -> None:
+        if connection.vendor == "sqlite" and connection.connection is None:
+            # Not for as long as others may wait: the time limits of what is held are looked after by this thread, too.
+            with connection.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_MILLISECONDS}")
 
 
 _heart: Heart | None = None

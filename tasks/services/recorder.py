@@ -256,6 +256,12 @@ class Recorder:
         self._open: dict[uuid.UUID, TaskNode] = {}
         self._ordinal = 0
 
+    @property
+    def is_writing(self) -> bool:
+        """Tell whether this very thread is in the middle of a write."""
+        # What a condition asks of its lock, too; there is no public name for it.
+        return self.writing._is_owned()  # type: ignore[attr-defined, no-any-return]
+
     # Reports: memory only.
 
     def start(

@@ -48,7 +48,7 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
 
     `draw` is a random number from 0 to 1, for the jitter.
     """
-    status = _status_after_failure(claim)
+    status = JobStatus.RETRY if claim.has_attempts_left else claim.status_without_attempts
     with recorder.checkpoint() as checkpoint, transaction.atomic():
         cancel_requested = _lock_held(claim)
         _note_attempt(claim, error)
@@ -73,13 +73,6 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
             free_key(claim.concurrency_key)
         checkpoint.write(*drafts, columns=columns)
     return status
-
-
-def _status_after_failure(claim: Claim) -> JobStatus:
-    if claim.has_attempts_left:
-        return JobStatus.RETRY
-    # With one attempt there was nothing to exhaust: it just failed.
-    return JobStatus.DEAD_LETTER if claim.retry.attempts > 1 else JobStatus.FAILED
 
 
 def _end(claim: Claim, outcome: Completed | Failed | Cancelled) -> tuple[JobStatus, list[Draft], _Columns]:

@@ -1,76 +1,63 @@
-"""Working off one hint: claim a job, run its function, settle the claim."""
+"""Working off one hint: claim jobs, run their functions, settle the claims."""
 
+import asyncio
 import logging
 import os
 import random
 import socket
 import traceback
-import uuid
+from functools import partial
 from time import monotonic
 
+from django.db import connection
+
 from tasks.domain.bounds import ERROR_CHARS, shorten
-from tasks.domain.jsonvalue import JSON, JSONObject
+from tasks.domain.jsonvalue import JSON
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
-from tasks.errors import PermanentError, StaleFence, TaskCancelled, TasksError
+from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError
 from tasks.registry import JobSpec, jobs
+from tasks.services.calling import call
 from tasks.services.claims import Claim, claim
+from tasks.services.context import Context
+from tasks.services.current import working
+from tasks.services.draining import is_draining
 from tasks.services.flusher import process_flusher
-from tasks.services.heartbeat import Hold, process_heart
+from tasks.services.forcing import end_stuck
+from tasks.services.heartbeat import process_heart
+from tasks.services.hints import send_hint
+from tasks.services.hold import Hold, StopReason
+from tasks.services.interruption import Interruption, WorkInterrupted
 from tasks.services.recorder import Recorder
 from tasks.services.settling import give_back_failed, settle
 from tasks.tracking import tracking
 
+__all__ = ["carry_out", "work_off", "work_on", "worker_name"]
+
 logger = logging.getLogger(__name__)
 
-#: How long a claim works before it ends at a checkpoint, so that long runs don't keep others waiting.
-CLAIM_SECONDS = 60.0
-
-
-class Context:
-    """Be what a job's function asks and tells while it works (tasks.registry.JobContext)."""
-
-    def __init__(self, *, claim: Claim, recorder: Recorder, hold: Hold) -> None:
-        self.claim = claim
-        self.recorder = recorder
-        self.hold = hold
-        self._until = monotonic() + CLAIM_SECONDS
-
-    @property
-    def id(self) -> uuid.UUID:
-        """The id of the job and of its root."""
-        return self.claim.root_id
-
-    @property
-    def arguments(self) -> JSONObject:
-        """What the job was enqueued with."""
-        return self.claim.arguments
-
-    @property
-    def attempt(self) -> int:
-        """The number of this attempt, from 1."""
-        return self.claim.attempt
-
-    @property
-    def must_yield(self) -> bool:
-        """Whether the claim has lasted long enough: end it at the next checkpoint."""
-        return monotonic() >= self._until
-
-    def progress(self, percent: float, message: str | None = None) -> None:
-        """Report a percentage, clamped to 0 to 100, and a message."""
-        self.recorder.root.progress(max(0.0, min(100.0, percent)), 100, message)
-
-    def check_cancelled(self) -> None:
-        """Raise TaskCancelled once cancellation was asked for, and StaleFence once the work was taken over."""
-        if self.hold.lost or self.recorder.lost:
-            raise StaleFence("Another worker has taken this job over.", task_id=str(self.id))
-        if self.hold.cancel_requested:
-            raise TaskCancelled("The work was cancelled.", task_id=str(self.id))
+#: How long one hint is worked on: then the worker looks whether it is to stop, or whether other queues have work.
+HINT_SECONDS = 0.5
 
 
 def worker_name() -> str:
     """Return a name for this worker process that is unique among living ones."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def work_on(queue: str, *, seconds: float = HINT_SECONDS) -> int:
+    """Work off job after job of `queue` until none is due or the time is over; return how many.
+
+    A message for each job would cost more than many a job. Where more may be due, a new hint says so.
+    """
+    until = monotonic() + seconds
+    done = 0
+    while not is_draining() and work_off(queue):
+        done += 1
+        if monotonic() >= until:
+            send_hint(queue)
+            break
+    return done
 
 
 def work_off(queue: str) -> bool:
@@ -97,7 +84,13 @@ def carry_out(held: Claim) -> None:
         strict=spec.checkpointed,
         schedule=flusher,
     )
-    hold = Hold(root_id=held.root_id, fence=held.fence, cancel_requested=held.cancel_requested)
+    hold = Hold(
+        root_id=held.root_id,
+        fence=held.fence,
+        cancel_requested=held.cancel_requested,
+        timeout_seconds=spec.timeout_seconds,
+        force=partial(end_stuck, held),
+    )
     context = Context(claim=held, recorder=recorder, hold=hold)
     try:
         with process_heart().holding(hold):
@@ -115,10 +108,7 @@ def carry_out(held: Claim) -> None:
 
 def _run(spec: JobSpec, context: Context) -> None:
     try:
-        with tracking(context.recorder.root):
-            if context.hold.cancel_requested and not spec.checkpointed:
-                raise TaskCancelled("cancelled before it began")
-            outcome = _as_outcome(spec.function(context))
+        outcome = _call(spec, context)
         _settle(context, outcome)
     except StaleFence:
         raise
@@ -126,10 +116,50 @@ def _run(spec: JobSpec, context: Context) -> None:
         _settle(context, Cancelled(reason=error.message))
     except PermanentError as error:
         _settle(context, Failed(reason=error.message, error=_describe(error)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # An outcome that can't be stored fails the attempt like anything else: left alone, the job would seem to run.
         logger.exception("Task %s (%s) failed.", context.id, spec.name)
         _fail(spec, context, error)
+
+
+def _call(spec: JobSpec, context: Context) -> Outcome:
+    hold = context.hold
+    if hold.cancel_requested and not spec.checkpointed:
+        raise TaskCancelled("cancelled before it began")
+    interruption = Interruption(partial(_may_interrupt, context))
+    try:
+        with working(context.id, context.claim.owner), tracking(context.recorder.root), interruption:
+            hold.interruption = interruption
+            return _as_outcome(spec, call(spec, context, interruption))
+    except (WorkInterrupted, asyncio.CancelledError) as interrupted:
+        if not interruption.was_sent:
+            raise RuntimeError("The work was cancelled by something of its own.") from interrupted
+        # Broken off in the middle of whatever it did: nobody can tell what state its connection is in.
+        connection.close()
+        return _interrupted(spec, context, interrupted)
+    finally:
+        hold.interruption = None
+
+
+def _may_interrupt(context: Context) -> bool:
+    """Tell whether this thread may be broken into: not while it writes a checkpoint, whose commit must be known of."""
+    return not context.recorder.is_writing
+
+
+def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:
+    reason = context.hold.stop_reason
+    if reason is StopReason.CANCELLED:
+        text = "cancelled; it was interrupted"
+        if not spec.checkpointed:
+            return Cancelled(reason=text)
+        context.recorder.rewind()
+        hook = spec.settle_idle
+        return Cancelled(
+            reason=text, write=None if hook is None else partial(hook, context.id, NodeStatus.CANCELLED, text)
+        )
+    if reason is StopReason.TIMED_OUT:
+        raise JobTimeout(f"It took longer than {spec.timeout_seconds:g} seconds.") from interrupted
+    raise StaleFence("Another worker has taken this job over.", task_id=str(context.id)) from interrupted
 
 
 def _settle(context: Context, outcome: Outcome) -> None:
@@ -141,13 +171,13 @@ def _settle(context: Context, outcome: Outcome) -> None:
     settle(context.claim, outcome=outcome, recorder=context.recorder)
 
 
-def _as_outcome(value: Outcome | JSON) -> Outcome:
+def _as_outcome(spec: JobSpec, value: object) -> Outcome:
     if isinstance(value, Completed | Failed | Cancelled | Parked | Yielded):
         return value
-    return Completed(result=value)
+    return Completed(result=spec.signature.result_to_json(value))
 
 
-def _fail(spec: JobSpec, context: Context, error: Exception) -> None:
+def _fail(spec: JobSpec, context: Context, error: BaseException) -> None:
     reason = shorten(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, ERROR_CHARS)
     if spec.checkpointed:
         # What came after the last checkpoint isn't done: the next attempt takes it up as after a worker's death.
@@ -163,7 +193,7 @@ def _fail(spec: JobSpec, context: Context, error: Exception) -> None:
     )
 
 
-def _describe(error: Exception) -> JSON:
+def _describe(error: BaseException) -> JSON:
     return {
         "code": error.code if isinstance(error, TasksError) else type(error).__name__,
         "message": str(error),

@@ -20,7 +20,8 @@ from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost, host_of
 from processes.services.run_store import StoredData
 from tasks.services.flusher import stop_flusher
-from tasks.services.heartbeat import Hold, stop_heart
+from tasks.services.heartbeat import stop_heart
+from tasks.services.hold import Hold
 from tasks.services.work import work_off
 
 Script = Callable[[Application], object]

@@ -428,7 +428,7 @@ def test_progress_reaches_the_log_while_an_action_runs(kit) -> None:  # type: ig
 
 
 def test_a_long_claim_yields_at_a_boundary_and_consumes_no_attempt(kit, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("tasks.services.work.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("tasks.services.context.CLAIM_SECONDS", 0.0)
     run_id = kit.start(*({"name": f"n{number}", "script": kit.note(str(number))} for number in range(3)))
     assert kit.work() == 3  # one action each, however short the time of a claim
     assert kit.notes == ["0", "1", "2"]

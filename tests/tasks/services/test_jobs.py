@@ -382,10 +382,10 @@ def test_a_process_that_does_not_know_the_function_leaves_its_cancellation_to_on
 
 
 def test_an_outcome_that_cannot_be_stored_fails_the_job_at_once(kit) -> None:  # type: ignore[no-untyped-def]
-    job = kit.enqueue(lambda context: {1, 2})
+    job = kit.enqueue(lambda context: object())
     assert work_off("default")
     job.refresh_from_db()
-    assert (job.status, job.error["code"]) == ("failed", "TypeError")
+    assert (job.status, job.error["code"]) == ("failed", "invalid_result")
 
 
 @pytest.mark.usefixtures("unlogged")

@@ -1,0 +1,97 @@
+"""What a job's function asks and tells while it works."""
+
+import uuid
+from time import monotonic
+
+from tasks.domain.jsonvalue import JSON, JSONObject, dumps, storable
+from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled
+from tasks.services.claims import Claim, save_state
+from tasks.services.draining import is_draining
+from tasks.services.hold import Hold, StopReason
+from tasks.services.recorder import Recorder
+
+__all__ = ["Context"]
+
+#: How long a claim works before it ends at a checkpoint, so that long runs don't keep others waiting.
+CLAIM_SECONDS = 60.0
+#: Longest JSON text that a job may save.
+SAVED_CHARS = 1_048_576
+
+
+class Context:
+    """Be what a job's function asks and tells while it works (tasks.registry.JobContext)."""
+
+    def __init__(self, *, claim: Claim, recorder: Recorder, hold: Hold) -> None:
+        self.claim = claim
+        self.recorder = recorder
+        self.hold = hold
+        self._saved = claim.saved
+        self._until = monotonic() + CLAIM_SECONDS
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The id of the job and of its root."""
+        return self.claim.root_id
+
+    @property
+    def arguments(self) -> JSONObject:
+        """What the job was enqueued with, as it is stored."""
+        return self.claim.arguments
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self.claim.attempt
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether an earlier attempt has failed."""
+        return self.claim.attempt > 1
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the job is tried no more if this attempt fails."""
+        return not self.claim.has_attempts_left
+
+    @property
+    def must_yield(self) -> bool:
+        """Whether the claim has lasted long enough, or the worker is to stop: end it at the next checkpoint."""
+        return monotonic() >= self._until or is_draining()
+
+    @property
+    def saved(self) -> JSON:
+        """What this or an earlier attempt has saved last; None where nothing was."""
+        return self._saved
+
+    def save(self, state: JSON) -> None:
+        """Store `state` at once, for the attempt that follows this one, whatever becomes of it.
+
+        Inside a transaction of the function's own it commits with that: state and work are then never apart. Raises
+        StaleFence where the work was taken over, InvalidState where `state` isn't JSON or is too long.
+        """
+        try:
+            text = dumps(storable(state))
+        except (TypeError, ValueError) as error:
+            raise InvalidState(f"What a job saves must be JSON: {error}") from error
+        if len(text) > SAVED_CHARS:
+            raise InvalidState(f"A job saves at most {SAVED_CHARS:,} characters of JSON; this has {len(text):,}.")
+        save_state(self.claim, text)
+        self._saved = state
+
+    def progress(self, percent: float, message: str | None = None) -> None:
+        """Report a percentage, clamped to 0 to 100, and a message."""
+        self.recorder.root.progress(max(0.0, min(100.0, percent)), 100, message)
+
+    def check_cancelled(self) -> None:
+        """Raise where the work is to stop.
+
+        TaskCancelled once cancellation was asked for, JobTimeout once the time is over, StaleFence once the work was
+        taken over.
+        """
+        reason = self.hold.stop_reason
+        if reason is StopReason.LOST or self.recorder.lost:
+            raise StaleFence("Another worker has taken this job over.", task_id=str(self.id))
+        if reason is StopReason.CANCELLED:
+            raise TaskCancelled("The work was cancelled.", task_id=str(self.id))
+        if reason is StopReason.TIMED_OUT:
+            raise JobTimeout("The work took longer than it may.", task_id=str(self.id))
