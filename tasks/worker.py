@@ -1,7 +1,8 @@
 """The Celery tasks: the entry point of background work."""
 
-from celery import shared_task
-from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery import Task, shared_task
+from celery.signals import task_postrun, task_prerun, worker_process_init, worker_process_shutdown, worker_shutting_down
+from django.db import close_old_connections
 
 from tasks.services.dead_man import allow_exit
 from tasks.services.draining import drain
@@ -23,6 +24,17 @@ def work(queue: str) -> None:
 def enqueue_scheduled(function: str) -> None:
     """Enqueue a job because its schedule says so: Celery beat does no work itself."""
     enqueue(function, owner=Owner())
+
+
+@task_prerun.connect
+@task_postrun.connect
+def _close_connections(sender: Task, **_: object) -> None:
+    """Give every task that isn't ours a connection of its own, as Celery does by itself unless it is told to keep it.
+
+    A hint is worked on with the connection that is there: making one takes longer than most jobs.
+    """
+    if sender.name != WORK_TASK and not sender.request.is_eager:
+        close_old_connections()
 
 
 @worker_process_init.connect

@@ -9,7 +9,7 @@ import traceback
 from functools import partial
 from time import monotonic
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
@@ -65,11 +65,22 @@ def work_off(queue: str) -> bool:
 
     Safe to call twice for one job, or for none: the claim decides. Never raises for what a job does.
     """
-    held = claim(queue=queue, worker=worker_name())
+    held = _claim(queue)
     if held is None:
         return False
     carry_out(held)
     return True
+
+
+def _claim(queue: str) -> Claim | None:
+    try:
+        return claim(queue=queue, worker=worker_name())
+    except OperationalError:
+        # The connection is kept from one hint to the next, and the server may have been started anew meanwhile.
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return claim(queue=queue, worker=worker_name())
 
 
 def carry_out(held: Claim) -> None:
