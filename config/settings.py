@@ -77,8 +77,9 @@ _SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
-# Left alone, the driver waits two minutes for a host that doesn't answer; DATABASE_URL may say another number.
-_POSTGRESQL_OPTIONS = {"connect_timeout": 5}
+# Left alone, the driver waits two minutes for a host that doesn't answer. What runs many times a second is prepared on
+# the server, from its second time on. DATABASE_URL may say otherwise behind its question mark.
+_POSTGRESQL_OPTIONS = {"connect_timeout": 5, "prepare_threshold": 1}
 
 DATABASES = {
     "default": {

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from tasks.domain.jsonvalue import JSON, storable_dumps
 
@@ -75,14 +76,32 @@ def encode_node(
     return storable_dumps(value)
 
 
-def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:
-    """Return the JSON text of `update` as number `seq` of the log of `task_id`."""
+class Unnumbered(NamedTuple):
+    """Hold an update as text but for its number, and, where the log is not known yet, the task's id."""
+
+    before_seq: str
+    before_task: str
+    after_task: str
+
+    def numbered(self, seq: int, task_id: str) -> str:
+        """Return the update as number `seq` of the log of `task_id`."""
+        return f"{self.before_seq}{seq}{self.before_task}{task_id}{self.after_task}"
+
+
+def unnumbered(update: Draft, *, timestamp: str) -> Unnumbered:
+    """Return the JSON text of `update`, in the parts between which its number and its task's id belong."""
     node = f',"node":{update.node}' if update.node else ""
     fields = f",{update.fields}" if update.fields else ""
-    return (
-        f'{{"v":{WIRE_VERSION},"seq":{seq},"type":"{update.type.value}","taskId":"{task_id}",'
-        f'"timestamp":"{timestamp}"{node}{fields}}}'
+    return Unnumbered(
+        f'{{"v":{WIRE_VERSION},"seq":',
+        f',"type":"{update.type.value}","taskId":"',
+        f'","timestamp":"{timestamp}"{node}{fields}}}',
     )
+
+
+def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:
+    """Return the JSON text of `update` as number `seq` of the log of `task_id`."""
+    return unnumbered(update, timestamp=timestamp).numbered(seq, task_id)
 
 
 def format_timestamp(moment: datetime) -> str:

@@ -19,6 +19,7 @@ class JobRegistry:
     def __init__(self) -> None:
         self._specs: dict[str, JobSpec] = {}
         self._names: tuple[str, ...] = ()
+        self._rated: tuple[str, ...] = ()
 
     def add(self, spec: JobSpec) -> None:
         """Register `spec`; raises DuplicateJob where another function has its name."""
@@ -26,12 +27,12 @@ class JobRegistry:
         if present is not None and present.function is not spec.function:
             raise DuplicateJob(f"A job named {spec.name!r} is registered already; give this one another name.")
         self._specs[spec.name] = spec
-        self._names = tuple(sorted(self._specs))
+        self._note_names()
 
     def remove(self, name: str) -> None:
         """Forget a job."""
         self._specs.pop(name, None)
-        self._names = tuple(sorted(self._specs))
+        self._note_names()
 
     def get(self, name: str) -> JobSpec:
         """Return the job of that name; raises UnknownJob with the nearest name."""
@@ -49,9 +50,18 @@ class JobRegistry:
         """Return the registered names, sorted: what this process can work on."""
         return self._names
 
+    def rated(self) -> tuple[str, ...]:
+        """Return the names of those that may begin only so often."""
+        return self._rated
+
     def specs(self) -> Mapping[str, JobSpec]:
         """Return all jobs by name."""
         return dict(self._specs)
+
+    def _note_names(self) -> None:
+        # Each claim asks for them.
+        self._names = tuple(sorted(self._specs))
+        self._rated = tuple(name for name in self._names if self._specs[name].rate is not None)
 
 
 jobs = JobRegistry()

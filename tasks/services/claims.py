@@ -5,23 +5,25 @@ claim has raised it, nothing of the old one is stored.
 """
 
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import JobStatus
-from tasks.domain.updates import Draft, UpdateType, draft
+from tasks.domain.updates import UpdateType, draft
 from tasks.errors import StaleFence
 from tasks.registry import jobs
-from tasks.services import job_sql
+from tasks.services import job_sql, sql
 from tasks.services.hints import hint_after_commit
-from tasks.services.log import write_updates
+from tasks.services.log import announce, stamped
 from tasks.services.roots import Owner
 from tasks.services.throttling import HeldBack, admit, hold_back
 
@@ -80,63 +82,77 @@ def claim(*, queue: str, worker: str) -> Claim | None:
     or rate has no room are passed over.
     """
     for _ in range(MOST_HELD_BACK):
+        claimant: job_sql.Claimant = {
+            "worker": worker,
+            "lease_seconds": lease_seconds(),
+            "updates": stamped(_CLAIMED),
+        }
         try:
-            with transaction.atomic():
-                return _claim(queue=queue, worker=worker)
+            with _transaction(), sql.fixed_cursor() as cursor:
+                found = job_sql.claim_best(cursor, queue=queue, functions=jobs.names(), gated=jobs.rated(), **claimant)
+                if isinstance(found, job_sql.Gated):
+                    with transaction.atomic():
+                        found = _claim_gated(cursor, found.root_id, claimant)
         except HeldBack as held_back:
             # Whatever else is due may go first.
             hold_back(held_back)
+            continue
+        if found is None:
+            return None
+        return _told(found, claimant)
     # A hint again, so that a long row of jobs that are held back doesn't keep the rest waiting.
     hint_after_commit(queue)
     return None
 
 
-def _claim(*, queue: str, worker: str) -> Claim | None:
-    with connection.cursor() as cursor:
-        row = job_sql.claim_best(
-            cursor, queue=queue, functions=jobs.names(), worker=worker, lease_seconds=lease_seconds()
+def _transaction() -> AbstractContextManager[object]:
+    # On PostgreSQL a claim is one statement, which needs none.
+    return nullcontext() if connection.vendor == "postgresql" else transaction.atomic()
+
+
+def _claim_gated(cursor: CursorWrapper, root_id: uuid.UUID, claimant: job_sql.Claimant) -> job_sql.Claimed | None:
+    """Claim a job that its key or its rate may hold back; raises HeldBack where it does."""
+    found = job_sql.claim_one(cursor, root_id=root_id, **claimant)
+    if found is not None:
+        admit(
+            jobs.get(found.job.function),
+            root_id=root_id,
+            key=found.job.concurrency_key,
+            limit=found.job.concurrency_limit,
         )
-        if row is None:
-            return None
-        spec = jobs.get(row.function)
-        if spec.rate is not None or row.concurrency_key:
-            admit(spec, root_id=row.root_id, key=row.concurrency_key, limit=row.concurrency_limit)
-        mark = row.attempt + row.losses
-        # A claim is made by the process that works on it, so both statuses are told at once.
-        drafts = _CLAIMED if mark == 1 else _claimed_drafts(mark)
-        head = job_sql.advance_claimed(cursor, root_id=row.root_id, count=len(drafts), fence=row.fence)
-        if head is None:
-            raise StaleFence("The log of this job is closed.", task_id=str(row.root_id))
-        write_updates(cursor, root_id=row.root_id, drafts=drafts, last=head.last_seq, attempt=mark)
+    return found
+
+
+def _told(found: job_sql.Claimed, claimant: job_sql.Claimant) -> Claim:
+    """Announce a claim, and return it."""
+    job = found.job
+    if found.last_seq is None:
+        raise StaleFence("The log of this job is closed.", task_id=str(job.root_id))
+    mark = job.attempt + job.losses
+    announce(job.root_id, job_sql.with_attempt(claimant["updates"], mark), last=found.last_seq)
     return Claim(
-        root_id=row.root_id,
-        title=head.title,
-        owner=Owner(user_id=head.owner_id, session_key=head.session_key),
-        function=row.function,
-        arguments=cast(JSONObject, row.arguments),
-        queue=queue,
-        attempt=row.attempt,
+        root_id=job.root_id,
+        title=found.title,
+        owner=Owner(user_id=found.owner_id, session_key=found.session_key),
+        function=job.function,
+        arguments=cast(JSONObject, job.arguments),
+        queue=job.queue,
+        attempt=job.attempt,
         mark=mark,
-        retry=RetryPolicy.from_json(cast(JSONObject, row.retry)),
-        fence=row.fence,
+        retry=RetryPolicy.from_json(cast(JSONObject, job.retry)),
+        fence=job.fence,
         # Each claim raises the fence by one, so another one has been there.
-        continues=row.fence > 1,
-        cancel_requested=row.cancel_requested,
-        saved=row.saved,
-        concurrency_key=row.concurrency_key,
-        worker=worker,
+        continues=job.fence > 1,
+        cancel_requested=job.cancel_requested,
+        saved=job.saved,
+        concurrency_key=job.concurrency_key,
+        worker=claimant["worker"],
         began_at=timezone.now(),
     )
 
 
-def _claimed_drafts(mark: int) -> list[Draft]:
-    return [
-        draft(UpdateType.TASK_STATUS, status=status.value, attempt=mark if mark > 1 else None)
-        for status in (JobStatus.CLAIMED, JobStatus.RUNNING)
-    ]
-
-
-_CLAIMED = _claimed_drafts(1)
+#: A claim is made by the process that works on it, so both statuses are told at once.
+_CLAIMED = [draft(UpdateType.TASK_STATUS, status=status.value) for status in (JobStatus.CLAIMED, JobStatus.RUNNING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +165,7 @@ class Beat:
 
 def heartbeat(*, root_id: uuid.UUID, fence: int) -> Beat:
     """Prolong a claim, and learn whether it still holds and whether the job is to be cancelled."""
-    with connection.cursor() as cursor:
+    with sql.fixed_cursor() as cursor:
         requested = job_sql.prolong(cursor, root_id=root_id, fence=fence, lease_seconds=lease_seconds())
     return Beat(held=requested is not None, cancel_requested=bool(requested))
 
@@ -159,6 +175,6 @@ def save_state(claim: Claim, state: str) -> None:
 
     Raises StaleFence where the work was taken over.
     """
-    with connection.cursor() as cursor:
+    with sql.fixed_cursor() as cursor:
         if not job_sql.save_state(cursor, root_id=claim.root_id, fence=claim.fence, state=state):
             raise StaleFence("Another worker has taken this job over; nothing was saved.", task_id=str(claim.root_id))

@@ -17,7 +17,7 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
-from tasks.services.hints import send_hint
+from tasks.services.hints import WORKER_SLOTS, send_hint
 from tasks.services.losses import release_expired
 from tasks.services.roots import end_root
 from tasks.services.watches import tell_watchers
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: A due job whose hint is older than this has lost it.
 HINT_SECONDS = 1.5
-#: Worker slots per queue that hints are sent for, unless the setting STEPLINE_WORKER_SLOTS says otherwise.
-WORKER_SLOTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Inserting jobs."""
 
 import uuid
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, connection, transaction
@@ -17,12 +18,14 @@ from tasks.registry import JobSpec, Key, Options, jobs
 from tasks.services import job_sql, sql
 from tasks.services.current import current_work
 from tasks.services.hints import hint_after_commit
-from tasks.services.log import append_updates, write_updates
+from tasks.services.log import announce, append_updates, stamped
 from tasks.services.roots import Owner
 
 __all__ = ["enqueue", "enqueue_declared"]
 
 _KEY_CHARS = 200
+#: A log begins with taskStart and the job's first status.
+_FIRST_UPDATES = 2
 _PENDING = draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)
 
 
@@ -65,20 +68,25 @@ def enqueue(
         created_at=timezone.now(),
     )
     title = shorten(title or spec.title or function, TITLE_CHARS)
-    root: dict[str, sql.Value] | None = None
+    root: list[sql.Value] | None = None
     if root_id is None:
-        root = {
-            "title": title,
-            "owner_id": owner.user_id,
-            "session_key": "" if owner.user_id is not None else owner.session_key,
-            "steps": sql.json_value(steps),
-            "shared": shared,
-            "parent_id": None if parent_id is None else sql.uuid_value(parent_id),
-        }
+        root = sql.root_values(
+            id=sql.uuid_value(job.root_id),
+            title=title,
+            owner_id=owner.user_id,
+            session_key="" if owner.user_id is not None else owner.session_key,
+            steps=sql.json_value(steps),
+            shared=shared,
+            parent_id=None if parent_id is None else sql.uuid_value(parent_id),
+            last_seq=_FIRST_UPDATES,
+            created_at=sql.time_value(job.created_at),
+        )
     started = draft(UpdateType.TASK_START, title=title, input=input, steps=steps)
     if job.idempotency_key is not None:
         return _insert_once(job, root=root, started=started, due_at=due_at)
-    with transaction.atomic():
+    # One statement needs no transaction around it; a caller who has one open has this in it.
+    is_one = root is not None and connection.vendor == "postgresql"
+    with nullcontext() if is_one else transaction.atomic():
         _insert(job, root=root, started=started, due_at=due_at)
     return job
 
@@ -114,7 +122,7 @@ def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> 
     )
 
 
-def _insert_once(job: Job, *, root: dict[str, sql.Value] | None, started: Draft, due_at: datetime | None) -> Job:
+def _insert_once(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None) -> Job:
     """Insert a job unless its function has one of the same key; of several who try at once, one succeeds."""
     known = Job.objects.filter(function=job.function, idempotency_key=job.idempotency_key)
     present = known.first()
@@ -130,19 +138,16 @@ def _insert_once(job: Job, *, root: dict[str, sql.Value] | None, started: Draft,
     return job if present is None else present
 
 
-def _insert(job: Job, *, root: dict[str, sql.Value] | None, started: Draft, due_at: datetime | None) -> None:
+def _insert(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None) -> None:
     job.due_at = due_at or job.created_at
-    with connection.cursor() as cursor:
-        if root is not None:
-            drafts = (started, _PENDING)
-            identity = sql.uuid_value(job.root_id)
-            created_at = sql.time_value(job.created_at)
-            sql.insert_root(cursor, id=identity, last_seq=len(drafts), created_at=created_at, **root)
-            # Nobody else knows of this log yet, so its numbers need no lock.
-            write_updates(cursor, root_id=job.root_id, drafts=drafts, last=len(drafts))
-        job_sql.insert_job(
+    updates = stamped((started, _PENDING))
+    with sql.fixed_cursor() as cursor:
+        job_sql.insert(
             cursor,
-            root_id=sql.uuid_value(job.root_id),
+            root=root,
+            # Nobody else knows of a new log yet, so its numbers need no lock.
+            updates=updates,
+            root_id=job.root_id,
             due_at=None if due_at is None else sql.time_value(due_at),
             created_at=sql.time_value(job.created_at),
             function=job.function,
@@ -159,6 +164,8 @@ def _insert(job: Job, *, root: dict[str, sql.Value] | None, started: Draft, due_
     if root is None:
         # The job has the lease from now on, not whoever made the root.
         append_updates(root_id=job.root_id, drafts=[_PENDING], columns={"lease_until": None})
+    else:
+        announce(job.root_id, updates, last=len(updates))
     if due_at is None or due_at <= timezone.now():
         hint_after_commit(job.queue)
 

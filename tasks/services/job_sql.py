@@ -5,17 +5,18 @@ The statements write transitions of `JOB_TRANSITIONS`; this module makes sure of
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_TRANSITIONS, JobStatus, check_transition
+from tasks.domain.updates import Unnumbered
 from tasks.models import Job, TaskRoot
-from tasks.services import sql
+from tasks.services import log_sql, sql
 from tasks.services.sql import Value
 
 for _status in JOB_CLAIMABLE:
@@ -32,16 +33,39 @@ _INSERTED = (
 )  # fmt: skip
 
 
-def insert_job(cursor: CursorWrapper, *, due_at: Value, **given: Value) -> None:
-    """Insert a job that is pending; without `due_at` it is due at once, by the database's clock."""
+def insert(
+    cursor: CursorWrapper,
+    *,
+    root: Sequence[Value] | None,
+    updates: Sequence[Unnumbered],
+    root_id: uuid.UUID,
+    due_at: Value,
+    **given: Value,
+) -> None:
+    """Insert a job that is pending, and the root and the first updates of its log unless `root` is None.
+
+    Without `due_at` it is due at once, by the database's clock. On PostgreSQL it is one statement; elsewhere the caller
+    has a transaction open.
+    """
     columns = {
         "status": JobStatus.PENDING.value, "attempt": 0, "losses": 0, "fence": 0, "worker": "", "concurrency_key": "",
-        "concurrency_limit": 1, "blocked_by": "", **given,
+        "concurrency_limit": 1, "blocked_by": "", "root_id": sql.uuid_value(root_id), **given,
     }  # fmt: skip
     values = [columns.get(name) for name in _INSERTED]
-    cursor.execute(
-        _insert_statement(connection.vendor, due_at is None), values if due_at is None else [*values, due_at]
-    )
+    if due_at is not None:
+        values.append(due_at)
+    statement = _insert_statement(connection.vendor, due_at is None)
+    if root is None:
+        cursor.execute(statement, values)
+    elif connection.vendor == "postgresql":
+        told: list[Value] = []
+        for seq, update in enumerate(updates, start=1):
+            told += (sql.uuid_value(root_id), seq, update.numbered(seq, str(root_id)))
+        cursor.execute(_whole_insert_statement(due_at is None, len(updates)), [*root, *told, *values])
+    else:
+        cursor.execute(sql.ROOT_INSERT, root)
+        log_sql.insert_updates(cursor, root_id=root_id, first=1, updates=updates, attempt=1)
+        cursor.execute(statement, values)
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +73,16 @@ def _insert_statement(_vendor: str, due_now: bool) -> str:
     due = sql.now() if due_now else "%s"
     places = ", ".join(["%s"] * len(_INSERTED))
     return f"INSERT INTO {_JOB} ({', '.join(_INSERTED)}, hinted_at, due_at) VALUES ({places}, {sql.now()}, {due})"
+
+
+@lru_cache(maxsize=8)
+def _whole_insert_statement(due_now: bool, updates: int) -> str:
+    values = ", ".join(["(%s, %s, 1, %s)"] * updates)
+    return f"""
+        WITH root AS ({sql.ROOT_INSERT}),
+            log AS (INSERT INTO {log_sql.UPDATE_TABLE} (root_id, seq, attempt, body) VALUES {values})
+        {_insert_statement(connection.vendor, due_now)}
+    """
 
 
 class ClaimedRow(NamedTuple):
@@ -65,21 +99,107 @@ class ClaimedRow(NamedTuple):
     saved: JSON
     concurrency_key: str
     concurrency_limit: int
+    queue: str
+
+
+class Claimant(TypedDict):
+    """Say who claims, for how long, and what is told of it."""
+
+    worker: str
+    lease_seconds: float
+    #: Their last field is the attempt, from the second on; it is put in here.
+    updates: Sequence[Unnumbered]
+
+
+class Claimed(NamedTuple):
+    """Hold a claimed job with the head of its log, whose last number is that of the updates which tell of the claim.
+
+    Where a log is closed, which no job's should be, PostgreSQL claims the job all the same, and there is no head.
+    """
+
+    job: ClaimedRow
+    last_seq: int | None
+    title: str
+    owner_id: int | str | None
+    session_key: str
+
+
+class Gated(NamedTuple):
+    """Name a job that is the best, and that a key or a rate may hold back: it is claimed by its id, if at all."""
+
+    root_id: uuid.UUID
 
 
 def claim_best(
-    cursor: CursorWrapper, *, queue: str, functions: Sequence[str], worker: str, lease_seconds: float
-) -> ClaimedRow | None:
+    cursor: CursorWrapper, *, queue: str, functions: Sequence[str], gated: Collection[str], **claimant: Unpack[Claimant]
+) -> Claimed | Gated | None:
     """Claim the best due job of `queue` among `functions`; None where there is none.
 
-    Going on after a wait, a yield or a worker's death is no new attempt; the first claim and one after a failure are.
+    It is only named where it has a concurrency key, or its function is among `gated`. On PostgreSQL this is one
+    statement; elsewhere the caller has a transaction open.
     """
-    statement = _claim_statement(connection.vendor, len(functions))
-    cursor.execute(statement, [worker, sql.seconds_value(lease_seconds), queue, *functions])
+    if connection.vendor == "postgresql":
+        statement = _claim_whole_statement(len(functions), len(gated))
+        cursor.execute(statement, [queue, *functions, *gated, *_claim_values(claimant), *_told_values(claimant)])
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return Gated(row[0]) if row[1] is None else _claimed(row[1:])
+    cursor.execute(_best_statement(connection.vendor, len(functions)), [queue, *functions])
+    best = cursor.fetchone()
+    if best is None:
+        return None
+    root_id, function, key = best
+    if key or function in gated:
+        return Gated(sql.read_uuid(root_id))
+    return claim_one(cursor, root_id=sql.read_uuid(root_id), **claimant)
+
+
+def claim_one(cursor: CursorWrapper, *, root_id: uuid.UUID, **claimant: Unpack[Claimant]) -> Claimed | None:
+    """Claim the job of that id, in the caller's transaction; None where it may not be claimed any more."""
+    cursor.execute(_claim_one_statement(connection.vendor), [*_claim_values(claimant), sql.uuid_value(root_id)])
     row = cursor.fetchone()
     if row is None:
         return None
-    root_id, function, arguments, attempt, losses, retry, fence, requested, saved, key, limit = row
+    job = _job_row(row)
+    mark = job.attempt + job.losses
+    updates = with_attempt(claimant["updates"], mark)
+    parameters = [len(updates), job.fence, sql.uuid_value(root_id)]
+    cursor.execute(_claimed_head_statement(connection.vendor), parameters)
+    head = cursor.fetchone()
+    if head is None:
+        return None
+    first = head[0] - len(updates) + 1
+    log_sql.insert_updates(cursor, root_id=root_id, first=first, updates=updates, attempt=mark)
+    return Claimed(job, *head)
+
+
+def _claim_values(claimant: Claimant) -> list[Value]:
+    return [claimant["worker"], sql.seconds_value(claimant["lease_seconds"])]
+
+
+def _told_values(claimant: Claimant) -> list[Value]:
+    values: list[Value] = []
+    for index, update in enumerate(claimant["updates"]):
+        values += (index, update.before_seq, update.before_task, update.after_task[:-1])
+    return values
+
+
+def with_attempt(updates: Sequence[Unnumbered], mark: int) -> list[Unnumbered]:
+    """Return updates that tell which attempt it is, from the second on."""
+    if mark <= 1:
+        return list(updates)
+    return [update._replace(after_task=f'{update.after_task[:-1]},"attempt":{mark}}}') for update in updates]
+
+
+def _claimed(row: Sequence[Any]) -> Claimed:
+    return Claimed(_job_row(row), *row[len(ClaimedRow._fields) :])
+
+
+def _job_row(row: Sequence[Any]) -> ClaimedRow:
+    root_id, function, arguments, attempt, losses, retry, fence, requested, saved, key, limit, queue = row[
+        : len(ClaimedRow._fields)
+    ]
     return ClaimedRow(
         root_id=sql.read_uuid(root_id),
         function=function,
@@ -88,56 +208,97 @@ def claim_best(
         losses=losses,
         retry=sql.read_json(retry),
         fence=fence,
+        # Not decided in the statement: SQLite 3.40 takes IS NOT NULL for true behind RETURNING.
         cancel_requested=requested is not None,
         saved=sql.read_json(saved),
         concurrency_key=key,
         concurrency_limit=limit,
+        queue=queue,
     )
 
 
-@lru_cache(maxsize=32)
-def _claim_statement(vendor: str, functions: int) -> str:
-    # SQLite has one writer at a time, so nobody needs to be skipped.
-    locked = "" if vendor == "sqlite" else " FOR UPDATE SKIP LOCKED"
+_RETURNED = (
+    f"{_JOB}.root_id, {_JOB}.function, arguments, attempt, losses, retry, {_JOB}.fence, cancel_requested_at, saved,"
+    f" {_JOB}.concurrency_key, concurrency_limit, queue"
+)
+#: Going on after a wait, a yield or a worker's death is no new attempt; the first claim and one after a failure are.
+_NEXT_ATTEMPT = f"attempt + CASE WHEN attempt = 0 OR status = '{JobStatus.RETRY.value}' THEN 1 ELSE 0 END"
+
+
+def _best(functions: int) -> str:
     names = ", ".join(["%s"] * functions) or "NULL"
+    # The order is that of a partial index with the same condition: the first row that is due is the one.
     return f"""
-        UPDATE {_JOB} SET status = '{JobStatus.RUNNING.value}', worker = %s, fence = fence + 1,
-            lease_until = {sql.later()}, claimed_at = {sql.now()}, started_at = COALESCE(started_at, {sql.now()}),
-            attempt = attempt + CASE WHEN attempt = 0 OR status = '{JobStatus.RETRY.value}' THEN 1 ELSE 0 END
-        WHERE root_id = (
-            SELECT root_id FROM {_JOB}
-            WHERE status IN ({_CLAIMABLE}) AND blocked_by = '' AND queue = %s AND due_at <= {sql.due_until()}
-                AND function IN ({names})
-            ORDER BY priority DESC, due_at LIMIT 1{locked}
-        )
-        RETURNING root_id, function, arguments, attempt, losses, retry, fence, cancel_requested_at, saved,
-            concurrency_key, concurrency_limit
+        SELECT root_id, function, concurrency_key FROM {_JOB}
+        WHERE status IN ({_CLAIMABLE}) AND blocked_by = '' AND queue = %s AND due_at <= {sql.due_until()}
+            AND function IN ({names})
+        ORDER BY priority DESC, due_at LIMIT 1
     """
 
 
-class ClaimedHead(NamedTuple):
-    """Hold what the head of a log says when its job is claimed."""
-
-    last_seq: int
-    title: str
-    owner_id: int | str | None
-    session_key: str
+@lru_cache(maxsize=32)
+def _best_statement(_vendor: str, functions: int) -> str:
+    return _best(functions)
 
 
-def advance_claimed(cursor: CursorWrapper, *, root_id: uuid.UUID, count: int, fence: int) -> ClaimedHead | None:
-    """Take `count` numbers of the log of a job that is being claimed, and raise the head's fence; None where closed."""
-    cursor.execute(_claimed_head_statement(connection.vendor), [count, fence, sql.uuid_value(root_id)])
-    row = cursor.fetchone()
-    return None if row is None else ClaimedHead(*row)
+def _claim_changes() -> str:
+    return f"""
+        UPDATE {_JOB} SET status = '{JobStatus.RUNNING.value}', worker = %s, fence = {_JOB}.fence + 1,
+            lease_until = {sql.later()}, claimed_at = {sql.now()},
+            started_at = COALESCE({_JOB}.started_at, {sql.now()}), attempt = {_NEXT_ATTEMPT}
+    """
+
+
+def _head_changes() -> str:
+    return f"status = 'running', started_at = COALESCE({_ROOT}.started_at, {sql.now()})"
+
+
+@lru_cache(maxsize=2)
+def _claim_one_statement(_vendor: str) -> str:
+    return f"""
+        {_claim_changes()} WHERE root_id = %s AND status IN ({_CLAIMABLE}) AND blocked_by = '' RETURNING {_RETURNED}
+    """
 
 
 @lru_cache(maxsize=2)
 def _claimed_head_statement(_vendor: str) -> str:
     return f"""
-        UPDATE {_ROOT} SET last_seq = last_seq + %s, fence = %s, status = 'running',
-            started_at = COALESCE(started_at, {sql.now()})
+        UPDATE {_ROOT} SET last_seq = last_seq + %s, fence = %s, {_head_changes()}
         WHERE id = %s AND NOT closed RETURNING last_seq, title, owner_id, session_key
     """
+
+
+@lru_cache(maxsize=32)
+def _claim_whole_statement(functions: int, gated: int) -> str:
+    """Return PostgreSQL's statement: it locks the best job that nobody has locked, then its head, and tells of it."""
+    ungated = f" AND function NOT IN ({', '.join(['%s'] * gated)})" if gated else ""
+    told = ", ".join(["(%s::int, %s::text, %s::text, %s::text)"] * TOLD)
+    return f"""
+        WITH best AS ({_best(functions)} FOR UPDATE SKIP LOCKED),
+        free AS (SELECT root_id FROM best WHERE concurrency_key = ''{ungated}),
+        job AS ({_claim_changes()} FROM free WHERE {_JOB}.root_id = free.root_id RETURNING {_RETURNED}),
+        head AS (
+            UPDATE {_ROOT} SET last_seq = last_seq + {TOLD}, fence = job.fence, {_head_changes()}
+            FROM job WHERE {_ROOT}.id = job.root_id AND NOT closed
+            RETURNING {_ROOT}.id, last_seq, title, owner_id, session_key
+        ),
+        log AS (
+            INSERT INTO {log_sql.UPDATE_TABLE} (root_id, seq, attempt, body)
+            SELECT id, seq, mark, before_seq || seq || before_task || id || after_task
+                || CASE WHEN mark > 1 THEN ',"attempt":' || mark ELSE '' END || '}}'
+            FROM (
+                SELECT head.id, head.last_seq - {TOLD - 1} + number AS seq, job.attempt + job.losses AS mark,
+                    before_seq, before_task, after_task
+                FROM head, job, (VALUES {told}) AS told (number, before_seq, before_task, after_task)
+            ) AS numbered
+        )
+        SELECT best.root_id, job.*, head.last_seq, head.title, head.owner_id, head.session_key
+        FROM best LEFT JOIN job ON true LEFT JOIN head ON true
+    """
+
+
+#: Updates that tell of a claim.
+TOLD = 2
 
 
 def prolong(cursor: CursorWrapper, *, root_id: uuid.UUID, fence: int, lease_seconds: float) -> bool | None:

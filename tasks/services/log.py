@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from tasks.domain.updates import Draft, encode, format_timestamp
+from tasks.domain.updates import Draft, Unnumbered, format_timestamp, unnumbered
 from tasks.errors import StaleFence
-from tasks.services import sql
+from tasks.services import log_sql, sql
 from tasks.services.publish import publish
 
 
@@ -33,27 +32,30 @@ def append_updates(
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Updates are appended inside a transaction.")
-    with connection.cursor() as cursor:
-        last = sql.advance_head(cursor, root_id=root_id, count=len(drafts), columns=dict(columns or {}), fence=fence)
-        if last is None:
-            raise StaleFence(
-                "Another worker has taken this work over, or it has ended; nothing was written.", task_id=str(root_id)
-            )
-        if drafts:
-            write_updates(cursor, root_id=root_id, drafts=drafts, last=last, attempt=attempt)
+    updates = stamped(drafts)
+    with sql.fixed_cursor() as cursor:
+        last = log_sql.append(
+            cursor, root_id=root_id, updates=updates, columns=dict(columns or {}), fence=fence, attempt=attempt
+        )
+    if last is None:
+        raise StaleFence(
+            "Another worker has taken this work over, or it has ended; nothing was written.", task_id=str(root_id)
+        )
+    announce(root_id, updates, last=last)
     return last
 
 
-def write_updates(
-    cursor: CursorWrapper, *, root_id: uuid.UUID, drafts: Sequence[Draft], last: int, attempt: int = 1
-) -> None:
-    """Write updates whose numbers were just taken, up to `last`, and announce them after the commit."""
-    task_id, timestamp = str(root_id), format_timestamp(timezone.now())
-    first = last - len(drafts) + 1
-    bodies = [
-        encode(update, seq=number, task_id=task_id, timestamp=timestamp)
-        for number, update in enumerate(drafts, start=first)
-    ]
-    sql.insert_updates(cursor, root_id=root_id, first=first, attempt=attempt, bodies=bodies)
+def stamped(drafts: Sequence[Draft]) -> list[Unnumbered]:
+    """Return drafts with the present time, ready to be numbered."""
+    timestamp = format_timestamp(timezone.now())
+    return [unnumbered(update, timestamp=timestamp) for update in drafts]
+
+
+def announce(root_id: uuid.UUID, updates: Sequence[Unnumbered], *, last: int) -> None:
+    """Tell followers of updates that were just written, the last of them as number `last`, once they are committed."""
+    if not updates:
+        return
+    task_id, first = str(root_id), last - len(updates) + 1
+    bodies = [update.numbered(seq, task_id) for seq, update in enumerate(updates, start=first)]
     # Robust: a publisher that fails mustn't turn a committed change into an error.
     transaction.on_commit(partial(publish, root_id, first=first, last=last, bodies=bodies), robust=True)

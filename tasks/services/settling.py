@@ -5,7 +5,7 @@ Each function here raises StaleFence, having written nothing, where the work was
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -79,7 +79,7 @@ def _end(claim: Claim, outcome: Completed | Failed | Cancelled) -> tuple[JobStat
     """End the job, in one statement: most jobs end well, and at once."""
     status = _OUTCOMES[type(outcome)]
     error = sql.json_value(outcome.error) if isinstance(outcome, Failed) else None
-    with connection.cursor() as cursor:
+    with sql.fixed_cursor() as cursor:
         if not job_sql.settle_held(cursor, root_id=claim.root_id, fence=claim.fence, status=status, error=error):
             raise _taken_over(claim)
     if isinstance(outcome, Failed):

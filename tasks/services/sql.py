@@ -7,11 +7,13 @@ what differs is how a UUID or a time is passed.
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import cast
 
+import psycopg
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField
@@ -20,7 +22,7 @@ from django.utils import timezone
 
 from tasks.domain.jsonvalue import JSON, storable_dumps
 from tasks.domain.statuses import JOB_CLAIMABLE, JobStatus
-from tasks.models import Job, Node, TaskRoot, Update
+from tasks.models import Job, Node, TaskRoot
 
 #: A value as a database driver takes it.
 Value = str | int | float | bool | uuid.UUID | datetime | None
@@ -30,7 +32,6 @@ ROWS_PER_STATEMENT = 400
 
 _ROOT = TaskRoot._meta.db_table
 _NODE = Node._meta.db_table
-_UPDATE = Update._meta.db_table
 _JOB = Job._meta.db_table
 
 NODE_COLUMNS = (
@@ -40,6 +41,23 @@ NODE_COLUMNS = (
 #: What a checkpoint may change of a node, and the part that a flush between two checkpoints may change.
 NODE_CHECKPOINTED = ("attempt", "status", "error", "current", "total", "message", "output", "meta")
 NODE_OUT_OF_BAND = ("current", "total", "message", "output")
+
+
+@contextmanager
+def fixed_cursor() -> Iterator[CursorWrapper]:
+    """Give a cursor for statements that are always the same text.
+
+    Django's own puts the parameters into the text on PostgreSQL, so that the server plans each anew. This one sends
+    them beside it, and the driver prepares the statement once the connection's `prepare_threshold` allows it.
+    """
+    if connection.vendor != "postgresql":
+        with connection.cursor() as cursor:
+            yield cursor
+        return
+    connection.ensure_connection()
+    raw = psycopg.Cursor(connection.connection)
+    with CursorWrapper(raw, connection) as cursor:
+        yield cursor
 
 
 def uuid_value(value: uuid.UUID) -> Value:
@@ -87,7 +105,7 @@ def later() -> str:
     """Return a later time by the database's clock, as an expression with one parameter (`seconds_value`)."""
     if connection.vendor == "sqlite":
         return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)"
-    return "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
+    return "STATEMENT_TIMESTAMP() + %s::float8 * INTERVAL '1 second'"
 
 
 def seconds_value(seconds: float) -> Value:
@@ -120,65 +138,23 @@ def job_claimable() -> RawSQL:
     return RawSQL(f'("{_JOB}"."status" IN ({names}) AND "{_JOB}"."blocked_by" = \'\')', (), output_field=BooleanField())
 
 
-@lru_cache(maxsize=256)
-def _head_statement(columns: tuple[str, ...], fenced: bool) -> str:
-    changes = "".join(f", {name} = %s" for name in columns)
-    fence = " AND fence = %s" if fenced else ""
-    return (
-        f"UPDATE {_ROOT} SET last_seq = last_seq + %s{changes} WHERE id = %s AND NOT closed{fence} RETURNING last_seq"
-    )
-
-
-def advance_head(
-    cursor: CursorWrapper, *, root_id: uuid.UUID, count: int, columns: dict[str, Value], fence: int | None
-) -> int | None:
-    """Take `count` numbers, write `columns`, and return the last number; None where closed or fenced off.
-
-    This locks the head, and must be the last lock of its transaction.
-    """
-    parameters: list[Value] = [count, *columns.values(), uuid_value(root_id)]
-    if fence is not None:
-        parameters.append(fence)
-    cursor.execute(_head_statement(tuple(columns), fence is not None), parameters)
-    row = cursor.fetchone()
-    return None if row is None else int(row[0])
-
-
 _ROOT_INSERTED = (
     "id", "title", "status", "error", "message", "output", "session_key", "steps", "meta", "owner_id", "shared",
     "request_scoped", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until", "created_at",
 )  # fmt: skip
 
 
-def insert_root(cursor: CursorWrapper, **given: Value) -> None:
-    """Insert a root; `given` are columns with values as the database takes them, what is left out is empty."""
+#: The statement that inserts a root; `root_values` are its parameters.
+ROOT_INSERT = f"INSERT INTO {_ROOT} ({', '.join(_ROOT_INSERTED)}) VALUES ({', '.join(['%s'] * len(_ROOT_INSERTED))})"
+
+
+def root_values(**given: Value) -> list[Value]:
+    """Return the parameters of ROOT_INSERT; what is left out is empty."""
     columns = {
         "status": "created", "error": "", "message": "", "output": "", "session_key": "", "shared": False,
         "request_scoped": False, "last_seq": 0, "fence": 0, "closed": False, **given,
     }  # fmt: skip
-    cursor.execute(_ROOT_INSERT, [columns.get(name) for name in _ROOT_INSERTED])
-
-
-_ROOT_INSERT = f"INSERT INTO {_ROOT} ({', '.join(_ROOT_INSERTED)}) VALUES ({', '.join(['%s'] * len(_ROOT_INSERTED))})"
-
-
-@lru_cache(maxsize=64)
-def _update_insert(rows: int) -> str:
-    values = ", ".join(["(%s, %s, %s, %s)"] * rows)
-    return f"INSERT INTO {_UPDATE} (root_id, seq, attempt, body) VALUES {values}"
-
-
-def insert_updates(
-    cursor: CursorWrapper, *, root_id: uuid.UUID, first: int, attempt: int, bodies: Sequence[str]
-) -> None:
-    """Write the encoded updates numbered from `first`."""
-    root = uuid_value(root_id)
-    for start in range(0, len(bodies), ROWS_PER_STATEMENT):
-        chunk = bodies[start : start + ROWS_PER_STATEMENT]
-        parameters: list[Value] = []
-        for offset, body in enumerate(chunk, start=first + start):
-            parameters += (root, offset, attempt, body)
-        cursor.execute(_update_insert(len(chunk)), parameters)
+    return [columns.get(name) for name in _ROOT_INSERTED]
 
 
 @lru_cache(maxsize=128)

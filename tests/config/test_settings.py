@@ -53,10 +53,17 @@ def test_production_is_locked_down(settings_for):
 
 
 def test_a_database_server_that_does_not_answer_is_given_up_soon(settings_for):
-    assert settings_for(**PRODUCTION).DATABASES["default"]["OPTIONS"] == {"connect_timeout": 5}
+    assert settings_for(**PRODUCTION).DATABASES["default"]["OPTIONS"]["connect_timeout"] == 5
     url = f"{PRODUCTION['DATABASE_URL']}?connect_timeout=30&sslmode=require"
     options = settings_for(**{**PRODUCTION, "DATABASE_URL": url}).DATABASES["default"]["OPTIONS"]
-    assert options == {"connect_timeout": 30, "sslmode": "require"}
+    assert options == {"connect_timeout": 30, "sslmode": "require", "prepare_threshold": 1}
+
+
+def test_statements_are_prepared_unless_a_pooler_cannot_have_it(settings_for):
+    assert settings_for(**PRODUCTION).DATABASES["default"]["OPTIONS"]["prepare_threshold"] == 1
+    url = f"{PRODUCTION['DATABASE_URL']}?prepare_threshold=None"
+    options = settings_for(**{**PRODUCTION, "DATABASE_URL": url}).DATABASES["default"]["OPTIONS"]
+    assert options["prepare_threshold"] is None
 
 
 def test_a_proxy_may_tell_the_scheme(settings_for):

@@ -6,10 +6,10 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from celery import current_app
 from django.contrib.auth import get_user_model
 from django.db import connection, connections, transaction
 from django.utils import timezone
+from kombu import Producer
 
 from tasks.domain.outcomes import Completed, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
@@ -502,7 +502,7 @@ def test_a_broker_library_that_fails_in_its_own_way_does_not_stop_the_hints(monk
     def fail(*_: object, **__: object) -> None:
         raise Unwrapped("READONLY You can't write against a read only replica")
 
-    monkeypatch.setattr(current_app, "send_task", fail)
+    monkeypatch.setattr(Producer, "publish", fail)
     assert send_hint("default") is False
 
 
@@ -514,7 +514,7 @@ def test_claims_and_the_dispatcher_find_their_rows_by_index(kit) -> None:  # typ
     asked: list[tuple[str, object]] = []
 
     def note(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
-        if sql.startswith("SELECT"):
+        if sql.lstrip().startswith("SELECT"):
             asked.append((sql, params))
         return execute(sql, params, many, context)
 
