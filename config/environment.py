@@ -87,7 +87,7 @@ class Environment:
         """Return what the URL of the database says behind its question mark."""
         options = self.database.get("OPTIONS", {})
         assert isinstance(options, Mapping)
-        return options
+        return {name: None if value == "None" else value for name, value in options.items()}
 
 
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:

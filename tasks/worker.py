@@ -1,7 +1,15 @@
 """The Celery tasks: the entry point of background work."""
 
 from celery import Task, shared_task
-from celery.signals import task_postrun, task_prerun, worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.beat import Service
+from celery.signals import (
+    beat_init,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 from django.db import close_old_connections
 
 from tasks.services.dead_man import allow_exit
@@ -11,6 +19,7 @@ from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
 from tasks.services.hints import SCHEDULED_TASK, WORK_TASK
 from tasks.services.roots import Owner
+from tasks.services.scheduling import retire_entries, scheduled_entries
 from tasks.services.work import work_on
 
 
@@ -35,6 +44,14 @@ def _close_connections(sender: Task, **_: object) -> None:
     """
     if sender.name != WORK_TASK and not sender.request.is_eager:
         close_old_connections()
+
+
+@beat_init.connect
+def _schedule_jobs(sender: Service, **_: object) -> None:
+    """Let beat enqueue the jobs that declare a schedule, and no more those that don't any longer."""
+    entries = scheduled_entries()
+    sender.scheduler.update_from_dict(entries)
+    retire_entries(entries)
 
 
 @worker_process_init.connect

@@ -31,6 +31,11 @@ class Signature:
     #: The names of the arguments that may be given by position.
     positional: tuple[str, ...] = field(default=())
 
+    @property
+    def required(self) -> list[str]:
+        """The names of the arguments that have no default."""
+        return [] if self.input is None else [k for k, part in self.input.model_fields.items() if part.is_required()]
+
     def to_json(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, JSON]:
         """Return arguments as the JSON object that is stored; raises InvalidArguments, which names what is wrong."""
         values: dict[str, object] = dict(kwargs)

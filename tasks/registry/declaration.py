@@ -165,6 +165,11 @@ def job(
             schedule=None if schedule is None else parse_schedule(schedule),
             **fixed,  # type: ignore[arg-type]
         )
+        if spec.schedule is not None and signature.required:
+            raise ValueError(
+                f"A schedule gives no arguments, and job {own_name!r} must have {', '.join(signature.required)}: "
+                "give them a default."
+            )
         jobs.add(spec)
         return DeclaredJob(function, spec)
 

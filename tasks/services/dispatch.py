@@ -5,8 +5,9 @@ Any number of dispatchers may run: each batch is claimed with skip-locked rows, 
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
+from time import monotonic
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -17,9 +18,12 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
+from tasks.services.heartbeat import BEAT_SECONDS
 from tasks.services.hints import WORKER_SLOTS, send_hint
+from tasks.services.jobs import cancel_orphans
 from tasks.services.losses import release_expired
 from tasks.services.roots import end_root
+from tasks.services.throttling import let_go
 from tasks.services.watches import tell_watchers
 
 logger = logging.getLogger(__name__)
@@ -33,13 +37,15 @@ class Tick:
     """Say what one tick did."""
 
     released: int
+    let_go: int
+    cancelled: int
     hinted: int
     ended: int
     told: int
     purged: int
 
     def __bool__(self) -> bool:
-        return bool(self.released or self.hinted or self.ended or self.told or self.purged)
+        return any(astuple(self))
 
 
 def tick() -> Tick:
@@ -48,7 +54,9 @@ def tick() -> Tick:
     Raises OperationalError where the database is away; whatever else goes wrong in one duty leaves the others alone.
     """
     return Tick(
-        released=_do(release_expired),
+        released=_do(release_lost),
+        let_go=_do(let_go),
+        cancelled=_do(cancel_orphans),
         hinted=_do(send_lost_hints),
         ended=_do(end_stale_roots),
         told=_do(tell_watchers),
@@ -64,6 +72,27 @@ def _do(duty: Callable[[], int]) -> int:
     except Exception:
         logger.exception("The dispatcher could not do its work (%s).", duty.__name__)
         return 0
+
+
+def release_lost() -> int:
+    """Take expired jobs away from their workers, unless nobody could have shown a sign of life.
+
+    On SQLite whoever writes keeps everybody else from it: a worker whose own transaction lasted longer than its lease
+    must be heard before it is taken for dead.
+    """
+    global _quiet_until  # noqa: PLW0603 - this process's own notice
+    began = monotonic()
+    with transaction.atomic():
+        # It has the lock that others may have waited for.
+        waited = monotonic() - began
+    if waited > LONG_WAIT_SECONDS:
+        _quiet_until = monotonic() + 3 * BEAT_SECONDS
+    return 0 if monotonic() < _quiet_until else release_expired()
+
+
+_quiet_until = 0.0
+#: Longer than this nobody waits for the write lock of SQLite, unless somebody holds it all that time.
+LONG_WAIT_SECONDS = 1.0
 
 
 def send_lost_hints() -> int:

@@ -37,6 +37,7 @@ def enqueue(
     title: str = "",
     root_id: uuid.UUID | None = None,
     parent_id: uuid.UUID | None = None,
+    previous_id: uuid.UUID | None = None,
     input: JSON = None,
     steps: JSON = None,
     queue: str | None = None,
@@ -45,12 +46,13 @@ def enqueue(
     shared: bool = False,
     idempotency_key: str | None = None,
     concurrency_key: str | None = None,
+    saved: JSON = None,
 ) -> Job:
     """Insert a job, with its root unless `root_id` names one that exists and has none, in the caller's transaction.
 
     Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that is
     down changes nothing: the dispatcher hints again. Where the function has a job of this idempotency key already, that
-    one is returned and nothing is inserted. Raises UnknownJob.
+    one is returned and nothing is inserted; an empty key is none, whatever is declared. Raises UnknownJob.
     """
     spec = jobs.get(function)
     arguments = dict(arguments or {})
@@ -64,7 +66,8 @@ def enqueue(
         retry=spec.retry.to_json(),
         concurrency_key=_key(spec.concurrency_key, arguments, concurrency_key) or "",
         concurrency_limit=spec.concurrency_limit,
-        idempotency_key=_key(spec.idempotency_key, arguments, idempotency_key),
+        idempotency_key=_key(spec.idempotency_key, arguments, idempotency_key) or None,
+        saved=saved,
         created_at=timezone.now(),
     )
     title = shorten(title or spec.title or function, TITLE_CHARS)
@@ -78,6 +81,7 @@ def enqueue(
             steps=sql.json_value(steps),
             shared=shared,
             parent_id=None if parent_id is None else sql.uuid_value(parent_id),
+            previous_id=None if previous_id is None else sql.uuid_value(previous_id),
             last_seq=_FIRST_UPDATES,
             created_at=sql.time_value(job.created_at),
         )

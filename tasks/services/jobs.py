@@ -1,8 +1,11 @@
 """Waking and cancelling jobs: what anybody but the worker does to one that is there."""
 
 import uuid
+from contextlib import suppress
+from functools import partial
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,7 +13,7 @@ from django.utils.translation import gettext as _
 from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, TaskNotFound
-from tasks.models import Job
+from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
 from tasks.services.access import Viewer, find_root, may_cancel
 from tasks.services.hints import hint_after_commit
@@ -59,6 +62,7 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
         status = JobStatus(job.status)
         if status in JOB_TERMINAL:
             raise IllegalTransition(_("This task has ended already."), status=status.value)
+        transaction.on_commit(partial(cancel_children, root_id), robust=True)
         # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
         if status not in JOB_HELD and job.function in jobs.names():
             _cancel_idle(job, reason=reason)
@@ -74,11 +78,35 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
         return JobStatus.CANCEL_REQUESTED
 
 
+def cancel_children(root_id: uuid.UUID) -> int:
+    """Cancel what the work of a root has started and what isn't over, and return how much that is.
+
+    Each in a transaction of its own: whoever cancels has the lock of one job and one log at a time.
+    """
+    reason = _("cancelled with the work that started it")
+    children = TaskRoot.objects.filter(parent_id=root_id, closed=False, job__isnull=False)
+    cancelled = 0
+    for child_id in list(children.values_list("pk", flat=True)):
+        # It may have ended meanwhile, or have been asked to stop already.
+        with suppress(IllegalTransition, TaskNotFound):
+            cancel(root_id=child_id, reason=reason)
+            cancelled += 1
+    return cancelled
+
+
+def cancel_orphans(*, limit: int = 100) -> int:
+    """Cancel what was started by work that is cancelled, where that was missed; return how much that is."""
+    asked = Q(parent__job__cancel_requested_at__isnull=False) | Q(parent__status=NodeStatus.CANCELLED.value)
+    rows = TaskRoot.objects.filter(asked, closed=False, parent__isnull=False, job__cancel_requested_at__isnull=True)
+    parents = list(rows.filter(job__isnull=False).values_list("parent_id", flat=True).distinct()[:limit])
+    return sum(map(cancel_children, parents))
+
+
 def _cancel_idle(job: Job, *, reason: str) -> None:
     check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.CANCELLED)
     job.cancel_requested_at = job.finished_at = timezone.now()
-    job.status = JobStatus.CANCELLED.value
-    job.save(update_fields=["cancel_requested_at", "finished_at", "status"])
+    job.status, job.blocked_by = JobStatus.CANCELLED.value, ""
+    job.save(update_fields=["cancel_requested_at", "finished_at", "status", "blocked_by"])
     hook = jobs.get(job.function).settle_idle
     if hook is not None:
         hook(job.root_id, NodeStatus.CANCELLED, reason)
