@@ -16,6 +16,7 @@ class TasksConfig(AppConfig):
     def ready(self) -> None:
         """Import the `jobs` module of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
+        from tasks import checks  # noqa: F401, PLC0415 - it registers itself
         from tasks.services.enqueuing import enqueue_declared  # noqa: PLC0415
 
         connect_enqueuer(enqueue_declared)

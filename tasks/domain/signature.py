@@ -3,11 +3,12 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ForwardRef, get_args
+from types import UnionType
+from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, create_model
 
-from tasks.domain.jsonvalue import JSON, JSONObject
+from tasks.domain.jsonvalue import JSON
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Parked, Yielded
 from tasks.errors import InvalidArguments, InvalidResult
 
@@ -112,27 +113,34 @@ def read_signature(function: Callable[..., object]) -> Signature:
 
 
 def _input(hint: Any) -> Any:
-    if hint is inspect.Parameter.empty:
-        return Any
-    # Pydantic's own name for it, since ours refers to itself in a way that it can't follow.
-    if hint is JSON:
-        return JsonValue
-    return dict[str, JsonValue] if hint is JSONObject else hint
+    return Any if hint is inspect.Parameter.empty else _without_json(hint)
 
 
 def _output(hint: Any) -> TypeAdapter[Any] | None:
     # A function that decides its own outcome, or returns any JSON, declares nothing that could be checked.
     if hint is None or hint is Any or hint is inspect.Signature.empty:
         return None
-    parts = get_args(hint) or (hint,)
-    if any(part in _OUTCOMES or _is_json(part) for part in parts):
+    known = _without_json(hint)
+    parts = get_args(known) or (known,)
+    if known is JsonValue or any(part in _OUTCOMES for part in parts):
         return None
-    return TypeAdapter(hint)
+    return TypeAdapter(known)
 
 
-def _is_json(part: Any) -> bool:
-    # What JSON and JSONObject are made of: types with a reference to JSON by name.
-    return any(isinstance(inner, str | ForwardRef) for inner in (part, *get_args(part)))
+def _without_json(hint: Any) -> Any:
+    """Return a type with pydantic's name for JSON instead of ours, which it would follow into itself without end."""
+    if hint is JSON:
+        return JsonValue
+    parts = get_args(hint)
+    if any(isinstance(part, str | ForwardRef) for part in parts) and get_origin(hint) is not Literal:
+        # One of the containers that JSON is made of.
+        return JsonValue
+    known = tuple(map(_without_json, parts)) if get_origin(hint) is not Literal else parts
+    if all(new is old for new, old in zip(known, parts, strict=True)):
+        return hint
+    if get_origin(hint) in (Union, UnionType):
+        return Union[known]  # noqa: UP007 - of a tuple
+    return get_origin(hint)[known]
 
 
 _any: TypeAdapter[Any] = TypeAdapter(Any)

@@ -12,7 +12,7 @@ from tasks.domain.schedule import Cron, Schedule
 from tasks.registry import jobs
 from tasks.services.hints import SCHEDULED_TASK
 
-__all__ = ["Entry", "entry_name", "retire_entries", "scheduled_entries"]
+__all__ = ["Entry", "celery_schedule", "entry_name", "retire_entries", "scheduled_entries"]
 
 
 class Entry(TypedDict):
@@ -31,7 +31,7 @@ def entry_name(function: str) -> str:
 def scheduled_entries() -> dict[str, Entry]:
     """Return the entries of all jobs that declare a schedule."""
     return {
-        entry_name(name): {"task": SCHEDULED_TASK, "schedule": _celery_schedule(spec.schedule), "args": (name,)}
+        entry_name(name): {"task": SCHEDULED_TASK, "schedule": celery_schedule(spec.schedule), "args": (name,)}
         for name, spec in jobs.specs().items()
         if spec.schedule is not None
     }
@@ -54,7 +54,8 @@ def retire_entries(declared: Container[str]) -> int:
     return len(gone)
 
 
-def _celery_schedule(schedule: Schedule) -> crontab | interval:
+def celery_schedule(schedule: Schedule) -> crontab | interval:
+    """Return a schedule as Celery has it; raises one of Celery's errors where it can't be read."""
     if isinstance(schedule, timedelta):
         return interval(run_every=schedule)
     assert isinstance(schedule, Cron)

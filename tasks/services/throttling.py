@@ -5,7 +5,6 @@ A claim takes its job first and asks then. Where the answer is no, the claim is 
 """
 
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
@@ -21,12 +20,13 @@ from tasks.services.hints import hint_after_commit
 __all__ = ["HeldBack", "admit", "free_key", "hold_back", "let_go"]
 
 
-@dataclass(frozen=True, slots=True)
 class HeldBack(Exception):
-    """Say which job may not begin now, and what holds it back."""
+    """Say which job may not begin now, and what holds it back; it rolls a claim back, and nobody else sees it."""
 
-    root_id: uuid.UUID
-    throttle: str
+    def __init__(self, root_id: uuid.UUID, throttle: str) -> None:
+        super().__init__(root_id, throttle)
+        self.root_id = root_id
+        self.throttle = throttle
 
 
 def admit(spec: JobSpec, *, root_id: uuid.UUID, key: str, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tasks.domain.jsonvalue import JSON
 from tasks.domain.outcomes import Outcome
 from tasks.domain.retry import RetryPolicy
 from tasks.models import Job, TaskRoot
-from tasks.registry import JobContext, JobSpec, jobs
+from tasks.registry import DeclaredJob, JobContext, JobSpec, job, jobs
 from tasks.services.enqueuing import enqueue
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
@@ -29,6 +30,12 @@ class JobKit:
         jobs.add(JobSpec(name=name, function=body, retry=retry or RetryPolicy(), checkpointed=checkpointed))
         self.names.append(name)
         return name
+
+    def declare(self, function: Callable[..., Any], **options: Any) -> DeclaredJob[..., Any]:
+        """Declare a function as a team would, under a name of its own."""
+        name = f"test.{function.__name__}.{uuid.uuid4().hex}"
+        self.names.append(name)
+        return job(name, **options)(function)
 
     def enqueue(
         self, body: Body, *, retry: RetryPolicy | None = None, checkpointed: bool = False, **options: object
