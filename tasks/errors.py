@@ -107,3 +107,7 @@ class InvalidUpdate(TasksError):
     """An update of the feed is malformed or out of order."""
 
     code = "invalid_update"
+
+
+class WorkInterrupted(BaseException):
+    """The work was broken into from outside. No Exception: work that catches everything is to end, too."""

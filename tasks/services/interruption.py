@@ -14,14 +14,12 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
-__all__ = ["Interruption", "WorkInterrupted"]
+from tasks.errors import WorkInterrupted
+
+__all__ = ["Interruption"]
 
 #: Not used by Celery in the processes that work, nor by common servers.
 _SIGNAL = getattr(signal, "SIGUSR2", None)
-
-
-class WorkInterrupted(BaseException):
-    """The work was broken into from outside. No Exception: work that catches everything is to end, too."""
 
 
 class Interruption:

@@ -15,7 +15,7 @@ from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
-from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError
+from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError, WorkInterrupted
 from tasks.registry import JobSpec, jobs
 from tasks.services.calling import call
 from tasks.services.claims import Claim, claim
@@ -27,7 +27,7 @@ from tasks.services.forcing import end_stuck
 from tasks.services.heartbeat import process_heart
 from tasks.services.hints import send_hint
 from tasks.services.hold import Hold, StopReason
-from tasks.services.interruption import Interruption, WorkInterrupted
+from tasks.services.interruption import Interruption
 from tasks.services.recorder import Recorder
 from tasks.services.settling import give_back_failed, settle
 from tasks.tracking import tracking
