@@ -12,6 +12,7 @@ from celery.signals import (
 )
 from django.db import close_old_connections
 
+from tasks.registry import jobs
 from tasks.services.dead_man import allow_exit
 from tasks.services.draining import drain
 from tasks.services.enqueuing import enqueue
@@ -32,7 +33,10 @@ def work(queue: str) -> None:
 @shared_task(name=SCHEDULED_TASK, ignore_result=True)
 def enqueue_scheduled(function: str) -> None:
     """Enqueue a job because its schedule says so: Celery beat does no work itself."""
-    enqueue(function, owner=Owner())
+    spec = jobs.get(function)
+    # With the defaults of its arguments, as they are in this release.
+    arguments = spec.signature.to_json((), {})
+    enqueue(function, arguments=arguments, input=arguments, owner=Owner())
 
 
 @task_prerun.connect

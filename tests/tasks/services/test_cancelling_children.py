@@ -1,0 +1,83 @@
+"""Cancelling work, and with it what it has started."""
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from tasks.models import Job, TaskRoot
+from tasks.registry import JobContext
+from tasks.services.dispatch import tick
+from tasks.services.jobs import cancel
+from tasks.services.work import work_off
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def nothing(context: JobContext) -> None: ...
+
+
+@pytest.fixture
+def family(kit: Any) -> dict[str, Any]:
+    """A parent that is parked, its child, and the child's child; and one that was detached."""
+    from tasks.domain.outcomes import Parked
+
+    grandchild, detached = kit.declare(nothing, queue="later"), kit.declare(nothing, queue="later").using(detached=True)
+
+    def middle(context: JobContext) -> Any:
+        grandchild.enqueue()
+        return Parked()
+
+    child = kit.declare(middle)
+
+    def top(context: JobContext) -> Any:
+        child.enqueue()
+        detached.enqueue()
+        return Parked()
+
+    parent = kit.declare(top).enqueue()
+    assert work_off("default")
+    assert work_off("default")
+    rows = {job.function.split(".")[1]: job for job in Job.objects.exclude(pk=parent.root_id)}
+    below = TaskRoot.objects.get(parent_id=rows["middle"].pk).pk
+    alone = Job.objects.filter(queue="later").exclude(pk=below).get()
+    return {"parent": parent.root_id, "child": rows["middle"].pk, "grandchild": below, "detached": alone.pk}
+
+
+def statuses(family: dict[str, Any]) -> dict[str, str]:
+    by_id = dict(Job.objects.values_list("pk", "status"))
+    return {name: by_id[pk] for name, pk in family.items()}
+
+
+def test_it_reaches_everything_below_and_nothing_that_was_detached(family: dict[str, Any]) -> None:
+    cancel(root_id=family["parent"], reason="not needed")
+    assert statuses(family) == {
+        "parent": "cancelled",
+        "child": "cancelled",
+        "grandchild": "cancelled",
+        "detached": "pending",
+    }
+
+
+def test_the_dispatcher_finds_what_was_missed(family: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        # As if the process had died right after its commit.
+        patch.setattr(transaction, "on_commit", lambda *_, **__: None)
+        cancel(root_id=family["parent"], reason="not needed")
+    assert statuses(family)["child"] == "waiting"
+    assert tick().cancelled == 1
+    tick()
+    assert statuses(family)["grandchild"] == "cancelled"
+    assert tick().cancelled == 0
+
+
+def test_a_parent_that_completes_leaves_its_children_alone(kit: Any) -> None:
+    child = kit.declare(nothing, queue="later")
+
+    def top(context: JobContext) -> None:
+        child.enqueue()
+
+    kit.declare(top).enqueue()
+    assert work_off("default")
+    assert tick().cancelled == 0
+    assert Job.objects.get(queue="later").status == "pending"
