@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
 from tasks.registry import connect_enqueuer
+from tasks.tracking import connect_starter
 
 
 class TasksConfig(AppConfig):
@@ -17,6 +18,8 @@ class TasksConfig(AppConfig):
         """Import the `jobs` module of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
         from tasks.services.jobs import enqueue_declared  # noqa: PLC0415
+        from tasks.services.starting import TreeStarter  # noqa: PLC0415
 
         connect_enqueuer(enqueue_declared)
+        connect_starter(TreeStarter())
         autodiscover_modules("jobs")

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, measure, pieces, shorten, storable_text, tail
 from tasks.domain.jsonvalue import JSON
-from tasks.domain.meta import MetaType, meta_to_json
+from tasks.domain.meta import meta_to_json
 from tasks.domain.statuses import NODE_TERMINAL, NODE_TRANSITIONS, NodeStatus, check_transition
 from tasks.domain.updates import OUT_OF_BAND_TYPES, Draft, UpdateType, draft
 from tasks.errors import StaleFence
@@ -62,16 +62,17 @@ class Buffer:
     `put_back` returns it.
     """
 
-    def __init__(self, *, root_id: uuid.UUID, title: str, attempt: int = 1, meta_type: MetaType | None = None) -> None:
+    def __init__(self, *, root_id: uuid.UUID, title: str, attempt: int = 1) -> None:
         self.root_id = root_id
         self.attempt = attempt
-        self.meta_type = meta_type
         #: Set once another worker has taken the work over: nothing more is written.
         self.lost = False
         #: Asked by `check_cancelled`; it raises where the work is to stop.
         self.check: Callable[[], None] | None = None
         #: The tree has ended: nothing more is taken.
         self.closed = False
+        #: There is something to write besides the buffers.
+        self.pending = False
         self.last_flush = 0.0
         self.mutex = threading.Lock()
         self.root = TaskNode(recorder=self, id=root_id, parent=None, ordinal=0, type="task", title=title)
@@ -209,7 +210,7 @@ class Buffer:
 
     def note_meta(self, node: TaskNode, meta: object) -> None:
         """Put a node's new meta into the buffer; raises InvalidMeta where it isn't what the tree takes."""
-        value = meta_to_json(meta, self.meta_type)
+        value = meta_to_json(meta, node.meta_type)
         change = draft(UpdateType.NODE_META, node=node.reference, meta=value)
         with self.mutex:
             node.meta = value
@@ -282,7 +283,7 @@ class Buffer:
     def reschedule(self) -> None:
         """Ask to be flushed again, where something is left."""
         with self.mutex:
-            self._scheduled = bool(self._entries or self._touched) and self._schedule is not None
+            self._scheduled = bool(self._entries or self._touched or self.pending) and self._schedule is not None
             if self._scheduled and self._schedule is not None:
                 self._schedule.schedule(self)
 

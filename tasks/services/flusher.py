@@ -76,14 +76,20 @@ class Flusher:
 
     def _work(self) -> None:
         try:
-            while due := self._next_due():
-                for recorder in due:
-                    self._flush(recorder)
-                with self._condition:
-                    self._busy = []
-                    self._condition.notify_all()
+            while self._flush_due():
+                pass
         finally:
             connections.close_all()
+
+    def _flush_due(self) -> bool:
+        # In a function of its own, so that this thread keeps no recorder that nobody else holds while it waits.
+        due = self._next_due()
+        for recorder in due:
+            self._flush(recorder)
+        with self._condition:
+            self._busy = []
+            self._condition.notify_all()
+        return bool(due)
 
     def _flush(self, recorder: Flushed) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tasks.domain.bounds import MESSAGE_CHARS, TITLE_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
+from tasks.domain.meta import MetaType
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.domain.updates import encode_node
 
@@ -54,7 +55,7 @@ class TaskNode:
     """Be the handle of one node: reports go to its recorder's buffers."""
 
     __slots__ = (
-        "_current", "alias", "attempt", "error", "id", "message", "meta", "ordinal",
+        "_current", "alias", "attempt", "error", "id", "message", "meta", "meta_type", "ordinal",
         "output_entry", "output_tail", "parent", "progress_entry", "recorder", "reference", "settled", "status",
         "steps", "title", "total", "type",
     )  # fmt: skip
@@ -88,6 +89,8 @@ class TaskNode:
         self.total = total
         self.message = ""
         self.meta: JSON = None
+        #: What the meta must be; what is below a node takes the same.
+        self.meta_type: MetaType | None = None if parent is None else parent.meta_type
         self.output_tail = ""
         #: Status, error and meta as the last checkpoint wrote them: what a flush in between shows.
         self.settled: tuple[NodeStatus, str, JSON] = (_RUNNING, "", None)

@@ -21,7 +21,6 @@ from time import monotonic
 
 from django.db import Error, connection, transaction
 
-from tasks.domain.meta import MetaType
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.updates import Draft
 from tasks.errors import StaleFence
@@ -54,9 +53,8 @@ class Recorder(Buffer):
         attempt: int = 1,
         strict: bool = True,
         schedule: FlushSchedule | None = None,
-        meta_type: MetaType | None = None,
     ) -> None:
-        super().__init__(root_id=root_id, title=title, attempt=attempt, meta_type=meta_type)
+        super().__init__(root_id=root_id, title=title, attempt=attempt)
         self.fence = fence
         self.strict = strict
         #: Held across a write, so that a checkpoint and a flush never overlap. No report ever waits for it. A claim may
@@ -100,7 +98,7 @@ class Recorder(Buffer):
             return
         try:
             batch = self.take(everything=not self.strict)
-            if not batch:
+            if not (batch or self.pending):
                 return
             try:
                 self._commit(batch)
