@@ -1,7 +1,7 @@
 """A process that starts a task and ends in some way, for tests: `python -m tests.killed_tree`.
 
-It reads lines. For each it forks a process that starts a task and dies by SIGKILL in its midst; `commit and end` lets it
-end by itself right after a transaction, `fork` lets a fork of it report as well. It answers `killed` or `survived`.
+It reads lines. For each it forks a process that starts a task and dies by SIGKILL in its midst; `commit and end` lets
+it end by itself right after a transaction, `fork` lets a fork of it report as well. It answers `killed` or `survived`.
 """
 
 import os

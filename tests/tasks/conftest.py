@@ -1,11 +1,12 @@
 """Trees for the tests: what was written of them, and threads that end with the test."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator
 
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.db import connections
 
 from tasks.domain.tree import Tree
@@ -49,4 +50,4 @@ def trees(transactional_db: None) -> Iterator[Trees]:
     stop_flusher()
     stop_heart()
     # So has the one in which Django reads the database for coroutines.
-    async_to_sync(sync_to_async(connections.close_all))()
+    asyncio.run(sync_to_async(connections.close_all)())

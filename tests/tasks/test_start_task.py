@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 from pydantic import BaseModel
 
-from tasks import current_node, output, progress, register_meta, start_task, step, subtask
+from tasks import Task, current_node, output, progress, register_meta, start_task, step, subtask
 from tasks.domain.meta import metas
 from tasks.errors import InvalidMeta, TaskCancelled
 from tasks.models import TaskRoot
@@ -68,9 +68,14 @@ def test_a_block_that_raises_fails_its_task_and_what_is_below(trees: Trees) -> N
 
 def test_a_block_that_is_cancelled_cancels_its_task(trees: Trees) -> None:
     task = start_task("Import")
-    with pytest.raises(TaskCancelled), task:
-        task.subtask("Below")
-        raise TaskCancelled("enough")
+
+    def work() -> None:
+        with task:
+            task.subtask("Below")
+            raise TaskCancelled("enough")
+
+    with pytest.raises(TaskCancelled):
+        work()
     assert trees.shape(task.id) == dict.fromkeys(["Import", "Below"], ("cancelled", "enough"))
     assert trees.types(task.id)[-1] == "taskAborted"
 
@@ -183,12 +188,20 @@ def test_threads_report_to_the_node_that_they_are_given(trees: Trees) -> None:
 
 
 def test_a_task_survives_the_rollback_of_whoever_starts_it(trees: Trees) -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
-        User.objects.create(username="gone")
-        task = start_task("Import")
-        task.output("still here")
-        task.close()
-        raise RuntimeError
+    task: Task | None = None
+
+    def work() -> None:
+        nonlocal task
+        with transaction.atomic():
+            User.objects.create(username="gone")
+            task = start_task("Import")
+            task.output("still here")
+            task.close()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert task is not None
     assert not User.objects.exists()
     assert trees.read(task.id).status == "completed"
 
