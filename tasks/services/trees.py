@@ -6,6 +6,7 @@ longer than a moment: what can't be written now is written at the next tick.
 """
 
 import asyncio
+import logging
 import os
 import threading
 import uuid
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import cast
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 from django.db.models.expressions import Combinable
@@ -39,6 +41,8 @@ from tasks.services.recorder import Recorder
 from tasks.services.roots import KEPT, REQUEST_KEPT, Owner, ending
 from tasks.services.signals import Signal
 
+logger = logging.getLogger(__name__)
+
 #: Longest time that a caller waits until the beginning or the end of a tree is written.
 WAIT_SECONDS = 0.5
 #: How long the first write waits for a lock that somebody holds on the owner's row; then the next tick tries again.
@@ -46,6 +50,10 @@ _LOCK_MILLISECONDS = 200
 #: After this time, an owner or a parent that isn't there is taken for gone: the transaction that was to bring it has
 #: been rolled back.
 MISSING_SECONDS = 10.0
+#: After this time, a tree that can't begin is given up, and what is reported to it dropped.
+GIVE_UP_SECONDS = 30.0
+#: The setting by which trees are written by their callers, inside their transactions: for tests that roll back.
+INLINE_SETTING = "STEPLINE_FLUSH_INLINE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +96,10 @@ class TreeRecorder(Recorder):
         self._may_exist = root_id is not None
         self._started_at = timezone.now()
         self._wanted = False
-        self._refused_at: float | None = None
+        self._tried_at: float | None = None
+        self._refused = False
+        # Encoded now, so that what is no JSON is the caller's error.
+        self._opening_drafts = self._draft_opening()
         self._ending: dict[str, sql.Value] = {}
         self._hold = _TreeHold(self)
         _trees.add(self)
@@ -101,7 +112,7 @@ class TreeRecorder(Recorder):
     def begin(self) -> None:
         """Write the root even where nothing is reported."""
         self._wanted = self.pending = True
-        process_flusher().hurry(self)
+        self._hurry()
 
     def end(self, node: TaskNode, status: NodeStatus, *, error: str = "") -> None:
         """End a node; with its root, the tree."""
@@ -130,7 +141,7 @@ class TreeRecorder(Recorder):
                 self._note(self.root, closing)
             self.closed = True
         if wanted:
-            process_flusher().hurry(self)
+            self._hurry()
         else:
             self._conclude()
         return True
@@ -144,6 +155,9 @@ class TreeRecorder(Recorder):
     def flush(self) -> None:
         """Write what was reported since the last time, the root before it, and the end after it."""
         super().flush()
+        if not self.begun.is_set() and self._tried_at is not None and monotonic() - self._tried_at > GIVE_UP_SECONDS:
+            logger.error("The task %r could not be begun; what it reports is dropped.", self.root.title)
+            self.lost = True
         if self.lost:
             self._conclude()
 
@@ -165,7 +179,7 @@ class TreeRecorder(Recorder):
         self.pending = False
         if _is_last(batch):
             self._conclude()
-        elif not self.begun.is_set():
+        elif not self.begun.is_set() and not _is_inline():
             process_heart().hold(self._hold)
         self.begun.set()
 
@@ -183,19 +197,26 @@ class TreeRecorder(Recorder):
         self._wanted = True
         super()._note(node, entry)
 
+    def _hurry(self) -> None:
+        if _is_inline():
+            self.flush()
+        else:
+            process_flusher().hurry(self)
+
     def _commit(self, batch: Batch) -> None:
+        self._tried_at = self._tried_at or monotonic()
         try:
             with transaction.atomic():
                 if not self.begun.is_set() and self._insert_root():
-                    batch = replace(batch, drafts=[*self._opening_drafts(), *batch.drafts])
+                    batch = replace(batch, drafts=[*self._opening_drafts, *batch.drafts])
                 self.write(batch, columns=self._ending if _is_last(batch) else {})
         except IntegrityError:
-            self._refused_at = self._refused_at or monotonic()
+            self._refused = True
             raise
 
     def _insert_root(self) -> bool:
         """Insert the root; False where an earlier write that seemed to fail had done so."""
-        if (self._may_exist or self._refused_at) and TaskRoot.objects.filter(pk=self.root_id).exists():
+        if (self._may_exist or self._refused) and TaskRoot.objects.filter(pk=self.root_id).exists():
             if self._may_exist:
                 raise StaleFence("A task of this id exists already; nothing was written.", task_id=str(self.root_id))
             return False
@@ -204,7 +225,7 @@ class TreeRecorder(Recorder):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_MILLISECONDS}ms"])
-        if self._refused_at is not None and monotonic() - self._refused_at > MISSING_SECONDS:
+        if self._refused and self._tried_at is not None and monotonic() - self._tried_at > MISSING_SECONDS:
             # As if they had been deleted after it began.
             if not get_user_model()._default_manager.filter(pk__in=[owner.user_id]).exists():
                 owner = Owner(session_key=owner.session_key)
@@ -226,7 +247,7 @@ class TreeRecorder(Recorder):
         )
         return True
 
-    def _opening_drafts(self) -> list[Draft]:
+    def _draft_opening(self) -> list[Draft]:
         opening, reference = self.opening, self.root.reference
         drafts = [
             draft(UpdateType.TASK_START, title=self.root.title, input=opening.input),
@@ -270,7 +291,8 @@ class _OfThisProcess:
 
     def schedule(self, recorder: Flushed) -> None:
         """Flush `recorder` soon."""
-        process_flusher().schedule(recorder)
+        if not _is_inline():
+            process_flusher().schedule(recorder)
 
 
 def wait_for(*signals: Signal) -> None:
@@ -290,6 +312,10 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _is_inline() -> bool:
+    return bool(getattr(settings, INLINE_SETTING, False))
 
 
 def _is_last(batch: Batch) -> bool:

@@ -10,16 +10,17 @@ import threading
 import time
 import weakref
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from pydantic import BaseModel
 
 from tasks import Task, current_node, output, progress, register_meta, start_task, step, subtask
 from tasks.domain.meta import metas
-from tasks.errors import InvalidMeta, TaskCancelled
+from tasks.errors import InvalidMeta, StaleFence, TaskCancelled
 from tasks.models import TaskRoot
 from tasks.services.dispatch import end_stale_roots
 from tasks.services.roots import Owner
@@ -394,6 +395,39 @@ def test_a_task_is_started_only_where_django_is_set_up() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "once Django is set up" in done.stdout
+
+
+@pytest.mark.django_db
+def test_tests_that_roll_back_write_in_their_own_transaction(settings: Any) -> None:
+    settings.STEPLINE_FLUSH_INLINE = True
+    user = User.objects.create(username="owner")  # … which no other connection sees
+    before = threading.active_count()
+    with start_task("Import", owner=user) as task:
+        step(2)
+        assert TaskRoot.objects.get(pk=task.id).status == "running"
+    root = TaskRoot.objects.get(pk=task.id)
+    assert (root.status, root.current, root.owner_id) == ("completed", 2, user.pk)
+    assert threading.active_count() == before
+
+
+def test_what_is_no_json_is_the_error_of_its_caller(trees: Trees) -> None:
+    with pytest.raises(TypeError):
+        start_task("Import", input=object())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_a_tree_that_can_not_begin_is_given_up(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.services.trees.GIVE_UP_SECONDS", 0.0)
+
+    def refuse(self: object) -> bool:
+        raise DatabaseError("no space")
+
+    monkeypatch.setattr("tasks.services.trees.TreeRecorder._insert_root", refuse)
+    with start_task("Import") as task:
+        task.step()
+    assert not TaskRoot.objects.exists()
+    with pytest.raises(StaleFence):
+        task.check_cancelled()
 
 
 def test_no_thread_keeps_a_task_that_nobody_holds(trees: Trees) -> None:
