@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 
 from tasks import check_cancelled, start_task, subtask
 from tasks.errors import IllegalTransition, TaskCancelled, TaskNotFound
@@ -118,6 +120,17 @@ def test_the_end_reaches_what_was_started_and_is_not_detached(task: Task, trees:
     for each in (innermost, inner, detached):
         each.close()
     assert cancel_below(root_id=task.id, reason="again") == 0
+
+
+def test_over_http(trees: Trees) -> None:
+    owner = User.objects.create(username="owner")
+    client = Client()
+    client.force_login(owner)
+    task = start_task("Import", owner=owner)
+    answer = client.post(f"/api/tasks/{task.id}/cancel/")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancel_requested")
+    task.close()
+    assert client.post(f"/api/tasks/{task.id}/cancel/").status_code == 409
 
 
 def test_jobs_are_cancelled_as_before(trees: Trees, kit: JobKit) -> None:
