@@ -125,10 +125,12 @@ def current_scope() -> RequestScope | None:
     request = _request.get()
     if request is None:
         return None
-    with _guard:
-        scope = scope_of(request)
-        if scope is None:
-            scope = RequestScope(owner=_owner_in_time(request))
+    scope = scope_of(request)
+    if scope is None:
+        fresh = RequestScope(owner=_owner_in_time(request))
+        # Threads of one request may come together here; what tells its owner may have read the database before.
+        with _guard:
+            scope = scope_of(request) or fresh
             setattr(request, _SCOPE, scope)
     return None if scope.is_over else scope
 
@@ -168,9 +170,13 @@ async def client_of_async(request: HttpRequest) -> Owner | None:
 def _owner_in_time(request: HttpRequest) -> Callable[[], Owner]:
     """Return what tells whose a request is: now where that can be known, else when its first tree is written."""
     user = _loaded_user(request)
-    if user is None and in_event_loop():
-        key = getattr(getattr(request, "session", None), "session_key", None)
-        if key is not None:
+    if user is not None and user.is_authenticated:
+        known = Owner(user_id=user.pk)
+        return lambda: known
+    if in_event_loop():
+        session = getattr(request, "session", None)
+        key = getattr(session, "session_key", None)
+        if key is not None and (user is None or not hasattr(session, "_session_cache")):
             # An event loop mustn't read the database, and another thread must leave the request's own session alone.
             return lambda: _owner_by_session(key)
     elif user is None:

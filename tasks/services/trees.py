@@ -33,7 +33,7 @@ from tasks.models import TaskRoot
 from tasks.models.root import new_id
 from tasks.services import sql
 from tasks.services.buffer import Batch, Flushed
-from tasks.services.claims import lease_end
+from tasks.services.claims import lease_end, lease_seconds
 from tasks.services.flusher import process_flusher
 from tasks.services.heartbeat import process_heart
 from tasks.services.nodes import OutputEntry, ProgressEntry, TaskNode
@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.5
 #: How long the first write waits for a lock that somebody holds on the owner's row; then the next tick tries again.
 _LOCK_MILLISECONDS = 200
+#: A lease is prolonged when this part of it is over: a write for each beat would be many.
+LEASE_PART = 3
 #: After this time, an owner or a parent that isn't there is taken for gone: the transaction that was to bring it has
 #: been rolled back.
 MISSING_SECONDS = 10.0
@@ -92,6 +94,8 @@ class TreeRecorder(Recorder):
         #: Its end is written, or nothing is written any more.
         self.ended = Signal()
         self.cancel_requested = False
+        #: When the lease was last prolonged.
+        self.leased_at = monotonic()
         #: An id that a client has chosen may have been used before.
         self._may_exist = root_id is not None
         self._started_at = timezone.now()
@@ -164,14 +168,16 @@ class TreeRecorder(Recorder):
     def beat(self) -> None:
         """Prolong the lease, and hear whether the tree is to end."""
         # Not closed, said as a condition: its own end may be written at this moment.
-        held = TaskRoot.objects.filter(pk=self.root_id, closed=False).update(lease_until=lease_end())
-        if not held:
+        rows = TaskRoot.objects.filter(pk=self.root_id, closed=False)
+        found = rows.values_list("cancel_requested_at").first()
+        if found is not None and monotonic() - self.leased_at >= lease_seconds() / LEASE_PART:
+            self.leased_at = monotonic()
+            found = found if rows.update(lease_until=lease_end()) else None
+        if found is None:
             self.lost = self.lost or not self.closed
             self._conclude()
-            return
-        if not self.cancel_requested:
-            rows = TaskRoot.objects.filter(pk=self.root_id, cancel_requested_at__isnull=False)
-            self.cancel_requested = rows.exists()
+        elif found[0] is not None:
+            self.cancel_requested = True
 
     def settle(self, batch: Batch) -> None:
         """Give up what has been written; from the root's first write on, keep its lease."""
