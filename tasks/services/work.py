@@ -98,6 +98,8 @@ def carry_out(held: Claim) -> None:
     )
     hold = Hold(root_id=held.root_id, fence=held.fence, cancel_requested=held.cancel_requested)
     context = Context(claim=held, recorder=recorder, hold=hold)
+    # So that code deep in the work can ask, without the context.
+    recorder.check = context.check_cancelled
     try:
         with process_heart().holding(hold):
             if held.continues and not spec.checkpointed:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tasks import check_cancelled, start_task, subtask
+from tasks import check_cancelled, current_node, start_task, subtask
 from tasks.errors import IllegalTransition, TaskCancelled, TaskNotFound
 from tasks.models import TaskRoot
 from tasks.registry import JobContext
@@ -17,6 +17,7 @@ from tasks.services.cancelling import cancel_below, request_cancel
 from tasks.services.jobs import enqueue
 from tasks.services.reading import read_snapshot
 from tasks.services.roots import Owner, create_root
+from tasks.services.work import work_off
 from tasks.tracking import Task
 from tests.tasks.conftest import Trees
 from tests.tasks.services.conftest import JobKit
@@ -120,6 +121,25 @@ def test_the_end_reaches_what_was_started_and_is_not_detached(task: Task, trees:
     for each in (innermost, inner, detached):
         each.close()
     assert cancel_below(root_id=task.id, reason="again") == 0
+
+
+def test_code_deep_in_a_job_hears_of_it(trees: Trees, kit: JobKit) -> None:
+    def deep() -> None:
+        check_cancelled()
+
+    def body(context: JobContext) -> None:
+        with subtask("Deep"):
+            deep()
+            request_cancel(root_id=context.id, viewer=OWNER)
+            # As the heart does within a second.
+            current_node().recorder.check.__self__.hold.cancel_requested = True  # type: ignore[attr-defined]
+            deep()
+
+    job = enqueue(kit.register(body), owner=Owner(session_key="owner"))
+    assert work_off("default")
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+    assert read_snapshot(job.root_id).tree.children[0].status == "cancelled"
 
 
 def test_over_http(trees: Trees) -> None:
