@@ -36,7 +36,7 @@ def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> J
 def cancel_tree(*, root_id: uuid.UUID) -> JobStatus:
     """Ask the writer of a tree without a job to stop, on the system's own authority; see `request_cancel`."""
     with transaction.atomic():
-        root = TaskRoot.objects.select_for_update().filter(pk=root_id, started_at__isnull=False).first()
+        root = TaskRoot.objects.select_for_update(no_key=True).filter(pk=root_id, started_at__isnull=False).first()
         if root is None:
             raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(root_id))
         if root.closed:
