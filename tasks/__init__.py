@@ -3,7 +3,39 @@
 Outsiders import from here, from `tasks.errors`, and, once Django is set up, from `tasks.services` and `tasks.models`.
 """
 
+from tasks.domain.meta import meta_schema, register_meta
 from tasks.registry import job
-from tasks.tracking import current_node, output, progress, set_meta, step, subtask
+from tasks.tracking import (
+    Handle,
+    Task,
+    check_cancelled,
+    current_node,
+    output,
+    output_writer,
+    progress,
+    set_meta,
+    shared_subtask,
+    start_task,
+    step,
+    subtask,
+    writer_progress,
+)
 
-__all__ = ["current_node", "job", "output", "progress", "set_meta", "step", "subtask"]
+__all__ = [
+    "Handle",
+    "Task",
+    "check_cancelled",
+    "current_node",
+    "job",
+    "meta_schema",
+    "output",
+    "output_writer",
+    "progress",
+    "register_meta",
+    "set_meta",
+    "shared_subtask",
+    "start_task",
+    "step",
+    "subtask",
+    "writer_progress",
+]

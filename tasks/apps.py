@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
 from tasks.registry import connect_enqueuer
+from tasks.tracking import connect_starter
 
 
 class TasksConfig(AppConfig):
@@ -18,6 +19,8 @@ class TasksConfig(AppConfig):
         # What imports models may be imported only now.
         from tasks import checks  # noqa: F401, PLC0415 - it registers itself
         from tasks.services.enqueuing import enqueue_declared  # noqa: PLC0415
+        from tasks.services.starting import TreeStarter  # noqa: PLC0415
 
         connect_enqueuer(enqueue_declared)
+        connect_starter(TreeStarter())
         autodiscover_modules("jobs")

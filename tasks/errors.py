@@ -91,6 +91,12 @@ class InvalidResult(PermanentError):
     code = "invalid_result"
 
 
+class InvalidMeta(TasksError):
+    """The meta isn't JSON, or not what the tree takes."""
+
+    code = "invalid_meta"
+
+
 class NotWatchable(TasksError):
     """Nobody can be told by mail here."""
 

@@ -1,9 +1,11 @@
 """Keep what scripts report of their progress."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from processes.domain.json_values import JSON
+from tasks.domain.meta import meta_to_json
 
 __all__ = ["Reported"]
 
@@ -25,6 +27,7 @@ class Reported:
     status: str = "running"
     error: str | None = None
     children: list["Reported"] = field(default_factory=list)
+    id: uuid.UUID = field(default_factory=uuid.uuid4, repr=False, compare=False)
     _lines: list[str] = field(default_factory=list, repr=False)
 
     @property
@@ -68,9 +71,12 @@ class Reported:
         if self.parent is not None:
             self.parent.output(text)
 
-    def set_meta(self, meta: JSON) -> None:
-        """Keep the meta."""
-        self.meta = meta
+    def set_meta(self, meta: object) -> None:
+        """Keep the meta, as it is stored."""
+        self.meta = meta_to_json(meta)
+
+    def check_cancelled(self) -> None:
+        """Go on: nobody cancels a trial."""
 
     def update(self, data: JSON) -> None:
         """Keep what was produced."""

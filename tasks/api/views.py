@@ -12,7 +12,7 @@ from tasks.errors import TasksError
 from tasks.live import Visitor, current_hub
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
 from tasks.services.access import find_root, owns, viewer_of
-from tasks.services.jobs import request_cancel
+from tasks.services.cancelling import request_cancel
 from tasks.services.reading import read_snapshot
 from tasks.services.stalls import read_stall
 

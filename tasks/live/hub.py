@@ -170,7 +170,7 @@ def _admit(visitor: Visitor, root_id: uuid.UUID) -> tuple[bool, int]:
 def _refused(asked: Sequence[tuple[Visitor, list[uuid.UUID]]]) -> list[tuple[Visitor, uuid.UUID]]:
     """Return the pairs of visitor and root, of those asked about, in which the one may not see the other any more."""
     wanted = {root_id for _, root_ids in asked for root_id in root_ids}
-    rows = TaskRoot.objects.only("owner_id", "session_key", "shared").in_bulk(wanted)
+    rows = TaskRoot.objects.only("owner_id", "session_key", "shared", "request_scoped").in_bulk(wanted)
     refused: list[tuple[Visitor, uuid.UUID]] = []
     for visitor, root_ids in asked:
         viewer = visitor.now()

@@ -60,6 +60,8 @@ class TaskRoot(models.Model):
     closed = models.BooleanField(default=False)
     #: Until when the writer of a root without a job is taken to be alive.
     lease_until = models.DateTimeField(null=True, blank=True)
+    #: When the end of a root without a job was asked for: its writer hears of it with its next heartbeat.
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -1,10 +1,18 @@
 """Who may see a task, and who may cancel it. Missing and forbidden look the same."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Literal, Protocol
 
+from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.checks import CheckMessage, Error, register
+from django.core.signals import setting_changed
+from django.db.models import Q
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from tasks.errors import TaskNotFound
@@ -22,6 +30,12 @@ class Viewer:
     #: Staff with the permission to change tasks.
     changes_all: bool = False
 
+
+Action = Literal["see", "cancel"]
+#: Tell whether a viewer may do something with a root; None leaves it to the rule below.
+Authorizer = Callable[[Viewer, TaskRoot, Action], bool | None]
+#: The setting that names an authorizer by its dotted path.
+AUTHORIZER_SETTING = "STEPLINE_TASK_AUTHORIZER"
 
 #: Where a session keeps the key that it had when somebody not signed in began something.
 FIRST_KEY = "first_session_key"
@@ -68,14 +82,28 @@ def owns(viewer: Viewer, root: TaskRoot) -> bool:
     return bool(root.session_key) and viewer.session_key == root.session_key
 
 
+def owned_by(viewer: Viewer) -> Q:
+    """Return the filter for the roots that belong to `viewer` and may be listed: those of requests never are."""
+    owned = Q(pk__in=()) if viewer.user_id is None else Q(owner_id=viewer.user_id)
+    if viewer.session_key:
+        owned |= Q(owner__isnull=True, session_key=viewer.session_key)
+    return owned & Q(request_scoped=False)
+
+
 def may_see(viewer: Viewer, root: TaskRoot) -> bool:
     """Tell whether `viewer` may follow `root`."""
+    decided = _ask(viewer, root, "see")
+    if decided is not None:
+        return decided
+    if root.request_scoped:
+        return owns(viewer, root)
     return root.shared or viewer.sees_all or owns(viewer, root)
 
 
 def may_cancel(viewer: Viewer, root: TaskRoot) -> bool:
     """Tell whether `viewer` may cancel `root`."""
-    return viewer.changes_all or owns(viewer, root)
+    decided = _ask(viewer, root, "cancel")
+    return viewer.changes_all or owns(viewer, root) if decided is None else decided
 
 
 def find_root(viewer: Viewer, root_id: uuid.UUID) -> TaskRoot:
@@ -84,3 +112,43 @@ def find_root(viewer: Viewer, root_id: uuid.UUID) -> TaskRoot:
     if root is None or not may_see(viewer, root):
         raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(root_id))
     return root
+
+
+def _ask(viewer: Viewer, root: TaskRoot, action: Action) -> bool | None:
+    authorizer = _authorizer()
+    return None if authorizer is None else authorizer(viewer, root, action)
+
+
+@cache
+def _authorizer() -> Authorizer | None:
+    path = getattr(settings, AUTHORIZER_SETTING, None)
+    if not path:
+        return None
+    found: Authorizer = import_string(path)
+    return found
+
+
+def _forget_authorizer(*, setting: str, **_: object) -> None:
+    if setting == AUTHORIZER_SETTING:
+        _authorizer.cache_clear()
+
+
+setting_changed.connect(_forget_authorizer, dispatch_uid="tasks.authorizer")
+
+
+@register
+def check_authorizer(app_configs: Sequence[AppConfig] | None, **kwargs: object) -> list[CheckMessage]:
+    """Complain of an authorizer that can't be imported or called."""
+    path = getattr(settings, AUTHORIZER_SETTING, None)
+    if not path:
+        return []
+    try:
+        found = import_string(path)
+    except (ImportError, TypeError, AttributeError) as error:
+        problem = str(error)
+    else:
+        if callable(found):
+            return []
+        problem = f"{path!r} is no function."
+    hint = "Give it the dotted path of a function (viewer, root, action) that returns True, False or None."
+    return [Error(f"{AUTHORIZER_SETTING} can't be used: {problem}", hint=hint, id="tasks.E001")]

@@ -7,12 +7,13 @@ claim has raised it, nothing of the old one is stored.
 import uuid
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks.domain.jsonvalue import JSON, JSONObject
@@ -73,6 +74,11 @@ class Claim:
 def lease_seconds() -> float:
     """Return how long a claim holds without a heartbeat."""
     return float(getattr(settings, "STEPLINE_LEASE_SECONDS", LEASE_SECONDS))
+
+
+def lease_end() -> object:
+    """Return the expression for the end of a lease that begins now, by the database's clock."""
+    return Now() + timedelta(seconds=lease_seconds())
 
 
 def claim(*, queue: str, worker: str) -> Claim | None:

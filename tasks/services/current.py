@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from tasks.services.nodes import TaskNode
 from tasks.services.roots import Owner
+from tasks.services.trees import TreeRecorder
+from tasks.tracking import current_node
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Hold which root is worked on, and to whom it belongs."""
+    """Hold which root is worked on, None where nothing may hang on it, and to whom it belongs."""
 
-    root_id: uuid.UUID
+    root_id: uuid.UUID | None
     owner: Owner
 
 
@@ -21,8 +24,17 @@ _current: ContextVar[Work | None] = ContextVar("stepline_current_work", default=
 
 
 def current_work() -> Work | None:
-    """Return the work that is carried out here, None where there is none."""
-    return _current.get()
+    """Return the work that is carried out here, None where there is none: a job's, or a tree's that code has begun."""
+    work = _current.get()
+    if work is not None:
+        return work
+    root = current_node().root
+    recorder = root.recorder if isinstance(root, TaskNode) else None
+    if not isinstance(recorder, TreeRecorder):
+        return None
+    # What outlives a request doesn't hang on it, and nothing can hang on a root that isn't there yet.
+    can_be_parent = recorder.begun.is_set() and not recorder.lost and not recorder.opening.request_scoped
+    return Work(recorder.root_id if can_be_parent else None, recorder.opening.owner())
 
 
 @contextmanager

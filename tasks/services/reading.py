@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from tasks.domain.jsonvalue import JSON
-from tasks.domain.statuses import NodeStatus
+from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.tree import TreeNode
 from tasks.errors import TaskNotFound
 from tasks.models import Node, TaskRoot, Update
@@ -68,12 +68,11 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
         # Inside a transaction on SQLite the second look sees the same moment anyway.
         if seq == root.last_seq or transaction.get_connection().in_atomic_block:
             break
-    job = getattr(root, "job", None)
     return Snapshot(
         root=root,
         tree=_build_tree(root, nodes),
         seq=root.last_seq,
-        status=job.shown_status.value if job is not None else root.status,
+        status=_status(root),
         steps=root.steps,
     )
 
@@ -88,6 +87,16 @@ def read_heads(root_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
     """Return the heads of the given roots; those that no longer exist are absent."""
     rows = TaskRoot.objects.filter(pk__in=list(root_ids)).values_list("pk", "last_seq", "closed")
     return {pk: Head(last_seq=last_seq, closed=closed) for pk, last_seq, closed in rows}
+
+
+def _status(root: TaskRoot) -> str:
+    job = getattr(root, "job", None)
+    if job is not None:
+        return str(job.shown_status.value)
+    # A tree without a job is asked to end as one with a job is.
+    if root.cancel_requested_at is not None and not root.closed:
+        return JobStatus.CANCEL_REQUESTED.value
+    return root.status
 
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:

@@ -11,7 +11,7 @@ from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, TITLE_CHARS, measure
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.domain.updates import Draft, UpdateType, draft, encode_node
-from tasks.errors import IllegalTransition
+from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, Node, TaskRoot
 from tasks.models.root import new_id
 from tasks.services import sql
@@ -22,8 +22,10 @@ _ENDINGS = {
     NodeStatus.FAILED: UpdateType.TASK_ERROR,
     NodeStatus.CANCELLED: UpdateType.TASK_ABORTED,
 }
-#: How long a finished tree is kept.
+#: How long a finished tree is kept,
 KEPT = timedelta(days=30)
+#: and one of a request, which only its client sees.
+REQUEST_KEPT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,9 @@ def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelt
         _check_jobless(root_id)
 
 
-def ending(status: NodeStatus, *, result: JSON = None, reason: str = "") -> tuple[Draft, dict[str, sql.Value]]:
+def ending(
+    status: NodeStatus, *, result: JSON = None, reason: str = "", kept: timedelta = KEPT
+) -> tuple[Draft, dict[str, sql.Value]]:
     """Return the terminal update of a root that ends with `status`, and the columns that go with it."""
     now = timezone.now()
     reason = shorten(reason, ERROR_CHARS)
@@ -130,7 +134,7 @@ def ending(status: NodeStatus, *, result: JSON = None, reason: str = "") -> tupl
         "result": sql.json_value(result),
         "closed": True,
         "finished_at": sql.time_value(now),
-        "purge_at": sql.time_value(now + KEPT),
+        "purge_at": sql.time_value(now + kept),
         "lease_until": None,
     }
     return closing, columns
@@ -161,13 +165,16 @@ def end_root(
     is cancelled, but its root is never taken away from under it.
     """
     with transaction.atomic():
+        root = TaskRoot.objects.only("title", "request_scoped").filter(pk=root_id).first()
+        if root is None:
+            raise StaleFence("There is no such task any more; nothing was written.", task_id=str(root_id))
         drafts = end_open_nodes(root_id=root_id, status=status, reason=reason)
-        closing, columns = ending(status, result=result, reason=reason)
+        closing, columns = ending(
+            status, result=result, reason=reason, kept=REQUEST_KEPT if root.request_scoped else KEPT
+        )
         if meta is not None:
-            title = TaskRoot.objects.values_list("title", flat=True).get(pk=root_id)
-            drafts.append(
-                draft(UpdateType.NODE_META, node=encode_node(node_id=str(root_id), type="task", title=title), meta=meta)
-            )
+            reference = encode_node(node_id=str(root_id), type="task", title=root.title)
+            drafts.append(draft(UpdateType.NODE_META, node=reference, meta=meta))
             columns["meta"] = sql.json_value(meta)
         append_updates(root_id=root_id, drafts=[*drafts, closing], columns=columns)
         _check_jobless(root_id)

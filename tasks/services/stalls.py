@@ -79,8 +79,9 @@ def _facts(root: TaskRoot, *, read_at: datetime) -> Facts:
             attempt=row.attempt,
             attempts=RetryPolicy.from_json(row.retry).attempts,
         )
-    # Somebody has promised a root with a lease to go on with it: an indicator, until its run begins.
-    awaits_job = job is None and root.lease_until is not None
+    # Somebody has promised a root with a lease to go on with it: an indicator, until its run begins. A tree that has
+    # begun has its writer and gets no job.
+    awaits_job = job is None and root.lease_until is not None and root.started_at is None
     needs_news = awaits_job or (job is not None and job.status in JOB_HELD)
     told_at = _last_told(root.pk) if needs_news else None
     return Facts(now=read_at, closed=root.closed, awaits_job=awaits_job, job=job, told_at=told_at)

@@ -103,6 +103,8 @@ def carry_out(held: Claim) -> None:
         force=partial(end_stuck, held),
     )
     context = Context(claim=held, recorder=recorder, hold=hold)
+    # So that code deep in the work can ask, without the context.
+    recorder.check = context.check_cancelled
     try:
         with process_heart().holding(hold):
             if held.continues and not spec.checkpointed:

@@ -131,7 +131,7 @@ def test_an_interrupted_action_keeps_its_node_and_closes_what_it_had_begun(kit) 
         with subtask("Part") as node:
             step(5)
             if deaths:
-                node.recorder.flush()  # type: ignore[attr-defined]  # as the flusher would, out of band
+                node.node.recorder.flush()  # type: ignore[attr-defined]  # as the flusher would, out of band
                 raise deaths.pop()
 
     run_id = kit.start({"name": "fragile", "script": kit.script(fragile)})
@@ -418,7 +418,7 @@ def test_progress_reaches_the_log_while_an_action_runs(kit) -> None:  # type: ig
             for _ in range(10):
                 step()
             output("ten rows")
-            node.recorder.flush()  # type: ignore[attr-defined]
+            node.node.recorder.flush()  # type: ignore[attr-defined]
             rows = read_snapshot(uuid.UUID(app.get("run_id"))).tree.children[0].children[0]
             seen.append((rows.status, rows.current, rows.total, rows.output))
 

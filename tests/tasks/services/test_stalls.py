@@ -113,6 +113,13 @@ def test_an_indicator_whose_work_does_not_begin() -> None:
     assert stall_of(other.pk) is None, "nobody has promised it a job"
 
 
+def test_a_tree_with_a_writer_waits_for_no_job() -> None:
+    root = create_root(title="Import", owner=Owner(), lease=timedelta(minutes=10))
+    TaskRoot.objects.filter(pk=root.pk).update(started_at=timezone.now())
+    age(Job(root=root), told=31)
+    assert stall_of(root.pk) is None
+
+
 def test_what_has_ended_or_is_not_there_does_not_stall(kit) -> None:  # type: ignore[no-untyped-def]
     job = kit.enqueue(lambda context: None)
     work_off("default")

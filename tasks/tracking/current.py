@@ -1,20 +1,23 @@
-"""Reporting progress from anywhere: the current node travels in a context variable.
+"""The current node, which travels in a context variable, and what is reported to it from anywhere."""
 
-Where nothing is tracked, every call is a no-op and the work still runs. This module imports no models, so that code may
-import it before Django is set up.
-"""
-
+import asyncio
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
 from tasks.domain.jsonvalue import JSON
-from tasks.errors import StaleFence, TaskCancelled
+from tasks.domain.meta import meta_to_json
+from tasks.errors import StaleFence, TaskCancelled, WorkInterrupted
 
 
 class TrackedNode(Protocol):
     """Say what can be reported of a node."""
+
+    @property
+    def id(self) -> uuid.UUID | None:
+        """The node's id; None where nothing is tracked."""
 
     @property
     def root(self) -> "TrackedNode":
@@ -29,8 +32,8 @@ class TrackedNode(Protocol):
     def output(self, text: str) -> None:
         """Stream text."""
 
-    def set_meta(self, meta: JSON) -> None:
-        """Replace the meta."""
+    def set_meta(self, meta: object) -> None:
+        """Replace the meta: JSON, a model or a dataclass; raises InvalidMeta."""
 
     def update(self, data: JSON) -> None:
         """Report what the node has produced."""
@@ -44,12 +47,20 @@ class TrackedNode(Protocol):
     def cancel(self, reason: str = "") -> None:
         """End the node as cancelled."""
 
+    def check_cancelled(self) -> None:
+        """Raise TaskCancelled where the work is to stop."""
+
     def child(self, title: str, *, type: str = "task", alias: str = "", total: float | None = None) -> "TrackedNode":
         """Start a node below this one."""
 
 
 class _Untracked:
     """Take every report where nothing is tracked."""
+
+    @property
+    def id(self) -> None:
+        """Return None."""
+        return
 
     @property
     def root(self) -> "_Untracked":
@@ -65,8 +76,9 @@ class _Untracked:
     def output(self, text: str) -> None:
         """Do nothing."""
 
-    def set_meta(self, meta: JSON) -> None:
-        """Do nothing."""
+    def set_meta(self, meta: object) -> None:
+        """Do nothing but look at it, so that a mistake shows wherever the work runs."""
+        meta_to_json(meta)
 
     def update(self, data: JSON) -> None:
         """Do nothing."""
@@ -78,6 +90,9 @@ class _Untracked:
         """Do nothing."""
 
     def cancel(self, reason: str = "") -> None:
+        """Do nothing."""
+
+    def check_cancelled(self) -> None:
         """Do nothing."""
 
     def child(self, title: str, *, type: str = "task", alias: str = "", total: float | None = None) -> "_Untracked":
@@ -105,27 +120,6 @@ def tracking(node: TrackedNode) -> Iterator[TrackedNode]:
         _current.reset(token)
 
 
-@contextmanager
-def subtask(title: str, *, total: float | None = None, alias: str = "", type: str = "task") -> Iterator[TrackedNode]:
-    """Start a node below the current one; it completes at the end of the block and fails with an exception.
-
-    What the block raises goes on to the caller. A cancelled block cancels its node.
-    """
-    node = _current.get().child(title, type=type, alias=alias, total=total)
-    with tracking(node):
-        try:
-            yield node
-        except TaskCancelled as error:
-            node.cancel(error.message)
-            raise
-        except StaleFence:
-            raise  # Another worker tells the rest.
-        except BaseException as error:
-            node.fail(f"{error}" or error.__class__.__name__)
-            raise
-        node.complete()
-
-
 def progress(current: float | None = None, total: float | None = None, message: str | None = None) -> None:
     """Set what is given of the current node's current value, total and message."""
     _current.get().progress(current, total, message)
@@ -138,9 +132,36 @@ def step(count: float = 1) -> None:
 
 def output(text: str) -> None:
     """Stream a line of text to the current node; a line end is added where there is none."""
-    _current.get().output(text if text.endswith("\n") else f"{text}\n")
+    _current.get().output(line(text))
 
 
-def set_meta(meta: JSON) -> None:
-    """Replace the current node's meta."""
+def set_meta(meta: object) -> None:
+    """Replace the current node's meta: JSON, a pydantic model or a dataclass; raises InvalidMeta."""
     _current.get().set_meta(meta)
+
+
+def check_cancelled() -> None:
+    """Raise TaskCancelled where the end of the current work was asked for; nothing happens where nothing is tracked."""
+    _current.get().check_cancelled()
+
+
+def line(text: str) -> str:
+    """Return `text` with a line end."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def end_node(node: TrackedNode, error: BaseException | None) -> None:
+    """End a node as the work that it stands for ended: without an error, or by one.
+
+    After a StaleFence nothing is told: another worker tells the rest. Nor where the work is broken into: whoever does
+    that knows how it ends.
+    """
+    if error is None:
+        node.complete()
+    elif isinstance(error, TaskCancelled):
+        node.cancel(error.message)
+    elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+        # The client has gone, or nobody takes what a generator yields.
+        node.cancel(str(error))
+    elif not isinstance(error, StaleFence | WorkInterrupted):
+        node.fail(str(error) or type(error).__name__)

@@ -1,0 +1,163 @@
+"""Cancelling trees that have a writer and no job, and what they have started."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tasks import check_cancelled, current_node, start_task, subtask
+from tasks.errors import IllegalTransition, TaskCancelled, TaskNotFound
+from tasks.models import TaskRoot
+from tasks.registry import JobContext
+from tasks.services.access import Viewer
+from tasks.services.cancelling import cancel_below, request_cancel
+from tasks.services.enqueuing import enqueue
+from tasks.services.reading import read_snapshot
+from tasks.services.roots import Owner, create_root
+from tasks.services.work import work_off
+from tasks.tracking import Task
+from tests.tasks.conftest import Trees
+from tests.tasks.services.conftest import JobKit
+
+OWNER = Viewer(session_key="owner")
+
+
+@pytest.fixture
+def task(trees: Trees) -> Iterator[Task]:
+    task = start_task("Import", owner=Owner(session_key="owner"), shared=True)
+    yield task
+    task.close()
+
+
+def beat(task: Task) -> None:
+    """Do what the heart does within a second."""
+    task.node.recorder.beat()  # type: ignore[attr-defined]
+
+
+def test_a_writer_hears_that_its_owner_wants_an_end(task: Task, trees: Trees) -> None:
+    request_cancel(root_id=task.id, viewer=OWNER)
+    assert read_snapshot(task.id).status == "cancel_requested"
+    task.check_cancelled()
+    beat(task)
+
+    def work() -> None:
+        with task, subtask("Outer"), subtask("Inner"):
+            check_cancelled()
+
+    with pytest.raises(TaskCancelled):
+        work()
+    assert {status for status, _ in trees.shape(task.id).values()} == {"cancelled"}
+    assert trees.types(task.id)[-1] == "taskAborted"
+
+
+def test_the_heart_tells_it_within_a_second(task: Task, trees: Trees) -> None:
+    request_cancel(root_id=task.id, viewer=OWNER)
+    told = _wait_until_cancelled(task)
+    assert told
+
+
+def _wait_until_cancelled(task: Task) -> bool:
+    pause = threading.Event()
+    for _ in range(500):
+        try:
+            task.check_cancelled()
+        except TaskCancelled:
+            return True
+        pause.wait(0.02)
+    return False
+
+
+def test_asking_twice_is_asking_once(task: Task, trees: Trees) -> None:
+    for _ in range(2):
+        assert request_cancel(root_id=task.id, viewer=OWNER) == "cancel_requested"
+    assert trees.types(task.id).count("taskStatus") == 2  # that it runs, and that it is to end
+
+
+def test_work_that_is_done_anyway_has_completed(task: Task, trees: Trees) -> None:
+    request_cancel(root_id=task.id, viewer=OWNER)
+    task.close()
+    assert trees.read(task.id).status == "completed"
+    with pytest.raises(IllegalTransition):
+        request_cancel(root_id=task.id, viewer=OWNER)
+
+
+def test_only_its_owner_may(task: Task) -> None:
+    with pytest.raises(IllegalTransition):
+        request_cancel(root_id=task.id, viewer=Viewer(session_key="another"))
+    with pytest.raises(TaskNotFound):
+        request_cancel(root_id=uuid.uuid4(), viewer=OWNER)
+
+
+def test_what_nobody_works_on_yet_is_not_there_to_be_cancelled(trees: Trees) -> None:
+    root = create_root(title="Indicator", owner=Owner(session_key="owner"))
+    with pytest.raises(TaskNotFound):
+        request_cancel(root_id=root.pk, viewer=OWNER)
+
+
+def test_the_end_reaches_what_was_started_and_is_not_detached(task: Task, trees: Trees, kit: JobKit) -> None:
+    name = kit.register(lambda context: None)
+    with task.activate():
+        inner, detached = start_task("Inner"), start_task("Detached", detached=True)
+        with inner.activate():
+            innermost = start_task("Innermost")
+            done = start_task("Done")
+            done.close()
+    job = enqueue(name, owner=Owner())
+    TaskRoot.objects.filter(pk=job.root_id).update(parent=inner.id)
+
+    request_cancel(root_id=task.id, viewer=OWNER)
+
+    for each in (inner, innermost, detached):
+        beat(each)
+    for each in (inner, innermost):
+        with pytest.raises(TaskCancelled):
+            each.check_cancelled()
+    detached.check_cancelled()
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+    for each in (innermost, inner, detached):
+        each.close()
+    assert cancel_below(root_id=task.id, reason="again") == 0
+
+
+def test_code_deep_in_a_job_hears_of_it(trees: Trees, kit: JobKit) -> None:
+    def deep() -> None:
+        check_cancelled()
+
+    def body(context: JobContext) -> None:
+        with subtask("Deep"):
+            deep()
+            request_cancel(root_id=context.id, viewer=OWNER)
+            # As the heart does within a second.
+            current_node().recorder.check.__self__.hold.cancel_requested = True  # type: ignore[attr-defined]
+            deep()
+
+    job = enqueue(kit.register(body), owner=Owner(session_key="owner"))
+    assert work_off("default")
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+    assert read_snapshot(job.root_id).tree.children[0].status == "cancelled"
+
+
+def test_over_http(trees: Trees) -> None:
+    owner = User.objects.create(username="owner")
+    client = Client()
+    client.force_login(owner)
+    task = start_task("Import", owner=owner)
+    answer = client.post(f"/api/tasks/{task.id}/cancel/")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancel_requested")
+    task.close()
+    assert client.post(f"/api/tasks/{task.id}/cancel/").status_code == 409
+
+
+def test_jobs_are_cancelled_as_before(trees: Trees, kit: JobKit) -> None:
+    def body(context: JobContext) -> None:
+        """Do nothing."""
+
+    job = enqueue(kit.register(body), owner=Owner(session_key="owner"))
+    assert request_cancel(root_id=job.root_id, viewer=OWNER) == "cancelled"
+    with pytest.raises(IllegalTransition):
+        request_cancel(root_id=job.root_id, viewer=OWNER)
