@@ -17,6 +17,8 @@ class TasksConfig(AppConfig):
         """Import the `jobs` module of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
         from tasks.services.jobs import enqueue_declared  # noqa: PLC0415
+        from tasks.services.revocations import connect_revocations  # noqa: PLC0415
 
         connect_enqueuer(enqueue_declared)
+        connect_revocations()
         autodiscover_modules("jobs")

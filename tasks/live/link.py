@@ -63,6 +63,12 @@ class Link:
         self._wake()
         await asyncio.wait([entered], timeout=JOIN_WAIT_SECONDS)
 
+    def want(self, group: str) -> None:
+        """Enter `group`, soon."""
+        if self._layer is not None and group not in self._wanted:
+            self._wanted.add(group)
+            self._wake()
+
     def leave(self, group: str) -> None:
         """Leave `group`, soon."""
         self._wanted.discard(group)
