@@ -82,6 +82,11 @@ class Hub:
         """Return the roots that are followed at the moment."""
         return frozenset(self._feeds)
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups of the channel layer whose messages arrive here."""
+        return self._link.groups
+
     async def follow(
         self,
         root_id: uuid.UUID,

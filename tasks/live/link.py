@@ -52,6 +52,11 @@ class Link:
         self._failing = False
         self._closing = False
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups whose messages arrive."""
+        return frozenset(self._joined)
+
     async def join(self, group: str) -> None:
         """Enter `group`; returns when messages to it arrive, or after a second where the layer doesn't answer."""
         if self._layer is None:
