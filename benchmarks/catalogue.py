@@ -83,6 +83,12 @@ BENCHMARKS = {
             runs=3,
             limit_seconds=240.0,
         ),
-        Benchmark(name="push", module="benchmarks.push", about="update to browser over WebSocket", runs=3),
+        Benchmark(
+            name="push",
+            module="benchmarks.push",
+            about="update to browser over WebSocket",
+            runs=3,
+            limit_seconds=240.0,
+        ),
     )
 }

@@ -16,6 +16,7 @@ from statistics import median
 
 from django.conf import settings
 
+from benchmarks import fanout
 from benchmarks.figures import Figure, beside_peer
 from benchmarks.programs import Programs
 from benchmarks.push_clients import Clients, latencies_ms
@@ -39,7 +40,7 @@ Pair = tuple[float, float]
 
 
 def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
-    """Measure one client, then many."""
+    """Measure one client, then many, then what a server can do when it has all it can do."""
     updates = _QUICK_UPDATES if quick else _UPDATES
     many = QUICK_MANY_CLIENTS if quick else MANY_CLIENTS
     with running_base() as programs:
@@ -59,6 +60,7 @@ def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
             peer=_PEER,
             goal=GOAL_MANY_CLIENTS,
         )
+        yield from fanout.measure(programs, port=port, runs=runs, quick=quick)
 
 
 class Session:

@@ -23,17 +23,7 @@ class Clients:
     async def following(self, url: str, *, origin: str, first: str | None) -> AsyncIterator[None]:
         """Keep the connections to `url` open; each has sent `first` and has been told that it follows."""
         async with AsyncExitStack() as stack:
-            sockets: list[ClientConnection] = []
-            for _ in range(self.count):
-                # Straight to the server: a proxy that the shell names has no business here.
-                connection = connect(
-                    url, origin=Origin(origin), compression=None, proxy=None, open_timeout=_OPEN_SECONDS
-                )
-                sockets.append(await stack.enter_async_context(connection))
-            for socket in sockets:
-                if first is not None:
-                    await socket.send(first)
-                await asyncio.wait_for(_told(socket), _OPEN_SECONDS)
+            sockets = await open_sockets(stack, url, origin=origin, first=first, count=self.count)
             readers = [asyncio.create_task(self._read(socket)) for socket in sockets]
             try:
                 yield
@@ -58,6 +48,22 @@ class Clients:
     async def _read(self, socket: ClientConnection) -> None:
         async for message in socket:
             self._messages.append((time.monotonic(), str(message)))
+
+
+async def open_sockets(
+    stack: AsyncExitStack, url: str, *, origin: str, first: str | None, count: int
+) -> list[ClientConnection]:
+    """Open `count` connections that `stack` closes; each has sent `first` and has been told that it follows."""
+    sockets: list[ClientConnection] = []
+    for _ in range(count):
+        # Straight to the server: a proxy that the shell names has no business here.
+        connection = connect(url, origin=Origin(origin), compression=None, proxy=None, open_timeout=_OPEN_SECONDS)
+        sockets.append(await stack.enter_async_context(connection))
+    for socket in sockets:
+        if first is not None:
+            await socket.send(first)
+        await asyncio.wait_for(_told(socket), _OPEN_SECONDS)
+    return sockets
 
 
 async def _told(socket: ClientConnection) -> None:

@@ -31,6 +31,12 @@ class TaskNotFound(TasksError):
     code = "not_found"
 
 
+class NotAllowed(TasksError):
+    """You may not do this."""
+
+    code = "forbidden"
+
+
 class UnknownJob(TasksError):
     """No function of this name is registered as a job."""
 

@@ -5,7 +5,8 @@
  *     subscription.close();
  *
  * Every update arrives once and in order, however often the connection breaks: a new one goes on after the last number.
- * Where the server can't go on from there it sends a snapshot, which replaces all that was known.
+ * Where the server can't go on from there it sends a snapshot, which replaces all that was known. With `types`, only those
+ * updates arrive, besides snapshots and the last one; the numbers then have gaps.
  */
 
 import { isTerminal } from "./tree.js";
@@ -34,6 +35,7 @@ class Subscription {
     this.taskId = taskId;
     this.seq = options.since ?? 0;
     this.needsSnapshot = Boolean(options.snapshot);
+    this.types = options.types ?? null;
     this.attempts = 0;
     this.retry = undefined;
     this.source = null;
@@ -68,6 +70,12 @@ class Subscription {
     this._onError(error);
   }
 
+  /** Another subscription of this page may have asked for more; a position only tells how far the log is. */
+  _wants(message, ended) {
+    if (message.type === "position") return false;
+    return !this.types || ended || message.type === "snapshot" || this.types.includes(message.type);
+  }
+
   /** Deliver a message once; returns whether it could follow what came before. */
   take(message) {
     if (message.type === "snapshot") {
@@ -76,7 +84,7 @@ class Subscription {
       this.needsSnapshot = false;
     } else if (this.needsSnapshot || message.seq <= this.seq) {
       return true;
-    } else if (message.seq !== this.seq + 1) {
+    } else if (message.seq !== this.seq + 1 && !this.types) {
       return false;
     }
     this.seq = message.seq;
@@ -85,7 +93,7 @@ class Subscription {
     this.setState("live");
     const ended = isTerminal(message) || (message.type === "snapshot" && hasEnded(message.task));
     if (ended) this.close();
-    this._onUpdate(message);
+    if (this._wants(message, ended)) this._onUpdate(message);
     if (ended) this.setState("ended");
     return true;
   }
@@ -98,13 +106,14 @@ class Subscription {
 class Arrivals {
   constructor(handle) {
     this._handle = handle;
-    this._texts = [];
+    /** Texts, and the messages of texts that held several. */
+    this._waiting = [];
     this._timer = undefined;
     this._workedAt = -Infinity;
   }
 
   add(text) {
-    this._texts.push(text);
+    this._waiting.push(text);
     if (this._timer !== undefined) return;
     if (performance.now() - this._workedAt >= GATHER_MS) this._work();
     else this._timer = setTimeout(() => this._work(), GATHER_MS);
@@ -113,27 +122,48 @@ class Arrivals {
   /** Handle all that is left: nothing more comes. */
   finish() {
     clearTimeout(this._timer);
-    for (const text of this._texts.splice(0)) this._take(text);
+    this._workThrough(Infinity);
   }
 
   _work() {
     this._timer = undefined;
-    const begun = performance.now();
-    let count = 0;
     // A page that nobody sees has no turn to wait for, and seldom gets to work.
-    const budget = document.hidden ? Infinity : HANDLE_MS;
-    while (count < this._texts.length && performance.now() - begun < budget) {
-      this._take(this._texts[count]);
-      count += 1;
-    }
-    this._texts.splice(0, count);
+    this._workThrough(document.hidden ? Infinity : HANDLE_MS);
     this._workedAt = performance.now();
-    if (this._texts.length) this._timer = setTimeout(() => this._work(), GATHER_MS);
+    if (this._waiting.length) this._timer = setTimeout(() => this._work(), GATHER_MS);
   }
 
-  _take(text) {
+  _workThrough(budget) {
+    const begun = performance.now();
+    let count = 0;
+    while (count < this._waiting.length && performance.now() - begun < budget) {
+      const next = this._waiting[count];
+      count += 1;
+      const messages = typeof next === "string" ? this._parsed(next) : [next];
+      if (messages.length === 1) {
+        this._take(messages[0]);
+      } else {
+        // They wait their turn one by one, as if each had come by itself.
+        this._waiting.splice(0, count, ...messages);
+        count = 0;
+      }
+    }
+    this._waiting.splice(0, count);
+  }
+
+  _parsed(text) {
     try {
-      this._handle(JSON.parse(text));
+      const value = JSON.parse(text);
+      return Array.isArray(value) ? value : [value];
+    } catch (error) {
+      reportError(error);
+      return [];
+    }
+  }
+
+  _take(message) {
+    try {
+      this._handle(message);
     } catch (error) {
       // It is the page's error as any other; the next message is none the worse for it.
       reportError(error);
@@ -197,7 +227,15 @@ export class Connection {
 
   _ask(subscription) {
     const position = subscription.needsSnapshot ? { snapshot: true } : { since: subscription.seq };
-    this._send({ type: "subscribe", taskId: subscription.taskId, ...position });
+    const types = this._typesFor(subscription.taskId);
+    // Several updates may come in one message; and the server may ask how far this page has come.
+    this._send({ type: "subscribe", taskId: subscription.taskId, ...position, ...types, batch: true, acks: true });
+  }
+
+  /** Return the types to ask for: what any subscription of this page to the task wants. */
+  _typesFor(taskId) {
+    const asked = this._of(taskId).map((subscription) => subscription.types);
+    return asked.every(Boolean) ? { types: [...new Set(asked.flat())] } : {};
   }
 
   _openSocket() {
@@ -310,6 +348,8 @@ export class Connection {
       for (const subscription of subscriptions) subscription.setState("live");
     } else if (message.type === "error") {
       for (const subscription of subscriptions) this._refused(subscription, message);
+    } else if (message.type === "ping") {
+      if (this._isOpen()) this._send({ type: "pong" });
     } else if (message.type !== "pong") {
       for (const subscription of subscriptions) if (!subscription.take(message)) this._ask(subscription);
     }
@@ -332,7 +372,8 @@ export class Connection {
   }
 
   _openEvents(subscription) {
-    const position = subscription.needsSnapshot ? "snapshot=1" : `since=${subscription.seq}`;
+    const types = subscription.types ? `&types=${subscription.types.join(",")}` : "";
+    const position = (subscription.needsSnapshot ? "snapshot=1" : `since=${subscription.seq}`) + types;
     const url = `${this._tasksUrl}${subscription.taskId}/`;
     const source = new EventSource(`${url}updates/?${position}`);
     subscription.source = source;

@@ -85,6 +85,7 @@ export class Tree {
     if (this.root === null) throw new InvalidUpdate("There is nothing to show before taskStart.");
     const value = { v: 1, type: "snapshot", taskId: this.root.id, seq: this.seq, status: this.status };
     if (this.steps !== undefined) value.steps = this.steps;
+    if (this.result !== undefined) value.result = this.result;
     value.task = shown(this.root);
     return value;
   }
@@ -124,6 +125,7 @@ export class Tree {
     this.seq = snapshot.seq;
     this.status = snapshot.status;
     this.steps = snapshot.steps;
+    this.result = snapshot.result;
     if (snapshot.isOwner !== undefined) this.isOwner = snapshot.isOwner;
     this._nodes = new Map();
     this._parents = new Map();

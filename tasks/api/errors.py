@@ -2,8 +2,8 @@
 
 from django.http import JsonResponse
 
-from tasks.errors import IllegalTransition, NotWatchable, StaleFence, TaskNotFound, TasksError
-from tasks.live.protocol import BadRequest, TooMany
+from tasks.errors import IllegalTransition, NotAllowed, NotWatchable, StaleFence, TaskNotFound, TasksError
+from tasks.live.protocol import BadRequest, TooMany, Unavailable
 
 __all__ = ["error_response", "status_of"]
 
@@ -13,7 +13,9 @@ _STATUSES: dict[type[TasksError], int] = {
     IllegalTransition: 409,
     StaleFence: 409,
     NotWatchable: 409,
+    NotAllowed: 403,
     TooMany: 429,
+    Unavailable: 503,
 }
 
 

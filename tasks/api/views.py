@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from tasks.api.errors import error_response
 from tasks.errors import TasksError
 from tasks.live import Visitor, current_hub
+from tasks.live.queries import requested_types
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
 from tasks.services.access import find_root, owns, viewer_of
 from tasks.services.cancelling import request_cancel
@@ -40,7 +41,11 @@ async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
     visitor = Visitor(user=request.user, session=request.session)
     try:
         follower = await current_hub().follow(
-            task_id, visitor=visitor, since=requested_position(request), snapshot=wants_snapshot(request)
+            task_id,
+            visitor=visitor,
+            since=requested_position(request),
+            snapshot=wants_snapshot(request),
+            types=requested_types(request),
         )
         return await stream_response(follower)
     except TasksError as error:

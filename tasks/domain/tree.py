@@ -5,10 +5,11 @@ rows against this fold.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasks.domain.bounds import tail
+from tasks.domain.context import Context
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.percentage import percentage
 from tasks.domain.statuses import JOB_TERMINAL, JobStatus, NodeStatus
@@ -113,6 +114,8 @@ class Tree:
         self.result: JSON = None
         self.reason: str | None = None
         self.finished = False
+        #: Input, result, data and errors as of the last update; each update that changes it makes another one.
+        self.context = Context(task_id="")
         self._nodes: dict[str, TreeNode] = {}
 
     def apply(self, update: Mapping[str, Any]) -> None:
@@ -134,6 +137,7 @@ class Tree:
                 id=update["taskId"], type="task", title=update.get("title", ""), status=NodeStatus.CREATED
             )
             self._nodes[self.root.id] = self.root
+            self.context = Context(task_id=self.root.id, input=update.get("input"))
             self.steps = update.get("steps")
             self.root.expected = len(update.get("steps") or ())
         elif kind is UpdateType.TASK_STATUS:
@@ -149,6 +153,8 @@ class Tree:
         value["status"] = self.status
         if self.steps is not None:
             value["steps"] = self.steps
+        if self.result is not None:
+            value["result"] = self.result
         value["task"] = self.root.to_json()
         return value
 
@@ -160,6 +166,14 @@ class Tree:
         self.root.expected = len(snapshot.get("steps") or ())
         self._nodes = {node.id: node for node in self.root.walk()}
         self.finished = self.root.status in _TERMINAL_STATUS.values()
+        self.result = snapshot.get("result")
+        self.reason = self.root.error if self.finished else None
+        self.context = Context(
+            task_id=self.root.id,
+            outcome=self.result,
+            completed=self.root.status is NodeStatus.COMPLETED,
+            errors={node.alias: node.error for node in self.root.walk() if node.alias and node.error},
+        )
 
     def _set_status(self, status: str) -> None:
         self.status = status
@@ -176,6 +190,8 @@ class Tree:
         self.reason = update.get("reason")
         self.root.status = _TERMINAL_STATUS[kind]
         self.root.error = self.reason
+        if kind is UpdateType.TASK_END:
+            self.context = replace(self.context, outcome=self.result, completed=True)
         # A root without a job has no taskStatus to close it.
         if self.status not in JOB_TERMINAL:
             self.status = self.root.status.value
@@ -196,10 +212,14 @@ class Tree:
             node.output = tail(node.output + update["text"])
         elif kind is UpdateType.NODE_UPDATE:
             node.data = update.get("data")
+            if node.alias:
+                self.context = self.context.with_data(node.alias, node.data)
         elif kind is UpdateType.NODE_META:
             node.meta = update.get("meta")
         elif kind is UpdateType.NODE_ERROR:
             node.error = update["error"]
+            if node.alias:
+                self.context = self.context.with_error(node.alias, update["error"])
         elif kind is UpdateType.NODE_DEFER:
             node.status = NodeStatus.WAITING
             node.message = update.get("reason", node.message)
@@ -207,6 +227,8 @@ class Tree:
             node.status = NodeStatus(update["status"])
 
     def _start(self, node: TreeNode | None, reference: Mapping[str, Any], update: Mapping[str, Any]) -> None:
+        if reference.get("alias"):
+            self.context = self.context.without_error(reference["alias"])
         if node is not None:
             # It runs again, after its worker died or a retry: what it had reported no longer holds.
             node.status = NodeStatus.RUNNING

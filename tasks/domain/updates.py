@@ -114,6 +114,14 @@ def is_terminal(update: Mapping[str, JSON]) -> bool:
     return update.get("type") in TERMINAL_TYPES
 
 
+def type_of(body: str) -> str:
+    """Return the type of an encoded update or snapshot, without decoding it.
+
+    It stands in the envelope, before the node and everything that users write (see `encode`).
+    """
+    return body.partition('"type":"')[2].partition('"')[0]
+
+
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)

@@ -2,43 +2,32 @@
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
-from tasks.live.follower import Follower
 from tasks.live.hub import current_hub
-from tasks.live.protocol import (
-    MAX_SUBSCRIPTIONS,
-    Interrupted,
-    Ping,
-    Subscribe,
-    TooMany,
-    Unsubscribe,
-    error_text,
-    parse,
-    pong,
-    subscribed,
-)
+from tasks.live.protocol import Interrupted, Ping, Pong, Subscribe, Target, Unsubscribe, error_text, parse, ping, pong
+from tasks.live.subscriptions import Subscription, Subscriptions
 from tasks.live.visitor import Visitor, is_own_origin
 
 logger = logging.getLogger(__name__)
 
+#: Characters sent after which the client is asked whether they have arrived.
+PING_EVERY_CHARS = 262_144
+#: Questions without an answer at which nothing more is sent to a client that answers.
+MOST_UNANSWERED = 4
+#: Characters sent to a client that says nothing at all before it is taken to be one that reads nothing either.
+MOST_UNHEARD_CHARS = 64 * 1024 * 1024
+#: Closes the socket (RFC 6455, 7.4): the client may come back.
+GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Subscription:
-    follower: Follower
-    pump: asyncio.Task[None]
 
 
 class TasksConsumer(AsyncWebsocketConsumer):
@@ -49,7 +38,9 @@ class TasksConsumer(AsyncWebsocketConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._subscriptions: dict[uuid.UUID, _Subscription] = {}
+        self._subscriptions: Subscriptions | None = None
+        self._intake = Intake()
+        self._closing: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket, and follow nothing any more when it is over, however it ends."""
@@ -57,80 +48,136 @@ class TasksConsumer(AsyncWebsocketConsumer):
             await super().__call__(scope, receive, send)
         finally:
             # Not in `disconnect`: a server that shuts down, or finds a socket hanging, cancels instead.
-            for root_id in list(self._subscriptions):
-                self._unsubscribe(root_id)
+            if self._subscriptions is not None:
+                self._subscriptions.close()
+                current_hub().doors.discard(self)
 
     async def connect(self) -> None:
         """Accept everyone but the pages of other sites; what they may see is decided for each task."""
         if not is_own_origin(self.scope["headers"]):
             await self.close()
             return
-        self._visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
+        self.visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
+        hub = current_hub()
+        self._subscriptions = Subscriptions(hub=hub, visitor=self.visitor, client=self)
+        hub.doors.add(self)
         await self.accept()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Handle one message of the client; nothing it sends can break the connection."""
-        root_id: uuid.UUID | None = None
+        self._intake.hear()
+        target: Target | None = None
+        label: str | None = None
+        assert self._subscriptions is not None
         try:
             request = parse(text_data)
             if isinstance(request, Ping):
                 await self.send(text_data=pong())
-                return
-            root_id = request.root_id
-            if isinstance(request, Unsubscribe):
-                self._unsubscribe(root_id)
+            elif isinstance(request, Pong):
+                self._intake.take_pong()
+            elif isinstance(request, Unsubscribe):
+                self._subscriptions.remove(request.target)
             else:
+                target, label = request.target, request.label
                 await self._subscribe(request)
         except TasksError as error:
-            await self.send(text_data=error_text(error, task_id=str(root_id) if root_id else None))
+            await self.send(text_data=error_text(error, target=target, label=label))
         except Exception:
             logger.exception("A WebSocket message could not be handled.")
-            await self.send(text_data=error_text(Interrupted(), task_id=str(root_id) if root_id else None))
+            await self.send(text_data=error_text(Interrupted(), target=target, label=label))
+
+    async def deliver(self, subscription: Subscription, items: Sequence[Item]) -> None:
+        """Send updates, once the client has taken most of what was sent before."""
+        assert subscription.stream is not None
+        if subscription.request.batch:
+            texts: Sequence[str] = subscription.stream.frames(items)
+        else:
+            texts = [item.text for item in items]
+        for text in texts:
+            await self._intake.wait()
+            await self.base_send({"type": "websocket.send", "text": text})
+            if self._intake.send(len(text)):
+                await self.send(text_data=ping())
+            if self._intake.overflows:
+                # The server it runs in may keep for it whatever it doesn't read.
+                self._shut(TRY_AGAIN_LATER)
+                return
+
+    async def begun(self, subscription: Subscription) -> None:
+        """Confirm a subscription."""
+        await self.send(text_data=subscription.confirmation())
+
+    async def failed(self, subscription: Subscription, error: TasksError) -> None:
+        """Tell why a subscription has ended."""
+        await self.send(text_data=subscription.refusal(error))
+
+    def shut(self) -> None:
+        """Close the socket: its session is over."""
+        self._shut(GOING_AWAY)
 
     async def _subscribe(self, request: Subscribe) -> None:
-        # Subscribing again starts anew from where the client now says it is.
-        self._unsubscribe(request.root_id)
-        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
-            raise TooMany(f"One connection follows at most {MAX_SUBSCRIPTIONS} tasks.")
-        follower = await current_hub().follow(
-            request.root_id, visitor=self._visitor, since=request.since, snapshot=request.snapshot
-        )
-        await self.send(text_data=subscribed(request.root_id))
-        pump = asyncio.create_task(self._pump(request.root_id, follower))
-        subscription = self._subscriptions[request.root_id] = _Subscription(follower, pump)
-        pump.add_done_callback(partial(self._forget, request.root_id, subscription))
+        assert self._subscriptions is not None
+        if request.acks:
+            self._intake.answers = True
+        await self._subscriptions.add(request)
 
-    def _unsubscribe(self, root_id: uuid.UUID) -> None:
-        subscription = self._subscriptions.pop(root_id, None)
-        if subscription is not None:
-            subscription.follower.close()
-            subscription.pump.cancel()
+    def _shut(self, code: int) -> None:
+        if self._closing is None:
+            assert self._subscriptions is not None
+            self._subscriptions.close()
+            self._closing = asyncio.create_task(self._close(code))
 
-    def _forget(self, root_id: uuid.UUID, subscription: _Subscription, _pump: asyncio.Task[None]) -> None:
-        if self._subscriptions.get(root_id) is subscription:
-            del self._subscriptions[root_id]
-
-    async def _pump(self, root_id: uuid.UUID, follower: Follower) -> None:
+    async def _close(self, code: int) -> None:
         try:
-            while not follower.ended:
-                items = await self._next_items(root_id, follower)
-                for item in items:
-                    await self.send(text_data=item.text)
+            await self.close(code=code)
         except Exception:
-            # The client is gone: each server has errors of its own for it, and the disconnect follows in a moment.
-            logger.debug("A WebSocket closed while it was sent updates.", exc_info=True)
-        finally:
-            follower.close()
+            logger.debug("A WebSocket was closed already.", exc_info=True)
 
-    async def _next_items(self, root_id: uuid.UUID, follower: Follower) -> list[Item]:
-        """Return what comes next; where nothing can, tell the client why, and end."""
-        try:
-            return await follower.next()
-        except TasksError as error:
-            reason = error
-        except Exception:
-            logger.exception("The updates of task %s could not be read.", root_id)
-            reason = Interrupted()
-        follower.close()
-        await self.send(text_data=error_text(reason, task_id=str(root_id)))
-        return []
+
+class Intake:
+    """Know how much of what was sent a client has taken.
+
+    Not every server tells when a client reads slowly (Daphne keeps for it whatever is sent), so the client is asked:
+    one that answers (`acks`) gets no more than about a megabyte ahead of its answers.
+    """
+
+    def __init__(self) -> None:
+        self.answers = False
+        self._since_ping = 0
+        self._unanswered = 0
+        self._unheard = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def overflows(self) -> bool:
+        """Tell whether more was sent than anybody would take without a word."""
+        return self._unheard > MOST_UNHEARD_CHARS
+
+    async def wait(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+        await self._room.wait()
+
+    def send(self, chars: int) -> bool:
+        """Note that so much was sent; returns whether the client is to be asked."""
+        self._unheard += chars
+        if not self.answers:
+            return False
+        self._since_ping += chars
+        if self._since_ping < PING_EVERY_CHARS:
+            return False
+        self._since_ping = 0
+        self._unanswered += 1
+        if self._unanswered >= MOST_UNANSWERED:
+            self._room.clear()
+        return True
+
+    def hear(self) -> None:
+        """Note that the client is there."""
+        self._unheard = 0
+
+    def take_pong(self) -> None:
+        """Note that the client has taken what was sent before a question."""
+        self._unanswered = max(0, self._unanswered - 1)
+        if self._unanswered < MOST_UNANSWERED:
+            self._room.set()

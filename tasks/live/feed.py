@@ -4,19 +4,23 @@ import asyncio
 import logging
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tasks.domain.jsonvalue import dumps
 from tasks.domain.sequencer import Item, Sequencer
 from tasks.errors import TasksError
 from tasks.live.reader import Reader
+from tasks.live.stream import Stream
 from tasks.services.reading import Head, read_heads, read_snapshot, read_updates
 
-if TYPE_CHECKING:
-    from tasks.live.follower import Follower
-
 logger = logging.getLogger(__name__)
+
+#: Characters of updates that go into one message together; a larger update goes by itself.
+FRAME_CHARS = 131_072
+#: Stretches of updates that are kept as they were sent: followers are mostly at the same place.
+KEPT_FRAMES = 8
 
 
 class Feed:
@@ -30,13 +34,15 @@ class Feed:
         self.root_id = root_id
         self.sequencer = Sequencer()
         #: Weak, so that a stream which is dropped without being closed doesn't stay.
-        self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
+        self.followers: weakref.WeakSet[Stream] = weakref.WeakSet()
         #: Follow calls that are under way.
         self.arriving = 0
         self._reader = reader
         self._catching_up: asyncio.Task[None] | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._snapshot: asyncio.Task[Item] | None = None
+        self._frames: OrderedDict[object, list[str]] = OrderedDict()
+        self._mentioned = asyncio.Event()
 
     async def begin(self, join: Callable[[], Any]) -> None:
         """Join the group and then read the head, once for all that arrive together.
@@ -47,8 +53,19 @@ class Feed:
             self._beginning = asyncio.create_task(self._begin(join))
         await asyncio.shield(self._beginning)
 
+    async def wait_until_mentioned(self, *, timeout_seconds: float) -> None:
+        """Wait for a message about a root that isn't there yet, or until the time is over."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._mentioned.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._mentioned.clear()
+
     def take_message(self, message: Mapping[str, Any]) -> None:
         """Take a message of the root's group."""
+        self._mentioned.set()
         first, last, bodies = int(message["first"]), int(message["last"]), message.get("bodies")
         if bodies and len(bodies) == last - first + 1:
             fresh = self.sequencer.offer(first=first, bodies=bodies)
@@ -87,6 +104,19 @@ class Feed:
         """Return what follows number `after` in the log, up to a batch."""
         rows = await self._reader.run(read_updates, self.root_id, after=after)
         return [Item(seq, text) for seq, text in rows]
+
+    def frames(self, items: Sequence[Item], *, variant: object) -> list[str]:
+        """Return updates as JSON arrays, put together once for all who get the same of them.
+
+        `variant` says which of the updates they leave out. Each array holds as many as fit.
+        """
+        key = (variant, items[0].seq, items[-1].seq, len(items))
+        frames = self._frames.get(key)
+        if frames is None:
+            frames = self._frames[key] = [f"[{','.join(texts)}]" for texts in _portions(items)]
+            if len(self._frames) > KEPT_FRAMES:
+                self._frames.popitem(last=False)
+        return frames
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -132,6 +162,18 @@ class Feed:
         except Exception:
             # The next message or the next look at the heads tries again.
             logger.exception("The log of task %s could not be read.", self.root_id)
+
+
+def _portions(items: Sequence[Item]) -> list[list[str]]:
+    portions: list[list[str]] = [[]]
+    room = FRAME_CHARS
+    for item in items:
+        if portions[-1] and len(item.text) > room:
+            portions.append([])
+            room = FRAME_CHARS
+        portions[-1].append(item.text)
+        room -= len(item.text)
+    return portions
 
 
 def _read_on(root_id: uuid.UUID, after: int) -> tuple[list[tuple[int, str]], Head | None]:

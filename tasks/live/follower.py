@@ -1,12 +1,22 @@
 """One client's way through the feed of one root."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
 
+from tasks.domain.jsonvalue import dumps
 from tasks.domain.sequencer import Item, Step, next_step
+from tasks.domain.updates import TERMINAL_TYPES, WIRE_VERSION, UpdateType, type_of
 from tasks.errors import TasksError
 from tasks.live.feed import Feed
 from tasks.live.visitor import Visitor
+from tasks.models import TaskRoot
+from tasks.services.access import Viewer, may_see
+
+#: What no filter leaves out: without it a client wouldn't know where it is, or that it is over.
+ALWAYS_DELIVERED = frozenset({"snapshot", *TERMINAL_TYPES})
+#: Updates that may be left out in a row before the client is told how far it is.
+POSITION_EVERY = 500
 
 
 class Follower:
@@ -23,15 +33,20 @@ class Follower:
         visitor: Visitor,
         is_owner: bool,
         position: int | None,
+        types: frozenset[UpdateType] | None = None,
         on_close: Callable[[Feed], None],
     ) -> None:
         self.feed = feed
         self.visitor = visitor
+        self.root_id: uuid.UUID = feed.root_id
         #: Nothing follows: the terminal update was delivered.
         self.ended = False
         self._is_owner = is_owner
         #: Number of the last update delivered; None before a snapshot.
         self._position = position
+        self._types = None if types is None else types | ALWAYS_DELIVERED
+        #: Number of the last update that the client knows of.
+        self._told = position or 0
         self._start = feed.sequencer.last_seq or 0
         self._incomplete = False
         self._error: TasksError | None = None
@@ -39,6 +54,15 @@ class Follower:
         self._on_close = on_close
         self._closed = False
         feed.followers.add(self)
+
+    @property
+    def position(self) -> int | None:
+        """Return the number up to which everything was handed out, or None before a snapshot that comes first."""
+        return self._position
+
+    def may_go_on(self, viewer: Viewer, root: TaskRoot | None) -> bool:
+        """Tell whether the visitor, who is now `viewer`, may still follow the root."""
+        return root is not None and may_see(viewer, root)
 
     def wake(self) -> None:
         """Look for something to deliver."""
@@ -69,14 +93,13 @@ class Follower:
             if self._error is not None:
                 raise self._error
             step = next_step(self.feed.sequencer, position=self._position, start=self._start)
+            items: list[Item] = []
             if step is Step.RECENT:
-                return self._deliver(self._recent())
-            if step is Step.LOG:
+                items = self._recent()
+            elif step is Step.LOG:
                 items = await self._from_log()
-                if items:
-                    return self._deliver(items)
             elif step is Step.SNAPSHOT:
-                return self._deliver([await self._from_snapshot()])
+                items = [await self._from_snapshot()]
             elif step is Step.END:
                 self.ended = True
             else:
@@ -85,7 +108,15 @@ class Follower:
                         await self._news.wait()
                 except TimeoutError:
                     break
+            if items and (delivered := self._deliver(items)):
+                return delivered
         return []
+
+    def frames(self, items: Sequence[Item]) -> list[str]:
+        """Return what `next` gave as texts for a client that takes several updates in one message."""
+        if len(items) == 1:
+            return [items[0].text]
+        return self.feed.frames(items, variant=self._types)
 
     async def __aiter__(self) -> AsyncIterator[Item]:
         """Yield message after message until the root's end."""
@@ -95,7 +126,19 @@ class Follower:
 
     def _deliver(self, items: list[Item]) -> list[Item]:
         self._position = items[-1].seq
-        return items
+        if self._types is None:
+            return items
+        wanted = [item for item in items if type_of(item.text) in self._types]
+        if wanted:
+            self._told = wanted[-1].seq
+        if self._position - self._told >= POSITION_EVERY:
+            self._told = self._position
+            wanted.append(self._position_item(self._position))
+        return wanted
+
+    def _position_item(self, seq: int) -> Item:
+        text = dumps({"v": WIRE_VERSION, "seq": seq, "type": "position", "taskId": str(self.root_id)})
+        return Item(seq, text)
 
     def _recent(self) -> list[Item]:
         assert self._position is not None

@@ -52,6 +52,11 @@ class Link:
         self._failing = False
         self._closing = False
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups whose messages arrive."""
+        return frozenset(self._joined)
+
     async def join(self, group: str) -> None:
         """Enter `group`; returns when messages to it arrive, or after a second where the layer doesn't answer."""
         if self._layer is None:
@@ -62,6 +67,12 @@ class Link:
         entered = self._waiting.setdefault(group, asyncio.get_running_loop().create_future())
         self._wake()
         await asyncio.wait([entered], timeout=JOIN_WAIT_SECONDS)
+
+    def want(self, group: str) -> None:
+        """Enter `group`, soon."""
+        if self._layer is not None and group not in self._wanted:
+            self._wanted.add(group)
+            self._wake()
 
     def leave(self, group: str) -> None:
         """Leave `group`, soon."""

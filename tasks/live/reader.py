@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,12 +29,13 @@ class Reader:
         """Return what `function` returns when it is called in one of the threads."""
 
         def call() -> T:
-            # What requests do at their start and end: connections that broke or grew old are replaced.
-            close_old_connections()
             try:
                 return function(*args, **kwargs)
-            finally:
-                close_old_connections()
+            except (OperationalError, InterfaceError):
+                # The connection is kept from one read to the next, as making one takes longer than most reads; and the
+                # server may have been started anew meanwhile. Reading twice does no harm.
+                connections.close_all()
+                return function(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 

@@ -1,6 +1,6 @@
 """Server-sent events: the updates of one task on one HTTP response."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -8,13 +8,13 @@ from django.http.response import HttpResponseBase
 from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
 from tasks.live.follower import Follower
-from tasks.live.protocol import BadRequest, parse_since
+from tasks.live.queries import flag, number
 
 #: Proxies and browsers take a silent connection for a dead one.
 HEARTBEAT_SECONDS = 15.0
-_HEARTBEAT = b": still here\n\n"
+HEARTBEAT = b": still here\n\n"
 #: How long a browser waits before it connects again.
-_PREAMBLE = b"retry: 2000\n\n"
+PREAMBLE = b"retry: 2000\n\n"
 
 
 def requested_position(request: HttpRequest) -> int | None:
@@ -24,17 +24,12 @@ def requested_position(request: HttpRequest) -> int | None:
     the query string it began with.
     """
     text = request.headers.get("Last-Event-ID") or request.GET.get("since")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise BadRequest('"since" and Last-Event-ID are the number of the last update you have, from 0.')
-    return parse_since(int(text))
+    return number(text) if text else None
 
 
 def wants_snapshot(request: HttpRequest) -> bool:
     """Tell whether the stream begins with a snapshot: asked for, and not a reconnection that can go on."""
-    asked = request.GET.get("snapshot", "").lower() in {"1", "true"}
-    return asked and "Last-Event-ID" not in request.headers
+    return flag(request, "snapshot") and "Last-Event-ID" not in request.headers
 
 
 async def stream_response(follower: Follower, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> HttpResponseBase:
@@ -51,9 +46,12 @@ async def stream_response(follower: Follower, *, heartbeat_seconds: float = HEAR
     if not first and follower.ended:
         follower.close()
         return HttpResponse(status=204)
-    response = StreamingHttpResponse(
-        _events(follower, first, heartbeat_seconds), content_type="text/event-stream; charset=utf-8"
-    )
+    return event_response(_events(follower, first, heartbeat_seconds))
+
+
+def event_response(events: AsyncIterable[bytes]) -> StreamingHttpResponse:
+    """Return the response that carries encoded events."""
+    response = StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache, no-transform"
     # Asks nginx not to collect the stream before passing it on.
     response.headers["X-Accel-Buffering"] = "no"
@@ -62,13 +60,13 @@ async def stream_response(follower: Follower, *, heartbeat_seconds: float = HEAR
 
 async def _events(follower: Follower, first: list[Item], heartbeat_seconds: float) -> AsyncIterator[bytes]:
     try:
-        yield _PREAMBLE + _encode(first)
+        yield PREAMBLE + _encode(first)
         while not follower.ended:
             items = await follower.next(timeout_seconds=heartbeat_seconds)
             if items:
                 yield _encode(items)
             elif not follower.ended:
-                yield _HEARTBEAT
+                yield HEARTBEAT
     except TasksError:
         # The task is gone, or theirs no more: the stream ends, and whoever connects again is told so.
         return

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.http import is_same_domain
 
 from tasks.services.access import Viewer, viewer_of
+from tasks.services.revocations import session_mark
 
 
 def is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -46,9 +47,24 @@ class Visitor:
     def __init__(self, *, user: Any, session: Any) -> None:
         self._user = user
         self._session = session
+        #: The user that they were when they were last looked up.
+        self.user_id: int | str | None = None
+        self._mark = ""
+
+    def came_by(self, mark: str) -> bool:
+        """Tell whether they came in by the session that `mark` stands for (tasks.services.revocations)."""
+        if not self._mark:
+            key = getattr(self._session, "session_key", None)
+            self._mark = session_mark(key) if key else "none"
+        return self._mark == mark
 
     def now(self) -> Viewer:
         """Return the viewer as of now. Reads the database, so call it in a reader thread."""
+        viewer = self._look_up()
+        self.user_id = viewer.user_id if viewer.user_id is not None else self.user_id
+        return viewer
+
+    def _look_up(self) -> Viewer:
         session = self._fresh_session()
         if session is not None and SESSION_KEY in session:
             return viewer_of(user=_user_of(session), session=session)

@@ -102,6 +102,7 @@ class TaskRoot(models.Model):
                 condition=models.Q(status=NodeStatus.FAILED.value) & ~models.Q(session_key=""),
             ),
             models.Index(fields=["-created_at"], name="tasks_root_shared", condition=models.Q(shared=True)),
+            models.Index(fields=["-created_at"], name="tasks_root_created", condition=models.Q(request_scoped=False)),
             models.Index(fields=["parent"], name="tasks_root_parent", condition=models.Q(parent__isnull=False)),
             models.Index(
                 fields=["parent"],

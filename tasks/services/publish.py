@@ -1,4 +1,4 @@
-"""Tell the followers of a root that its log has grown.
+"""Tell the followers of a root that its log has grown, and those of lists which roots have changed.
 
 A message is only a hint: whoever misses one finds the updates in the log, so messages may be dropped, and nothing here
 ever holds up or fails the caller. One publisher serves a process. It is a thread with an event loop of its own, because
@@ -17,11 +17,18 @@ from typing import Protocol, cast
 
 from channels.layers import get_channel_layer
 
-__all__ = ["close_publisher", "flush_publisher", "group_name", "publish"]
+__all__ = ["LISTS_GROUP", "announce", "close_publisher", "flush_publisher", "group_name", "publish"]
 
 logger = logging.getLogger(__name__)
 
 MESSAGE_TYPE = "task.updates"
+LISTS_TYPE = "task.lists"
+#: Told of every root that changes, for whoever follows many.
+LISTS_GROUP = "tasks.lists"
+#: How long the names of changed roots are gathered for one message, so that it costs the same however many change.
+LISTS_SECONDS = 0.1
+#: Roots named in one message.
+LISTS_ROOTS = 500
 #: Bodies longer than this together stay out of the message; followers then read the log.
 MAX_BODIES_CHARS = 65_536
 #: Messages kept while the layer is slow; beyond it the oldest go, since the newest tells how far the log reaches.
@@ -58,6 +65,14 @@ def publish(root_id: uuid.UUID, *, first: int, last: int, bodies: Sequence[str])
         logger.exception("Updates %d to %d of task %s could not be announced.", first, last, root_id)
 
 
+def announce(group: str, message: dict[str, object]) -> None:
+    """Send `message` to `group`. Returns at once and never raises; call it after the commit, from any thread."""
+    try:
+        _publisher.put(group, message)
+    except Exception:
+        logger.exception("A message to %s could not be sent.", group)
+
+
 def flush_publisher(*, timeout_seconds: float = 5.0) -> bool:
     """Wait until every message put so far was sent or dropped; return whether that happened in time."""
     return _publisher.flush(timeout_seconds=timeout_seconds)
@@ -79,6 +94,10 @@ class _Publisher:
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._failing = False
+        #: Roots that have changed since the last message to lists. Only the thread touches this.
+        self._changed: dict[object, None] = {}
+        self._lists_timer: asyncio.TimerHandle | None = None
+        self._lists_due = False
 
     def put(self, group: str, message: dict[str, object]) -> None:
         self._queue.append((group, message))
@@ -113,6 +132,7 @@ class _Publisher:
         loop = asyncio.new_event_loop()
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
+        self._changed, self._lists_timer, self._lists_due = {}, None, False
         self._thread = threading.Thread(target=self._run, args=(loop,), name="task-publisher", daemon=True)
         self._thread.start()
         self._loop = loop
@@ -134,6 +154,7 @@ class _Publisher:
         self._filled.set()
 
     async def _drained(self) -> None:
+        self._lists_due = True
         self._wake()
         await self._idle.wait()
 
@@ -142,8 +163,33 @@ class _Publisher:
             await filled.wait()
             filled.clear()
             while self._queue:
-                await self._send(*self._queue.popleft())
-            idle.set()
+                group, message = self._queue.popleft()
+                if message["type"] == MESSAGE_TYPE:
+                    self._note_change(message["root"], filled)
+                await self._send(group, message)
+            if self._lists_due:
+                await self._tell_lists()
+            # A message that came meanwhile has set `filled` again.
+            if not filled.is_set():
+                idle.set()
+
+    def _note_change(self, root: object, filled: asyncio.Event) -> None:
+        self._changed[root] = None
+        if self._lists_timer is None:
+
+            def fall_due() -> None:
+                self._lists_due = True
+                filled.set()
+
+            self._lists_timer = asyncio.get_running_loop().call_later(LISTS_SECONDS, fall_due)
+
+    async def _tell_lists(self) -> None:
+        if self._lists_timer is not None:
+            self._lists_timer.cancel()
+        self._lists_timer, self._lists_due = None, False
+        roots, self._changed = list(self._changed), {}
+        for start in range(0, len(roots), LISTS_ROOTS):
+            await self._send(LISTS_GROUP, {"type": LISTS_TYPE, "roots": roots[start : start + LISTS_ROOTS]})
 
     async def _send(self, group: str, message: dict[str, object]) -> None:
         try:

@@ -49,6 +49,8 @@ class Snapshot:
             value["isOwner"] = is_owner
         if incomplete:
             value["incomplete"] = True
+        if self.root.result is not None:
+            value["result"] = self.root.result
         value["task"] = self.tree.to_json()
         return value
 

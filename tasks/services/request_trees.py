@@ -12,34 +12,22 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
-from django.utils.crypto import salted_hmac
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
 from tasks.domain.meta import metas
 from tasks.domain.statuses import NodeStatus
-from tasks.services.access import FIRST_KEY, Viewer, anonymous_key
+from tasks.services.access import FIRST_KEY, anonymous_key
+from tasks.services.requests import request_root_id
 from tasks.services.roots import Owner
 from tasks.services.trees import Opening, TreeRecorder, in_event_loop
 from tasks.tracking import UNTRACKED, TrackedNode
 
 #: Where a request keeps its scope, once it has one.
 _SCOPE = "_task_scope"
-_SALT = "tasks.services.request_trees"
 
 _request: ContextVar[HttpRequest | None] = ContextVar("stepline_request", default=None)
 _guard = threading.Lock()
-
-
-def request_root_id(owner: Owner | Viewer, request_id: uuid.UUID) -> uuid.UUID:
-    """Return the id of the tree of a client's request, by the id that the client has given it.
-
-    It is made of whose it is and a secret, so that nobody can come upon, or take up, the tree of somebody else; and it
-    is the same for who reports and for who follows. A user's requests are theirs in all their sessions.
-    """
-    whose = f"user:{owner.user_id}" if owner.user_id is not None else f"session:{owner.session_key}"
-    digest = salted_hmac(_SALT, f"{whose}:{request_id}", algorithm="sha256").digest()
-    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 class RequestScope:

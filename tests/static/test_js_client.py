@@ -52,7 +52,9 @@ class Server:
 
         def receive(text: str | bytes) -> None:
             message = json.loads(text)
-            asked.append({key: value for key, value in message.items() if key != "taskId"})
+            # Every subscription says so; a test of its own looks at it.
+            told = {"taskId", "batch", "acks"}
+            asked.append({key: value for key, value in message.items() if key not in told})
             self._answer(self, socket, message)
 
         socket.on_message(receive)
@@ -153,6 +155,57 @@ def test_drops_repeats_and_asks_again_after_a_gap(modules: Page) -> None:
 
     wait_for(modules, [1, 2, 3, 4, 5])
     assert [asked["since"] for asked in server.asked[0]] == [0, 2]
+
+
+def test_updates_that_come_in_one_message_are_handled_one_by_one(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message["type"] == "subscribe" and message["since"] == 0:
+            socket.send(json.dumps([update(1), update(2)]))
+            socket.send("[]")
+            socket.send("[{")
+            socket.send(json.dumps([update(3), update(3), update(5)]))
+        elif message["type"] == "subscribe":
+            socket.send(json.dumps([update(4), update(5, "taskEnd")]))
+
+    server = Server(modules, answer)
+    modules.evaluate("window.addEventListener('error', (event) => event.preventDefault())")
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    wait_for(modules, [1, 2, 3, 4, 5])
+    assert [asked["since"] for asked in server.asked[0] if asked["type"] == "subscribe"] == [0, 3]
+
+
+def test_the_server_is_told_how_far_the_page_has_come(modules: Page) -> None:
+    told: list[dict[str, object]] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        def receive(text: str | bytes) -> None:
+            told.append(json.loads(text))
+            if told[-1]["type"] == "subscribe":
+                send(socket, update(1), {"type": "ping"})
+            elif told[-1]["type"] == "pong":
+                send(socket, update(2, "taskEnd"))
+
+        socket.on_message(receive)
+
+    modules.route_web_socket("ws://stepline.test/ws/", connect)
+    modules.evaluate(FOLLOW, {"taskId": TASK})
+
+    wait_for(modules, [1, 2])
+    assert told[0] == {"type": "subscribe", "taskId": TASK, "since": 0, "batch": True, "acks": True}
+    assert told[1] == {"type": "pong"}
+
+
+def test_of_the_types_asked_for_gaps_are_none(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        send(socket, update(3, "nodeOutput"), update(5), update(9, "position"), update(12, "nodeOutput"))
+        send(socket, update(14, "taskEnd"))
+
+    server = Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK, "types": ["nodeOutput"]})
+
+    wait_for(modules, [3, 12, 14])
+    assert server.asked[0][0] == {"type": "subscribe", "since": 0, "types": ["nodeOutput"]}
 
 
 def test_a_refused_task_is_told_and_not_asked_for_again(modules: Page) -> None:

@@ -26,7 +26,7 @@ from tasks.errors import TaskCancelled, TaskNotFound
 from tasks.middleware import HEADER
 from tasks.models import TaskRoot
 from tasks.services.access import FIRST_KEY, Viewer, find_root, owned_by, viewer_of
-from tasks.services.request_trees import request_root_id
+from tasks.services.requests import request_root_id
 from tasks.services.roots import Owner
 from tasks.tracking import UNTRACKED, Task
 from tests.tasks.conftest import Trees

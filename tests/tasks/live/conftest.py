@@ -92,8 +92,8 @@ def stranger() -> Visitor:
 async def start_hub() -> AsyncIterator[Callable[..., Hub]]:
     hubs: list[Hub] = []
 
-    def start(*, reread_seconds: float = 60.0, recheck_seconds: float = 60.0) -> Hub:
-        hubs.append(Hub(reread_seconds=reread_seconds, recheck_seconds=recheck_seconds))
+    def start(**seconds: float) -> Hub:
+        hubs.append(Hub(**{"reread_seconds": 60.0, "recheck_seconds": 60.0, **seconds}))
         return hubs[-1]
 
     yield start
