@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "tasks",
     "channels",
     "django_celery_beat",
+    "django_celery_results",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -208,7 +209,10 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_RESULT_BACKEND = None
+# Tasks that want results say so themselves (TrackedTask does); with tracebacks, for staff, as long as trees are kept.
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=30)
 CELERY_TASK_DEFAULT_QUEUE = STEPLINE_QUEUES[0]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -21,7 +21,7 @@ def child(module: str, **variables: str) -> Iterator[Ask]:
         env={
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "LOG_LEVEL": "CRITICAL",
             **variables,
         },
@@ -46,7 +46,7 @@ def child(module: str, **variables: str) -> Iterator[Ask]:
     process.stdout.close()
 
 
-def _database_url() -> str:
+def database_url() -> str:
     values = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['NAME']}"
