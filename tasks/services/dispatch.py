@@ -17,6 +17,7 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
+from tasks.services.celery_roots import note_ended
 from tasks.services.claims import release_expired
 from tasks.services.hints import send_hint
 from tasks.services.roots import end_root
@@ -101,6 +102,7 @@ def end_stale_roots(*, limit: int = 50) -> int:
             end_root(root_id=pk, status=NodeStatus.FAILED, reason="Its writer has gone; nothing more will come.")
         except (StaleFence, IllegalTransition):
             continue  # It ended or got a job meanwhile, or another dispatcher was first.
+        note_ended(pk)
         ended += 1
     return ended
 
