@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from config.broker_urls import DATABASE_LAYER, is_postgres
 from config.environment import BASE_DIR, load_environment
 
 ENVIRONMENT = load_environment()
@@ -182,16 +183,27 @@ elif DEBUG:
 
 # --- live updates ----------------------------------------------------------------------------------------------------
 
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            # redis-py's own pool holds 100 connections, and 200 clients that leave together overran it.
-            "hosts": [{"address": ENVIRONMENT.channel_layer_url, "max_connections": 4096}],
-            "prefix": "stepline",
+CHANNEL_LAYERS: dict[str, dict[str, object]]
+if ENVIRONMENT.channel_layer_url == DATABASE_LAYER:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "tasks.postgres_layer.PostgresChannelLayer"}}
+elif is_postgres(ENVIRONMENT.channel_layer_url):
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "tasks.postgres_layer.PostgresChannelLayer",
+            "CONFIG": {"url": ENVIRONMENT.channel_layer_url},
         },
-    },
-}
+    }
+else:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {
+                # redis-py's own pool holds 100 connections, and 200 clients that leave together overran it.
+                "hosts": [{"address": ENVIRONMENT.channel_layer_url, "max_connections": 4096}],
+                "prefix": "stepline",
+            },
+        },
+    }
 
 # --- background work -------------------------------------------------------------------------------------------------
 
