@@ -1,6 +1,8 @@
 """Deliveries of Celery messages, in this process and in a real worker."""
 
 import json
+import os
+import signal
 import sys
 import time
 import uuid
@@ -11,7 +13,6 @@ import pytest
 from celery.app.trace import build_tracer
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
 
 from config.celery import app
 from tasks.celery_tasks import HEADER, Run, TrackedTask, _begin
@@ -104,7 +105,7 @@ def ended(result: object) -> TaskRoot:
 
 
 @pytest.fixture(scope="module")
-def worker(broker: object, django_db_setup: None, django_db_blocker: Any) -> Iterator[Program]:
+def worker(broker: object, django_db_setup: None) -> Iterator[Program]:
     """Run a real worker of two processes on this test's database and broker, for all tests of a module."""
     command = [sys.executable, "-m", "celery", "-A", "tests.tracked_tasks", "worker"]
     queue = settings.STEPLINE_QUEUES[0]
@@ -128,6 +129,6 @@ def worker(broker: object, django_db_setup: None, django_db_blocker: Any) -> Ite
         program.wait_for(r" ready\.")
         yield program
     finally:
-        with django_db_blocker.unblock():
-            connection.close()
+        # At once: a worker that is asked to stop waits for what it has, and nobody waits for that.
+        os.killpg(program.process.pid, signal.SIGKILL)
         program.close()

@@ -175,7 +175,7 @@ def test_a_process_that_vanished_ends_the_tree_once(id, die_midway):
 
 
 def test_cancelling_what_has_not_begun_ends_it_and_no_worker_runs_it(deliver, id, broker):
-    result = tracked_tasks.build.apply_async((1,), task_id=id, queue=f"nobody-{id}")
+    result = tracked_tasks.build.apply_async((1,), task_id=id, queue="nobody")
     assert cancel(root_of(result).pk, reason="changed my mind") is JobStatus.CANCELLED
     root = root_of(id)
     assert (root.status, root.error) == ("cancelled", "changed my mind")

@@ -123,11 +123,6 @@ def test_a_task_whose_process_is_killed_goes_on_where_celery_delivers_it_again(t
     assert result.get(timeout=20) == "deep"
 
 
-def test_a_task_whose_process_is_killed_for_good_has_failed():
-    result = die.delay()
-    assert (ended(result).status, ended(result).error) == ("failed", "Its worker ended before it did.")
-
-
 @pytest.mark.parametrize("task", [overrun, hang])
 def test_a_task_that_takes_too_long_has_failed(task):
     result = task.delay()
@@ -230,6 +225,8 @@ def test_a_canvas_with_a_failed_part_ends_when_nothing_is_left_to_come(name):
     root = ended(track(make(), title="All of it").root_id)
     assert (root.status, root.error) == ("failed", f"1 of {len(statuses)} parts failed.")
     assert sorted(TaskRoot.objects.filter(parent=root).values_list("status", flat=True)) == statuses
+    told = {"killed": "Its worker ended before it did."}.get(name, "It failed (ValueError).")
+    assert TaskRoot.objects.get(parent=root, status="failed").error == told
 
 
 def test_a_cancelled_canvas_begins_nothing_more(tmp_path):
