@@ -15,7 +15,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from config.celery import app
-from tasks.celery_tasks import HEADER, Run, TrackedTask, _begin
+from tasks.celery_tasks import TrackedTask
+from tasks.celery_tasks.run import HEADER, Run, begin_run
 from tasks.models import TaskRoot, Update
 from tasks.services.flusher import process_flusher, stop_flusher
 from tasks.services.heartbeat import process_heart, stop_heart
@@ -60,7 +61,7 @@ def die_midway() -> Iterator[Callable[..., Run]]:
         header = {HEADER: {"user": owner.pk}} if owner is not None else {}
         task.push_request(id=id, args=(), kwargs={}, called_directly=False, **header)
         try:
-            run = _begin(task)
+            run = begin_run(task)
         finally:
             task.pop_request()
         assert run is not None

@@ -231,7 +231,7 @@ def test_a_task_runs_untracked_where_its_tree_can_not_be_written(deliver, id, mo
     def refuse(**_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("tasks.celery_tasks.begin", refuse)
+    monkeypatch.setattr("tasks.celery_tasks.run.begin", refuse)
     deliver(tracked_tasks.build, (1,), id=id)
     assert app.AsyncResult(id).get(timeout=1) == {"floors": 1}
     assert f"Task {id} runs without a tree." in caplog.text
