@@ -124,6 +124,7 @@ def begin_run(task: Any) -> Run | None:
 
 
 def tell(run: Run, state: str | None, retval: Any, *, throws: tuple[type[BaseException], ...]) -> None:
+    """End, or put off, the tree of a run as Celery has ended it."""
     recorder, error = run.recorder, run.error
     if run.begun.refused is not None:
         return

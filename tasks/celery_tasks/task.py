@@ -93,6 +93,7 @@ class TrackedTask(DjangoTask):
 
 
 def run_of(task: Any) -> Run | None:
+    """Return the run that a task is in, in this thread."""
     if not isinstance(task, TrackedTask):
         return None
     run = getattr(task.request, "stepline_run", None)
