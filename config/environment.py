@@ -46,6 +46,7 @@ class Environment:
     #: The socket of the Valkey that the supervisor is to run; None when a broker is given.
     embedded_broker_socket: Path | None
     broker_url: str = field(repr=False)
+    #: DATABASE_LAYER where it is in the database.
     channel_layer_url: str = field(repr=False)
     #: The variables that named the two; empty for the embedded broker.
     broker_variable: str
@@ -98,7 +99,9 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     read = Variables(os.environ if variables is None else variables)
     data_dir = read.path("STEPLINE_DATA_DIR", BASE_DIR / "var")
     debug = read.flag("DEBUG", False)
-    broker = read_broker(read, data_folder=data_dir)
+    database = read.database("DATABASE_URL", data_dir / "db.sqlite3")
+    on_postgresql = database["ENGINE"] == "django.db.backends.postgresql"
+    broker = read_broker(read, data_folder=data_dir, on_postgresql=on_postgresql)
     return Environment(
         data_dir=data_dir,
         debug=debug,
@@ -110,7 +113,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         https=read.flag("STEPLINE_HTTPS", not debug),
         hsts_seconds=read.number("STEPLINE_HSTS_SECONDS", 3600, minimum=0),
         proxy_scheme_header=read.text("STEPLINE_PROXY_SCHEME_HEADER", "") or None,
-        database=read.database("DATABASE_URL", data_dir / "db.sqlite3"),
+        database=database,
         embedded_broker_socket=broker.embedded_socket,
         broker_url=broker.url,
         broker_variable=broker.variable,

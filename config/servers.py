@@ -1,9 +1,12 @@
 """Do the database and the broker that the environment names answer? Asked once, before anything is started."""
 
+from math import ceil
+
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from kombu import Connection
 
-from config.broker_urls import celery_url
+from config.broker_urls import DATABASE_LAYER, celery_url, is_postgres
 from config.environment import Environment
 from config.problems import EnvironmentProblem
 
@@ -19,11 +22,13 @@ def check_servers(environment: Environment, *, timeout_seconds: float = TIMEOUT_
     _check_database(environment)
     if environment.embedded_broker_socket is not None:
         return
-    broker_url, layer_url = environment.broker_url, celery_url(environment.channel_layer_url)
+    broker_url, layer_url = environment.broker_url, environment.channel_layer_url
     _check_broker(broker_url, what=f"{environment.broker_variable}: the broker", timeout_seconds=timeout_seconds)
-    if layer_url != broker_url:
-        what = f"{environment.channel_layer_variable}: the channel layer"
-        _check_broker(layer_url, what=what, timeout_seconds=timeout_seconds)
+    what = f"{environment.channel_layer_variable}: the channel layer"
+    if is_postgres(layer_url):
+        _check_postgres(layer_url, what=what, timeout_seconds=timeout_seconds)
+    elif layer_url != DATABASE_LAYER and celery_url(layer_url) != broker_url:
+        _check_broker(celery_url(layer_url), what=what, timeout_seconds=timeout_seconds)
 
 
 def _check_database(environment: Environment) -> None:
@@ -53,6 +58,14 @@ def _check_broker(url: str, *, what: str, timeout_seconds: float) -> None:
             connection.channel()
         except (*connection.connection_errors, *connection.channel_errors) as error:
             raise EnvironmentProblem(f"{what} can't be reached: {_reason(error)}") from error
+
+
+def _check_postgres(url: str, *, what: str, timeout_seconds: float) -> None:
+    try:
+        # Whole seconds, and two at least, whatever is said.
+        psycopg.connect(url, connect_timeout=ceil(timeout_seconds)).close()
+    except psycopg.Error as error:
+        raise EnvironmentProblem(f"{what} can't be reached: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:

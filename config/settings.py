@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from config.broker_urls import DATABASE_LAYER, is_postgres
 from config.environment import BASE_DIR, load_environment
 
 ENVIRONMENT = load_environment()
@@ -24,6 +25,7 @@ INSTALLED_APPS = [
     "tasks",
     "channels",
     "django_celery_beat",
+    "django_celery_results",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -183,16 +185,27 @@ elif DEBUG:
 
 # --- live updates ----------------------------------------------------------------------------------------------------
 
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            # redis-py's own pool holds 100 connections, and 200 clients that leave together overran it.
-            "hosts": [{"address": ENVIRONMENT.channel_layer_url, "max_connections": 4096}],
-            "prefix": "stepline",
+CHANNEL_LAYERS: dict[str, dict[str, object]]
+if ENVIRONMENT.channel_layer_url == DATABASE_LAYER:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "tasks.postgres_layer.PostgresChannelLayer"}}
+elif is_postgres(ENVIRONMENT.channel_layer_url):
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "tasks.postgres_layer.PostgresChannelLayer",
+            "CONFIG": {"url": ENVIRONMENT.channel_layer_url},
         },
-    },
-}
+    }
+else:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {
+                # redis-py's own pool holds 100 connections, and 200 clients that leave together overran it.
+                "hosts": [{"address": ENVIRONMENT.channel_layer_url, "max_connections": 4096}],
+                "prefix": "stepline",
+            },
+        },
+    }
 
 # --- background work -------------------------------------------------------------------------------------------------
 
@@ -210,7 +223,10 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_RESULT_BACKEND = None
+# Tasks that want results say so themselves (TrackedTask does); with tracebacks, for staff, as long as trees are kept.
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=30)
 CELERY_TASK_DEFAULT_QUEUE = STEPLINE_QUEUES[0]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

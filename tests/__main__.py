@@ -1,8 +1,11 @@
 """Run all tests in groups: `python -m tests [pytest's arguments]`.
 
-1. everything that runs side by side, on SQLite;
-2. what touches the database, once more on PostgreSQL, when one is reachable;
-3. what starts the whole stack or a browser: two modules at a time, since each waits more than it works.
+1. everything that runs side by side, on SQLite and an embedded Valkey;
+2. what touches the database, once more on PostgreSQL, with a Redis as broker and channel layer;
+3. what talks to the broker or the channel layer, once more on PostgreSQL, RabbitMQ, and LISTEN and NOTIFY;
+4. what starts the whole stack or a browser: two modules at a time, since each waits more than it works.
+
+Whichever servers are reachable are used, and the summary says which were not.
 """
 
 import os
@@ -10,61 +13,79 @@ import subprocess
 import sys
 import time
 
-import psycopg
+from tests.servers import Server, find_postgres, find_rabbitmq, find_redis, own_virtual_host
 
-POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/stepline"
-POSTGRES_VARIABLE = "STEPLINE_TEST_POSTGRES_URL"
+#: What says to pytest on which servers to run.
+_SERVER_VARIABLES = ("TEST_DATABASE_URL", "TEST_BROKER_URL", "TEST_CHANNEL_LAYER_URL")
+
+#: By its own rule what decides touches neither a database nor a browser: those groups needn't look for it there.
+_WITHOUT_DOMAIN = ["--ignore=tests/processes/domain", "--ignore=tests/tasks/domain"]
+#: Where tests that talk to the broker are.
+_WITH_BROKER = ["tests/tasks", "tests/acceptance"]
 
 _NO_TESTS = 5
+
+Result = tuple[str, int, float]
 
 
 def main(arguments: list[str]) -> int:
     """Run the groups, print how each ended, and return 1 if any failed."""
-    postgres_url = os.environ.get(POSTGRES_VARIABLE) or POSTGRES_URL
-    obstacle = find_obstacle(postgres_url)
+    postgres, rabbitmq = find_postgres(), find_rabbitmq()
+    redis = find_redis(databases=os.cpu_count() or 1)
     results = [
         run_group("SQLite, side by side", ["-n", "auto", "-m", "not acceptance and not browser", *arguments], {}),
+        *run_on_postgres(postgres, redis, arguments),
+        *run_on_rabbitmq(postgres, rabbitmq, arguments),
+        # A module's tests stay together: they share what takes long to start, a stack or a browser.
+        run_group(
+            "whole stack and browser",
+            ["-n", "2", "--dist", "loadscope", "-m", "acceptance or browser", *_WITHOUT_DOMAIN, *arguments],
+            {},
+        ),
     ]
-    if obstacle is None:
-        results.append(
-            run_group(
-                "PostgreSQL",
-                ["-n", "auto", "-m", "database and not acceptance and not browser", *arguments],
-                {"TEST_DATABASE_URL": postgres_url},
-            )
-        )
-    # A module's tests stay together: they share what takes long to start, a stack or a browser.
-    slow = ["-n", "2", "--dist", "loadscope", "-m", "acceptance or browser"]
-    results.append(run_group("whole stack and browser", [*slow, *arguments], {}))
     print("\nsummary")
     for name, return_code, seconds in results:
         print(f"  {name}: {describe(return_code)} in {seconds:.0f} s")
-    if obstacle is not None:
-        print(f"  PostgreSQL: NOT RUN, {obstacle}; set {POSTGRES_VARIABLE} to a server where databases may be created")
+    for server in (postgres, redis, rabbitmq):
+        if server.obstacle is not None:
+            print(f"  {server.complaint}")
     # Where arguments choose tests, a group may rightly be empty.
     harmless = {0, _NO_TESTS} if arguments else {0}
     return 0 if all(return_code in harmless for _, return_code, _ in results) else 1
 
 
-def run_group(name: str, arguments: list[str], variables: dict[str, str]) -> tuple[str, int, float]:
+def run_on_postgres(postgres: Server, redis: Server, arguments: list[str]) -> list[Result]:
+    """Run what touches the database; without a Redis, with the embedded Valkey."""
+    if postgres.obstacle is not None:
+        return []
+    variables = {"TEST_DATABASE_URL": postgres.url}
+    name = "PostgreSQL, embedded Valkey"
+    if redis.obstacle is None:
+        name = "PostgreSQL, Redis"
+        variables |= {"TEST_BROKER_URL": redis.url, "TEST_CHANNEL_LAYER_URL": redis.url}
+    choice = ["-n", "auto", "-m", "database and not acceptance and not browser", *_WITHOUT_DOMAIN]
+    return [run_group(name, [*choice, *arguments], variables)]
+
+
+def run_on_rabbitmq(postgres: Server, rabbitmq: Server, arguments: list[str]) -> list[Result]:
+    """Run what talks to the broker or the channel layer, real stacks included."""
+    if postgres.obstacle is not None or rabbitmq.obstacle is not None:
+        return []
+    choice = ["-n", "2", "--dist", "loadscope", "-m", "servers and not browser", *([] if arguments else _WITH_BROKER)]
+    with own_virtual_host(rabbitmq.url) as url:
+        variables = {"TEST_DATABASE_URL": postgres.url, "TEST_BROKER_URL": url}
+        return [run_group("PostgreSQL, RabbitMQ, LISTEN and NOTIFY", [*choice, *arguments], variables)]
+
+
+def run_group(name: str, arguments: list[str], variables: dict[str, str]) -> Result:
     """Run pytest; return the group's name, pytest's exit code and the seconds it took."""
     print(f"\n=== {name}", flush=True)
     started = time.monotonic()
-    environment = {name: value for name, value in os.environ.items() if name != "TEST_DATABASE_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in _SERVER_VARIABLES}
     completed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *arguments], env={**environment, **variables}, check=False
     )
     return name, completed.returncode, time.monotonic() - started
-
-
-def find_obstacle(url: str) -> str | None:
-    """Return why there is no PostgreSQL to test on, or None."""
-    try:
-        # The database itself needn't exist: each run makes its own.
-        psycopg.connect(url.rpartition("/")[0] + "/postgres", connect_timeout=2).close()
-    except psycopg.Error as error:
-        return str(error).strip().splitlines()[0]
-    return None
 
 
 def describe(return_code: int) -> str:

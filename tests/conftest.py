@@ -4,8 +4,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
@@ -13,6 +14,8 @@ from django.conf import settings
 from django.utils import timezone, translation
 
 from config.supervisor.broker import EmbeddedBroker
+from tasks.services.publish import close_publisher
+from tests import quick_flush, servers
 from tests.environment import DATA_FOLDER
 
 if TYPE_CHECKING:
@@ -30,16 +33,20 @@ def pytest_configure() -> None:
     """Spare what costs much and isn't what most tests are about; those that are put it back."""
     # Otherwise each test client looks through all static files when it begins, as a server does once.
     settings.WHITENOISE_AUTOREFRESH = True
+    quick_flush.install()
     # Slow on purpose, where passwords are worth something.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database, so that exactly this runs a second time on PostgreSQL."""
+    """Mark what touches the database or the broker, so that exactly this runs again on other servers."""
     for item in items:
-        needs = _DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-        if needs or item.get_closest_marker("django_db"):
+        fixtures = getattr(item, "fixturenames", ())
+        if _DATABASE_FIXTURES.intersection(fixtures) or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.database)
+        # Those of the wiring name the servers themselves.
+        if "broker" in fixtures and not item.nodeid.startswith("tests/config/"):
+            item.add_marker(pytest.mark.servers)
 
 
 def pytest_runtest_setup() -> None:
@@ -48,9 +55,17 @@ def pytest_runtest_setup() -> None:
     timezone.deactivate()
 
 
+def pytest_sessionfinish() -> None:
+    """Leave nothing on a broker that isn't ours."""
+    if os.environ.get("TEST_BROKER_URL") and hasattr(settings, "STEPLINE_QUEUES"):
+        servers.empty(os.environ["BROKER_URL"], queues=(*settings.STEPLINE_QUEUES, "arrivals", "nobody"))
+
+
 def pytest_report_header() -> str:
-    """Say which database the run uses."""
-    return f"database: {settings.DATABASES['default']['ENGINE'].rpartition('.')[2]}"
+    """Say which servers the run uses."""
+    database = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
+    layer = settings.CHANNEL_LAYERS["default"]["BACKEND"].rpartition(".")[2]
+    return f"database: {database}, broker: {settings.CELERY_BROKER_URL.partition(':')[0]}, channel layer: {layer}"
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +85,13 @@ def django_db_modify_db_settings() -> None:
     database.setdefault("TEST", {})["NAME"] = name
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Let go of the test's database before it is dropped: live updates may go through it."""
+    yield
+    close_publisher()
+
+
 @pytest.fixture
 def unlogged() -> Iterator[None]:
     """Log nothing: half of a surrogate pair in a captured log can't be sent from one test process to another."""
@@ -78,9 +100,27 @@ def unlogged() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+class Broker(Protocol):
+    """What tests know of the broker."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, in the writing of the environment's variables."""
+
+
+@dataclass(frozen=True)
+class GivenBroker:
+    """A server that was there before."""
+
+    url: str
+
+
 @pytest.fixture(scope="session")
-def broker() -> Iterator[EmbeddedBroker]:
-    """Run an embedded Valkey where the settings expect it; broker URL and channel layer then simply work."""
+def broker() -> Iterator[Broker]:
+    """Have a broker and a channel layer where the settings expect them: given ones, else an embedded Valkey."""
+    if "TEST_BROKER_URL" in os.environ:
+        yield GivenBroker(os.environ["BROKER_URL"])
+        return
     embedded = EmbeddedBroker(data_folder=DATA_FOLDER)
     embedded.start()
     try:

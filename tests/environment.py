@@ -69,11 +69,21 @@ def _prepare() -> Path:
         os.environ.pop(name, None)
     os.environ["STEPLINE_DATA_DIR"] = str(data_folder)
     os.environ["STEPLINE_HTTPS"] = "0"
-    # The URL of a PostgreSQL on which to run; without it, the tests run on SQLite.
-    url = os.environ.get("TEST_DATABASE_URL", "")
-    if url:
-        os.environ["DATABASE_URL"] = url
+    # The servers on which to run; without them, SQLite and an embedded Valkey.
+    for name in ("DATABASE_URL", "BROKER_URL", "CHANNEL_LAYER_URL"):
+        if url := os.environ.get(f"TEST_{name}", ""):
+            os.environ[name] = _own_database(url) if "redis" in url.partition(":")[0] else url
+    if os.environ.get("BROKER_URL", "").startswith("amqp"):
+        # Processes that test side by side share the virtual host, but what they send to workers of their own.
+        os.environ["STEPLINE_QUEUES"] = f"{data_folder.parent.name}-{data_folder.name},default"
     return data_folder
+
+
+def _own_database(url: str) -> str:
+    """Return the URL of this process's own database of a Redis: of those from the given one on."""
+    server, _, first = url.rpartition("/")
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw") or "0"
+    return f"{server}/{int(first) + int(number)}"
 
 
 DATA_FOLDER = _prepare()

@@ -1,6 +1,7 @@
 """Rows of the `tasks` app. Outsiders import them from here; inside, the others depend on root."""
 
 from tasks.models.attempt import Attempt
+from tasks.models.celery_task import CeleryTask
 from tasks.models.job import Job
 from tasks.models.node import Node
 from tasks.models.root import TaskRoot
@@ -8,4 +9,4 @@ from tasks.models.throttle import Throttle
 from tasks.models.update import Update
 from tasks.models.watch import Watch
 
-__all__ = ["Attempt", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]
+__all__ = ["Attempt", "CeleryTask", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]

@@ -18,6 +18,7 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
+from tasks.services.celery_roots import note_ended
 from tasks.services.heartbeat import BEAT_SECONDS
 from tasks.services.hints import WORKER_SLOTS, send_hint
 from tasks.services.jobs import cancel_orphans
@@ -128,6 +129,7 @@ def end_stale_roots(*, limit: int = 50) -> int:
             end_root(root_id=pk, status=NodeStatus.FAILED, reason="Its writer has gone; nothing more will come.")
         except (StaleFence, IllegalTransition):
             continue  # It ended or got a job meanwhile, or another dispatcher was first.
+        note_ended(pk)
         ended += 1
     return ended
 

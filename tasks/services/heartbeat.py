@@ -41,6 +41,20 @@ class Held(Protocol):
         """Return in how many seconds to look again, where that is to be sooner than the next beat."""
 
 
+class Leased:
+    """Be something whose lease is all that the heart looks after."""
+
+    def keep(self) -> None:
+        """Do nothing: the next beat prolongs it."""
+
+    def look(self) -> None:
+        """Do nothing: who works on it looks out for its end."""
+
+    def next_look_seconds(self) -> float | None:
+        """Return None: there is no time limit."""
+        return None
+
+
 H = TypeVar("H", bound=Held)
 
 

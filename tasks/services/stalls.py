@@ -41,7 +41,12 @@ class ToldStall:
 def read_stall(root_id: UUID) -> ToldStall | None:
     """Return what keeps a task from going on, in at most two queries; None where it goes on, or isn't there."""
     now = ExpressionWrapper(Now(), output_field=DateTimeField())
-    root = TaskRoot.objects.select_related("job").annotate(read_at=now).filter(pk=root_id, closed=False).first()
+    root = (
+        TaskRoot.objects.select_related("job", "celery_task")
+        .annotate(read_at=now)
+        .filter(pk=root_id, closed=False)
+        .first()
+    )
     if root is None:
         return None
     facts = _facts(root, read_at=root.read_at)
@@ -80,8 +85,9 @@ def _facts(root: TaskRoot, *, read_at: datetime) -> Facts:
             attempts=RetryPolicy.from_json(row.retry).attempts,
         )
     # Somebody has promised a root with a lease to go on with it: an indicator, until its run begins. A tree that has
-    # begun has its writer and gets no job.
-    awaits_job = job is None and root.lease_until is not None and root.started_at is None
+    # begun has its writer and gets no job; and Celery keeps its queue to itself, whatever the lease of a task's tree.
+    is_celery = getattr(root, "celery_task", None) is not None
+    awaits_job = job is None and root.lease_until is not None and root.started_at is None and not is_celery
     needs_news = awaits_job or (job is not None and job.status in JOB_HELD)
     told_at = _last_told(root.pk) if needs_news else None
     return Facts(now=read_at, closed=root.closed, awaits_job=awaits_job, job=job, told_at=told_at)

@@ -35,7 +35,7 @@ from tasks.services import sql
 from tasks.services.buffer import Batch, Flushed
 from tasks.services.claims import lease_end, lease_seconds
 from tasks.services.flusher import process_flusher
-from tasks.services.heartbeat import process_heart
+from tasks.services.heartbeat import Leased, process_heart
 from tasks.services.nodes import OutputEntry, ProgressEntry, TaskNode
 from tasks.services.recorder import Recorder
 from tasks.services.roots import KEPT, REQUEST_KEPT, Owner, ending
@@ -276,7 +276,7 @@ class TreeRecorder(Recorder):
         self.ended.set()
 
 
-class _TreeHold:
+class _TreeHold(Leased):
     """Let the heart keep a tree's lease for as long as somebody can still report to it."""
 
     def __init__(self, recorder: TreeRecorder) -> None:
@@ -290,16 +290,6 @@ class _TreeHold:
             process_heart().let_go(self)
         else:
             recorder.beat()
-
-    def keep(self) -> None:
-        """Do nothing: the next beat prolongs it."""
-
-    def look(self) -> None:
-        """Do nothing: its writer looks out for its end itself."""
-
-    def next_look_seconds(self) -> float | None:
-        """Return None: there is no time limit."""
-        return None
 
 
 class _OfThisProcess:

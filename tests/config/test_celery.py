@@ -9,6 +9,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from config.celery import app
+from tasks.worker import enqueue_scheduled, work
 
 
 def test_tasks_sent_from_any_thread_go_to_our_broker():
@@ -21,7 +22,8 @@ def test_tasks_sent_from_any_thread_go_to_our_broker():
 
 def test_a_message_is_a_hint():
     assert app.conf.task_ignore_result
-    assert app.conf.result_backend is None
+    assert work.ignore_result
+    assert enqueue_scheduled.ignore_result
     assert not app.conf.task_acks_late
     assert app.conf.worker_prefetch_multiplier == 1
     assert app.conf.task_default_queue == settings.STEPLINE_QUEUES[0]

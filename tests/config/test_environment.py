@@ -83,6 +83,14 @@ def test_scaled_out_by_urls(data_folder):
         ({"BROKER_URL": "redis://b/0", "REDIS_URL": "redis://r/0"}, "redis://b/0", "redis://r/0"),
         ({"BROKER_URL": "amqp://b//", "REDIS_URL": "redis://r/0"}, "amqp://b//", "redis://r/0"),
         ({"BROKER_URL": "amqp://b//", "CHANNEL_LAYER_URL": "redis://c/0"}, "amqp://b//", "redis://c/0"),
+        ({"BROKER_URL": "amqp://b//", "CHANNEL_LAYER_URL": "postgres://c/n"}, "amqp://b//", "postgres://c/n"),
+        ({"BROKER_URL": "redis://b/0", "CHANNEL_LAYER_URL": "postgresql://c/n"}, "redis://b/0", "postgresql://c/n"),
+        ({"BROKER_URL": "amqp://b//", "DATABASE_URL": "postgres://d/n"}, "amqp://b//", "database:"),
+        (
+            {"BROKER_URL": "amqp://b//", "DATABASE_URL": "postgres://d/n", "REDIS_URL": "redis://r/0"},
+            "amqp://b//",
+            "redis://r/0",
+        ),
     ],
 )
 def test_broker_and_channel_layer(data_folder, variables, broker, layer):
@@ -110,7 +118,7 @@ def test_broker_and_channel_layer(data_folder, variables, broker, layer):
         ({"REDIS_URL": "http://h"}, "REDIS_URL isn't a URL that can be used here: start it with one of redis://"),
         ({"REDIS_URL": "redis://h:99999/0"}, "REDIS_URL isn't a URL that can be used here"),
         ({"REDIS_URL": "redis://"}, "REDIS_URL isn't a URL that can be used here"),
-        ({"BROKER_URL": "amqp://h//"}, "set CHANNEL_LAYER_URL to a redis:// URL too"),
+        ({"BROKER_URL": "amqp://h//"}, "set CHANNEL_LAYER_URL to a redis:// or postgres:// URL too"),
         ({"CHANNEL_LAYER_URL": "redis://h/0"}, "set BROKER_URL too"),
     ],
 )

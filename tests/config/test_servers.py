@@ -28,6 +28,10 @@ def silent_port():
             {"BROKER_URL": "{answering}", "CHANNEL_LAYER_URL": "redis://127.0.0.1:{port}/0"},
             "CHANNEL_LAYER_URL: the channel layer",
         ),
+        (
+            {"BROKER_URL": "{answering}", "CHANNEL_LAYER_URL": "postgres://127.0.0.1:{port}/layer"},
+            "CHANNEL_LAYER_URL: the channel layer",
+        ),
     ],
 )
 @pytest.mark.timeout(20)

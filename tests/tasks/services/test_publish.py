@@ -8,6 +8,7 @@ import pytest
 from channels.layers import BaseChannelLayer
 from pytest_django import Settings
 
+from tasks.services import publish as publisher
 from tasks.services.publish import (
     LISTS_GROUP,
     LISTS_ROOTS,
@@ -29,7 +30,9 @@ class NotingLayer(BaseChannelLayer):  # type: ignore[misc]  # Channels has no ty
 
 
 @pytest.fixture
-def sent(settings: Settings) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+def sent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    # Other tests may have left messages behind, for a layer that they had no need of.
+    monkeypatch.setattr(publisher, "_publisher", publisher._Publisher())
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.NotingLayer"}}
     SENT.clear()
     yield SENT
