@@ -21,7 +21,7 @@ from tasks.services.claims import Claim
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import announce, stamped
 from tasks.services.recorder import Checkpoint, Recorder
-from tasks.services.roots import ending
+from tasks.services.roots import ending, kept_for
 from tasks.services.throttling import free_key
 
 __all__ = ["give_back_failed", "settle"]
@@ -67,7 +67,8 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value, attempt=claim.attempt, waiting_for=until)]
         else:
             changes["finished_at"] = timezone.now()
-            closing, columns = ending(NodeStatus.FAILED, reason=reason)
+            kept = kept_for(dead_letter=status is JobStatus.DEAD_LETTER)
+            closing, columns = ending(NodeStatus.FAILED, reason=reason, kept=kept)
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value), closing]
             if (hook := jobs.get(claim.function).settle_idle) is not None:
                 hook(claim.root_id, NodeStatus.FAILED, reason)
