@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,14 +26,14 @@ class ProgramFailure(Exception):
 class Program:
     """One process that leads a session and prints into a file."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> None:
         self.name = name
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 wrap_command(command),
                 cwd=BASE_DIR,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,9 +89,9 @@ class Programs:
         self._watchdog = Watchdog()
         self._running: list[Program] = []
 
-    def start(self, name: str, command: Sequence[str]) -> Program:
-        """Start a program in the repository's folder, with this process's environment."""
-        program = Program(name, command, log=self._log_folder / f"{name}.log")
+    def start(self, name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Program:
+        """Start a program in the repository's folder, with this process's environment and some variables more."""
+        program = Program(name, command, log=self._log_folder / f"{name}.log", variables=variables or {})
         self._running.append(program)
         self._watchdog.follow(program.process.pid)
         return program
