@@ -29,6 +29,7 @@ class Program:
     def __init__(self, name: str, command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> None:
         self.name = name
         self._log = log
+        self._asked = False
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 wrap_command(command),
@@ -65,10 +66,16 @@ class Program:
         """Return an error that quotes the end of what it printed."""
         return ProgramFailure(f"{self.name} {what}. It says:\n{self.printed()[-2_000:]}")
 
+    def ask_to_stop(self) -> None:
+        """Tell it to stop, once, without waiting."""
+        if self.process.poll() is None and not self._asked:
+            self._asked = True
+            self.process.terminate()
+
     def stop(self) -> None:
         """Ask it to stop, then kill it with everything in its group."""
+        self.ask_to_stop()
         if self.process.poll() is None:
-            self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_SECONDS)
         # The leader is not waited for before: until then its number can't be another group's.
@@ -78,7 +85,7 @@ class Program:
 
 
 class Programs:
-    """The programs of one benchmark; the end of the block stops them, the last one first.
+    """The programs of one benchmark; the end of the block stops them, all at once.
 
     Should this process be killed, the watchdog kills them.
     """
@@ -102,6 +109,9 @@ class Programs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A worker takes seconds to stop.
+        for program in reversed(self._running):
+            program.ask_to_stop()
         for program in reversed(self._running):
             program.stop()
             self._watchdog.forget(program.process.pid)
