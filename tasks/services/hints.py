@@ -56,6 +56,8 @@ def hint_early(queue: str) -> float | None:
     if transaction.get_connection().in_atomic_block:
         return None
     _put(queue, early=True)
+    # Lets the interpreter go, so that the hint is on its way before the statement is put together.
+    sleep(0)
     return monotonic()
 
 
