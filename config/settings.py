@@ -214,6 +214,8 @@ STEPLINE_WORKER_SLOTS = ENVIRONMENT.worker_processes
 STEPLINE_LEASE_SECONDS = ENVIRONMENT.lease_seconds
 STEPLINE_STALL_NO_WORKER_SECONDS = ENVIRONMENT.stall_no_worker_seconds
 STEPLINE_STALL_SILENT_SECONDS = ENVIRONMENT.stall_silent_seconds
+# The page on which the admin follows a task live.
+STEPLINE_TASK_PAGE = "processes:progress"
 
 # The database is the truth and a message only a hint: it is acknowledged when it arrives, bears no result, and its loss
 # costs two seconds.
