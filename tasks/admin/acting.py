@@ -245,10 +245,8 @@ class ActingAdmin(ListAdmin):
         if verb is CANCEL and results.refused:
             rows = TaskRoot.objects.filter(pk__in=list(results.refused), closed=True)
             ended = set(rows.values_list("pk", flat=True))
-        counts = Counter(results.done)
-        counts["ended"] = len(ended)
-        counts["refused"] = len(results.refused) - len(ended)
-        told = ", ".join(_counted(kind, count) for kind, count in counts.items() if count)
+        counts = {**results.done, "ended": len(ended), "refused": len(results.refused) - len(ended)}
+        told = ", ".join(_counted(kind, counts[kind]) for kind in _KINDS if counts.get(kind))
         reasons = [f"{title}: {reason}" for title, reason in results.refused.values()]
         more = len(reasons) - MOST_LISTED
         if more > 0:
@@ -272,6 +270,10 @@ class ActingAdmin(ListAdmin):
             **(extra_context or {}),
         }
         return super().history_view(request, object_id, context)
+
+
+#: In the order in which they are told.
+_KINDS = ("cancelled", "asked", "replayed", "ended", "refused")
 
 
 def _counted(kind: str, count: int) -> str:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -56,7 +57,7 @@ def tree_rows(top: TreeNode) -> tuple[list[TreeRow], int]:
     However deep it is: a template that included itself for each level would end where Python's stack does.
     """
     walked = _with_depth(top)
-    shown = [pair for pair, _ in zip(walked, range(MOST_NODES), strict=False)]
+    shown = list(islice(walked, MOST_NODES))
     left = sum(1 for _ in walked)
     rows = []
     for (node, depth), following in zip(shown, [*(depth for _, depth in shown[1:]), 0], strict=True):
