@@ -105,7 +105,9 @@ def test_jobs_are_found_by_title_owner_keys_and_error(reader: Client, made: Jobs
 def test_a_traceback_is_no_way_to_find_a_job(made: Jobs) -> None:
     job = made.waiting()
     Job.objects.filter(pk=job.pk).update(error={"message": "x", "traceback": "secretplace"})
-    assert titles(sign_in("change_job", name="half").get(JOBS, {"q": "secretplace"})) == set()
+    client = sign_in("change_job", name="half")
+    assert titles(client.get(JOBS, {"q": "secretplace"})) == set()
+    assert client.get(JOBS, {"error__traceback__contains": "secretplace"}).status_code == 400
 
 
 @pytest.mark.parametrize("place", [JOBS, TREES])
