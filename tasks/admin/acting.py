@@ -15,7 +15,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -155,6 +155,17 @@ class ActingAdmin(ListAdmin):
 
     actions = ("cancel_selected", "replay_selected")
 
+    def response_action(
+        self, request: HttpRequest, queryset: "QuerySet[Any]", *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Do what was chosen with the rows that were; refuse what no list has asked for."""
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                uuid.UUID(chosen)
+            except ValueError:
+                raise BadRequest("No row has such an id.") from None
+        return super().response_action(request, queryset, *args, **kwargs)
+
     def _ask_or_act(self, request: HttpRequest, queryset: "QuerySet[Any]", verb: Verb) -> HttpResponseBase | None:
         chosen = list(queryset[: MOST_AT_ONCE + 1])
         if len(chosen) > MOST_AT_ONCE:
@@ -259,8 +270,12 @@ class ActingAdmin(ListAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show what was done to a task, whether from the list of jobs or from that of trees."""
+        try:
+            pk = uuid.UUID(object_id)
+        except ValueError:
+            return super().history_view(request, object_id, extra_context)
         kinds = ContentType.objects.get_for_models(Job, TaskRoot).values()
-        rows = LogEntry.objects.filter(object_id=object_id, content_type__in=list(kinds))
+        rows = LogEntry.objects.filter(object_id=str(pk), content_type__in=list(kinds))
         entries = self.get_paginator(request, rows.select_related("user").order_by("action_time"), 100)
         page = entries.get_page(request.GET.get(PAGE_VAR, 1))
         context = {

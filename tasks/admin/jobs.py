@@ -205,7 +205,7 @@ class JobAdmin(JobRows):
             "heading": self.heading,
             "task_title": job.root.title,
             "buttons": self.offered(request, job, _possible(status)),
-            "live_address": live_address(job.pk),
+            "live_address": live_address(viewer_behind(request), job.root),
             "tree_address": reverse("admin:tasks_taskroot_change", args=(job.pk,)) if sees_trees else "",
             "attempts": _attempts(job, with_tracebacks=request.user.has_perm("tasks.view_job")),
             "log": log_of(job.root),

@@ -1,6 +1,5 @@
 """What the pages of one task show besides its fields: its tree, its log, what came before and after it."""
 
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from tasks.admin.words import badge, moment, pretty
 from tasks.domain.bounds import tail
 from tasks.domain.tree import TreeNode
 from tasks.models import TaskRoot
+from tasks.services.access import Viewer, may_see
 from tasks.services.inspecting import read_log, read_related, shown_status
 
 __all__ = ["Link", "TreeRow", "links_to", "live_address", "log_of", "related_to", "tree_rows"]
@@ -106,13 +106,13 @@ def links_to(request: HttpRequest, roots: Iterable[TaskRoot]) -> list[Link]:
     return found
 
 
-def live_address(root_id: uuid.UUID) -> str:
-    """Return the page on which a task can be followed; empty where the site has none."""
+def live_address(viewer: Viewer, root: TaskRoot) -> str:
+    """Return the page on which a task can be followed; empty where the site has none, or the viewer may not."""
     name = getattr(settings, PAGE_SETTING, "")
-    if not name:
+    if not name or not may_see(viewer, root):
         return ""
     try:
-        return reverse(name, kwargs={"root_id": root_id})
+        return reverse(name, kwargs={"root_id": root.pk})
     except NoReverseMatch:
         return ""
 

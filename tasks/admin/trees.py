@@ -110,7 +110,7 @@ class TaskTreeAdmin(ActingAdmin):
             "heading": self.heading,
             "task_title": root.title,
             "buttons": self.offered(request, root, () if root.closed else (CANCEL,)),
-            "live_address": live_address(root.pk),
+            "live_address": live_address(viewer_behind(request), root),
             "job_address": (
                 reverse("admin:tasks_job_change", args=(root.pk,)) if kind_of(root) == "job" and sees_jobs else ""
             ),

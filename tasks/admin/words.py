@@ -29,6 +29,7 @@ __all__ = [
     "badge",
     "block",
     "held_back",
+    "length",
     "moment",
     "once",
     "pretty",
@@ -82,10 +83,15 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 def span(began: datetime | None, ended: datetime | None) -> str:
-    """Return how long something took, in its two largest units; of what goes on, how long it has until now."""
+    """Return how long something took; of what goes on, how long it has until now."""
     if began is None:
         return ""
-    seconds = max(0.0, ((ended or timezone.now()) - began).total_seconds())
+    return length((ended or timezone.now()) - began)
+
+
+def length(time: timedelta) -> str:
+    """Return a time span in its two largest units."""
+    seconds = max(0.0, time.total_seconds())
     if seconds < 60:
         return _("%(count)s s") % {"count": f"{seconds:.1f}"}
     whole = int(seconds)
@@ -140,7 +146,7 @@ def schedule_of(function: str) -> str:
 
 def _spoken(schedule: Schedule) -> str:
     if isinstance(schedule, timedelta):
-        return _("every %(time)s") % {"time": schedule}
+        return _("every %(time)s") % {"time": length(schedule)}
     fields = (schedule.minute, schedule.hour, schedule.day_of_month, schedule.month_of_year, schedule.day_of_week)
     return _("by the clock: %(crontab)s (minute, hour, day of month, month, day of week)") % {
         "crontab": " ".join(fields)

@@ -211,6 +211,13 @@ def test_one_that_is_not_there_is_not_found(operator: Client) -> None:
     assert operator.post(f"{TREES}{hidden.pk}/cancel/").status_code == 404
 
 
+def test_what_no_list_could_have_asked_for_is_refused(operator: Client, made: Jobs) -> None:
+    made.waiting()
+    answer = operator.post(JOBS, {"action": "cancel_selected", "_selected_action": ["nonsense"], "post": "yes"})
+    assert answer.status_code == 400
+    assert operator.post(JOBS, {"action": "explode_selected", "_selected_action": []}).status_code == 200
+
+
 def test_a_title_is_text_in_every_message(operator: Client, made: Jobs) -> None:
     job = made.completed(title="<script>alert(1)</script>")
     response = ask(operator, JOBS, "cancel", job, post="yes", back="q=<script>")

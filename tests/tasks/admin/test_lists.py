@@ -123,6 +123,13 @@ def test_what_looks_like_the_beginning_of_an_id_and_is_none_is_searched_as_text(
     assert titles(reader.get(JOBS, {"q": "20261128"})) == {"Report of 20261128"}
 
 
+@pytest.mark.parametrize("query", ["o=7.-5", "p=1", "o=999", "p=77", "status=%00", "q=%00", "q=%22", "q=%5C%27%25_"])
+def test_no_address_breaks_a_list(reader: Client, made: Jobs, query: str) -> None:
+    made.waiting()
+    for place in (JOBS, DEAD, TREES):
+        assert reader.get(f"{place}?{query}").status_code in (200, 302, 400)
+
+
 @pytest.mark.parametrize("text", ["", "019a2b3", "hello world", "019a2b3x", "0" * 33, "12345678\0"])
 def test_what_cannot_begin_an_id(text: str) -> None:
     assert ids_that_begin(text) is None

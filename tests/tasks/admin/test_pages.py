@@ -181,6 +181,11 @@ def test_a_tree_without_a_live_page_leads_to_none(reader: Client, made: Jobs, se
         assert "/progress/" not in shown(reader, JOBS, job)
 
 
+def test_those_who_may_not_follow_a_task_are_not_led_there(made: Jobs) -> None:
+    job = made.waiting()
+    assert "/progress/" not in shown(sign_in("view_job", name="jobs-only"), JOBS, job)
+
+
 def test_a_very_deep_or_wide_tree_is_shown_as_far_as_it_goes() -> None:
     deepest = top = TreeNode(id="0", type="task", title="0")
     for number in range(1, 5_000):
@@ -220,10 +225,11 @@ def test_a_celery_task_is_named(reader: Client) -> None:
 @pytest.mark.parametrize("place", [JOBS, TREES])
 def test_what_is_not_there_and_the_trees_of_requests_look_the_same(reader: Client, place: str) -> None:
     of_request = TaskRoot.objects.create(title="Secret request", request_scoped=True)
-    for pk in (of_request.pk, "nonsense", "019a2b3c-0000-7000-8000-000000000000"):
-        response = reader.get(f"{place}{pk}/change/", follow=True)
-        assert response.redirect_chain
-        assert "Secret request" not in response.content.decode()
+    for pk in (of_request.pk, "nonsense", "%00", "019a2b3c-0000-7000-8000-000000000000"):
+        for page in ("change", "history"):
+            response = reader.get(f"{place}{pk}/{page}/", follow=True)
+            assert response.redirect_chain
+            assert "Secret request" not in response.content.decode()
 
 
 def test_pages_speak_german(made: Jobs) -> None:
