@@ -1,4 +1,4 @@
-"""An operator at work: by keyboard and on a phone, in light and in dark, without a complaint of the browser."""
+"""An operator at work on jobs and trees: by keyboard and on a phone, in light and dark, without complaints."""
 
 from typing import Literal
 
@@ -9,7 +9,9 @@ from tasks.models import Job
 from tests.processes.admin.in_browser.conftest import visit
 from tests.processes.admin.in_browser.test_documentation_and_trial import FINDINGS
 from tests.static.conftest import BROWSER
-from tests.tasks.admin.conftest import DEAD, JOBS, TREES, Jobs
+from tests.tasks.admin.conftest import DEAD, JOBS, TREES, Jobs, kit, made
+
+__all__ = ["kit", "made"]
 
 pytestmark = [*BROWSER, pytest.mark.django_db(transaction=True)]
 
