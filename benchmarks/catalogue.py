@@ -66,6 +66,16 @@ BENCHMARKS = {
             database="postgresql",
             in_quick=False,
         ),
+        Benchmark(name="jobs", module="benchmarks.throughput", about="jobs a second, SQLite", runs=3),
+        Benchmark(
+            name="jobs-postgresql",
+            module="benchmarks.throughput",
+            about="jobs a second, PostgreSQL, new and full tables",
+            runs=5,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=600.0,
+        ),
         Benchmark(
             name="foreground", module="benchmarks.foreground", about="a process's page beside a plain view", runs=9
         ),

@@ -4,6 +4,9 @@ import gc
 import random
 from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -14,9 +17,12 @@ def seconds_of(work: Callable[[], object]) -> float:
     return perf_counter() - started
 
 
-def take_turns(ours: Callable[[], float], peer: Callable[[], float], *, runs: int) -> list[tuple[float, float]]:
-    """Measure both sides once before it counts, then `runs` times, each going first every other time."""
-    ours(), peer()
+def take_turns(
+    ours: Callable[[], Measured], peer: Callable[[], Measured], *, runs: int, warm_up: bool = True
+) -> list[tuple[Measured, Measured]]:
+    """Measure both sides `runs` times, each going first every other time; to warm up, once more before it counts."""
+    if warm_up:
+        ours(), peer()
     pairs = []
     for run in range(runs):
         if run % 2:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,14 +26,15 @@ class ProgramFailure(Exception):
 class Program:
     """One process that leads a session and prints into a file."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> None:
         self.name = name
         self._log = log
+        self._asked = False
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 wrap_command(command),
                 cwd=BASE_DIR,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -65,10 +66,16 @@ class Program:
         """Return an error that quotes the end of what it printed."""
         return ProgramFailure(f"{self.name} {what}. It says:\n{self.printed()[-2_000:]}")
 
+    def ask_to_stop(self) -> None:
+        """Tell it to stop, once, without waiting."""
+        if self.process.poll() is None and not self._asked:
+            self._asked = True
+            self.process.terminate()
+
     def stop(self) -> None:
         """Ask it to stop, then kill it with everything in its group."""
+        self.ask_to_stop()
         if self.process.poll() is None:
-            self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(_STOP_SECONDS)
         # The leader is not waited for before: until then its number can't be another group's.
@@ -78,7 +85,7 @@ class Program:
 
 
 class Programs:
-    """The programs of one benchmark; the end of the block stops them, the last one first.
+    """The programs of one benchmark; the end of the block stops them, all at once.
 
     Should this process be killed, the watchdog kills them.
     """
@@ -89,9 +96,9 @@ class Programs:
         self._watchdog = Watchdog()
         self._running: list[Program] = []
 
-    def start(self, name: str, command: Sequence[str]) -> Program:
-        """Start a program in the repository's folder, with this process's environment."""
-        program = Program(name, command, log=self._log_folder / f"{name}.log")
+    def start(self, name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Program:
+        """Start a program in the repository's folder, with this process's environment and some variables more."""
+        program = Program(name, command, log=self._log_folder / f"{name}.log", variables=variables or {})
         self._running.append(program)
         self._watchdog.follow(program.process.pid)
         return program
@@ -102,6 +109,9 @@ class Programs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A worker takes seconds to stop.
+        for program in reversed(self._running):
+            program.ask_to_stop()
         for program in reversed(self._running):
             program.stop()
             self._watchdog.forget(program.process.pid)

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -48,12 +48,14 @@ def start_service(programs: Programs, name: str) -> Program:
     return program
 
 
-def start_bare_worker(programs: Programs, *, app: str, queue: str) -> Program:
+def start_bare_worker(
+    programs: Programs, *, app: str, queue: str, variables: Mapping[str, str] | None = None
+) -> Program:
     """Start a worker of another Celery app with the options of ours."""
     ours = _service("worker")
     replaced = {"config.celery": app, ",".join(_environment().queues): queue}
     command = [replaced.get(word, word).replace("worker-", f"{queue}-") for word in ours.command]
-    program = programs.start(f"worker-{queue}", command)
+    program = programs.start(f"worker-{queue}", command, variables=variables)
     assert ours.ready_line is not None
     program.wait_for_line(ours.ready_line)
     return program

@@ -1,4 +1,4 @@
-"""How much `step()` costs in a tracked loop, beside tqdm's; and how often such a loop writes to the database."""
+"""How much `step()` costs in a tracked loop, beside others; and how often such a loop writes to the database."""
 
 import os
 import uuid
@@ -12,7 +12,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from benchmarks.figures import Figure, alone, beside_peer
 from benchmarks.measuring import seconds_of, take_turns
-from benchmarks.stack import running_base
+from benchmarks.peers import celery_progress_recorder
+from benchmarks.stack import broker_url, running_base
 from tasks import step, subtask
 from tasks.models import Node, Update
 from tasks.services.flusher import process_flusher, stop_flusher
@@ -22,7 +23,10 @@ from tasks.tracking import tracking
 
 CALLS = 1_000_000
 QUICK_CALLS = 200_000
+#: Fewer, since the other peer waits for a server in each call.
+RECORDER_CALLS, QUICK_RECORDER_CALLS = 2_000, 500
 GOAL_RATIO = 2.0
+GOAL_RECORDER_RATIO = 1 / 500
 GOAL_WRITES = 10.0
 _WRITING_SECONDS, _QUICK_WRITING_SECONDS = 2.0, 1.0
 _WRITING_RUNS, _QUICK_WRITING_RUNS = 3, 1
@@ -64,6 +68,18 @@ def _measure(*, runs: int, quick: bool) -> Iterator[Figure]:
     pairs = take_turns(ours, peer, runs=runs)
     yield beside_peer(
         "step(): a call in a tracked loop", pairs, unit="µs", peer="tqdm over the same range", goal=GOAL_RATIO
+    )
+    recorder_calls = QUICK_RECORDER_CALLS if quick else RECORDER_CALLS
+    celery_progress_recorder.app.conf.update(result_backend=broker_url())
+    pairs = take_turns(
+        ours, lambda: celery_progress_recorder.seconds_of_calls(recorder_calls) / recorder_calls * 1e6, runs=runs
+    )
+    yield beside_peer(
+        "step() beside set_progress(): a call in a tracked loop",
+        pairs,
+        unit="µs",
+        peer="celery-progress, its results on the same Valkey",
+        goal=GOAL_RECORDER_RATIO,
     )
     seconds = _QUICK_WRITING_SECONDS if quick else _WRITING_SECONDS
     writing_runs = min(runs, _QUICK_WRITING_RUNS if quick else _WRITING_RUNS)

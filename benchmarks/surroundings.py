@@ -47,10 +47,13 @@ def own_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def own_postgres_database() -> Iterator[str]:
-    """Create a database, give its URL, and drop it at the end, whoever is still connected."""
+def own_postgres_database(server: str | None = None) -> Iterator[str]:
+    """Create a database, give its URL, and drop it at the end, whoever is still connected.
+
+    A benchmark that needs another one for its peer gives its own URL for the server.
+    """
     name = f"stepline_bench_{secrets.token_hex(6)}"
-    server = postgres_url()
+    server = server or postgres_url()
     _execute(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
         yield f"{server.rpartition('/')[0]}/{name}"

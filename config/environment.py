@@ -55,6 +55,11 @@ class Environment:
     worker_processes: int
     #: How long a worker may be silent before its work is taken over.
     lease_seconds: int
+    #: How long work that was asked to stop may take to do so, before it is interrupted.
+    cancel_grace_seconds: int
+    #: How many days finished work is kept, and that which was set aside for an operator.
+    kept_days: int
+    dead_letters_kept_days: int
     #: After how long a page says that no worker is free, or that there is no news.
     stall_no_worker_seconds: int
     stall_silent_seconds: int
@@ -122,6 +127,9 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         queues=_read_queues(read),
         worker_processes=read.number("STEPLINE_WORKERS", default_worker_processes(), minimum=1),
         lease_seconds=read.number("STEPLINE_LEASE_SECONDS", 15, minimum=2),
+        cancel_grace_seconds=read.number("STEPLINE_CANCEL_GRACE_SECONDS", 10, minimum=1),
+        kept_days=read.number("STEPLINE_KEPT_DAYS", 30, minimum=1),
+        dead_letters_kept_days=read.number("STEPLINE_DEAD_LETTERS_KEPT_DAYS", 90, minimum=1),
         stall_no_worker_seconds=read.number("STEPLINE_STALL_NO_WORKER_SECONDS", 10, minimum=1),
         stall_silent_seconds=read.number("STEPLINE_STALL_SILENT_SECONDS", 60, minimum=1),
         time_zone=read.time_zone("TIME_ZONE", "UTC"),

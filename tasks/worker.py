@@ -18,16 +18,16 @@ from tasks.services.draining import drain
 from tasks.services.enqueuing import enqueue
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
-from tasks.services.hints import SCHEDULED_TASK, WORK_TASK
+from tasks.services.hints import EARLY, SCHEDULED_TASK, WORK_TASK
 from tasks.services.roots import Owner
 from tasks.services.scheduling import retire_entries, scheduled_entries
 from tasks.services.work import work_on
 
 
-@shared_task(name=WORK_TASK, ignore_result=True)
-def work(queue: str) -> None:
+@shared_task(name=WORK_TASK, ignore_result=True, bind=True)
+def work(self: Task, queue: str) -> None:
     """Carry out what is due of `queue`, best first, if there is anything: the message is only a hint."""
-    work_on(queue)
+    work_on(queue, early=bool(self.request.get(EARLY)))
 
 
 @shared_task(name=SCHEDULED_TASK, ignore_result=True)

@@ -4,11 +4,13 @@ import os
 
 from celery import Celery
 
+from benchmarks.peers.quiet import leave_out_tasks
 from benchmarks.stamps import append_stamp
 
 BROKER_VARIABLE = "STEPLINE_BENCH_BROKER_URL"
 QUEUE = "bare"
 
+leave_out_tasks()
 app = Celery("bare", set_as_current=False, fixups=[])
 app.conf.update(
     broker_url=os.environ.get(BROKER_VARIABLE),

@@ -34,7 +34,7 @@ from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.errors import IllegalTransition, TasksError
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, find_root, may_cancel, viewer_of
-from tasks.services.jobs import request_cancel
+from tasks.services.cancelling import request_cancel
 from tasks.services.reading import read_snapshot
 from tasks.services.stalls import read_stall
 from tasks.services.watches import address_of_user, is_watching, mail_is_set_up, masked, set_watch

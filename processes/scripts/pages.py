@@ -35,7 +35,7 @@ from processes.services.page_content import (
     post_button,
     url_link,
 )
-from tasks.services.roots import KEPT
+from tasks.services.roots import kept_for
 
 #: The canonical name of the script, and the action that any link may enter.
 SHOW_PAGE: Final = "show_page"
@@ -384,7 +384,7 @@ def keep_for_later(app: Application) -> DataNode:
         raise _bad_link("What draws a progress page keeps no data: let links lead to safe actions, without data")
     if is_foreground(app):
         return keep_data(app)
-    return create_data_node(caller=caller_of(app), data=app.data, kept=KEPT, based_on=app.get(LOADED_REVISION))
+    return create_data_node(caller=caller_of(app), data=app.data, kept=kept_for(), based_on=app.get(LOADED_REVISION))
 
 
 def _bad_link(message: str) -> PermanentError:

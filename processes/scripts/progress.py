@@ -36,7 +36,7 @@ from processes.services.indicators import (
 from tasks import current_node
 from tasks.domain.jsonvalue import dumps
 from tasks.domain.statuses import NodeStatus
-from tasks.services.roots import KEPT
+from tasks.services.roots import kept_for
 
 #: The action that draws the progress page, and the script that is offered for it.
 RENDER_ACTION = "renderProgress"
@@ -199,7 +199,7 @@ def end_progress_with_execute(app: Application) -> None:
     config: EndProgressWithExecuteConfig = app.config
     caller = caller_of(app)
     # The result can be opened as long as its task is listed.
-    node = create_data_node(caller=caller, data=app.data, kept=KEPT, based_on=app.get(LOADED_REVISION))
+    node = create_data_node(caller=caller, data=app.data, kept=kept_for(), based_on=app.get(LOADED_REVISION))
     given = {name: value if isinstance(value, str) else dumps(value) for name, value in config.parameters.items()}
     path = address_of(caller, query={**given, "action": config.action, "data": node.reference})
     _end(app, status=NodeStatus.COMPLETED, redirect=path)

@@ -15,7 +15,6 @@ from tasks.celery_tasks.task import TrackedTask
 from tasks.domain.canvas import CHAIN, GROUP
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JobStatus
-from tasks.models import CeleryTask
 from tasks.models.root import new_id
 from tasks.services.celery_roots import (
     Origin,
@@ -67,11 +66,7 @@ def track(
 
 def cancel(root_id: uuid.UUID, *, reason: str = "") -> JobStatus:
     """Cancel a tracked task or canvas on the system's own authority; see `cancel_celery_task`."""
-    return cancel_celery_task(root_id, reason=reason, terminate=_terminates)
-
-
-def _terminates(row: CeleryTask) -> bool:
-    return bool(getattr(current_app.tasks.get(row.name), "cancel_terminates", False))
+    return cancel_celery_task(root_id, reason=reason)
 
 
 # What a canvas is made of.

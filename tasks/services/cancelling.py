@@ -1,40 +1,110 @@
-"""Cancelling a tree, whoever works on it: a job's worker, or the writer of a tree without a job."""
+"""Cancelling work, whoever does it: a job's worker, the writer of a tree without a job, or Celery; and what it began.
+
+Each kind has a way of its own. What it has started is cancelled after the commit, each root in a transaction of its
+own: whoever cancels has the lock of one job and one log at a time.
+"""
 
 import uuid
+from functools import partial
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tasks.domain.statuses import JobStatus
+from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, StaleFence, TaskNotFound
-from tasks.models import Job, TaskRoot
-from tasks.services import jobs, sql
+from tasks.models import TaskRoot
+from tasks.registry import jobs
+from tasks.services import sql
 from tasks.services.access import Viewer, find_root, may_cancel
+from tasks.services.celery_roots import cancel_celery_task
+from tasks.services.jobs import cancel_job
 from tasks.services.log import append_updates
+
+__all__ = ["cancel", "cancel_below", "cancel_orphans", "request_cancel"]
 
 
 def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> JobStatus:
     """Ask for the end of a tree, and of what it has started that isn't detached; returns the status that clients see.
 
-    A job that nobody holds ends at once; whoever works hears of it within a second, and stops where it next looks.
-    Raises TaskNotFound where there is no such task, the viewer may not see it, or nobody works on it yet;
+    What nobody works on ends at once; whoever works hears of it within a second, and stops where it next looks. Raises
+    TaskNotFound where there is no such task, the viewer may not see it, or nobody is to work on it yet;
     IllegalTransition where it has ended, or the viewer may see it but not cancel it. Asking twice is asking once.
     """
     root = find_root(viewer, root_id)
-    if getattr(root, "job", None) is not None:
-        status = jobs.request_cancel(root_id=root_id, viewer=viewer, reason=reason)
-    else:
-        if not may_cancel(viewer, root):
-            raise IllegalTransition(_("Only the owner of a task may cancel it."), task_id=str(root_id))
-        status = cancel_tree(root_id=root_id)
-    cancel_below(root_id=root_id, reason=reason or _("cancelled by its owner"))
+    if not may_cancel(viewer, root):
+        raise IllegalTransition(_("Only the owner of a task may cancel it."), task_id=str(root_id))
+    job = getattr(root, "job", None)
+    with transaction.atomic():
+        status = cancel(root_id=root_id, reason=reason or _("cancelled by its owner"))
+        if job is not None and job.cancel_requested_at is None and job.function in jobs:
+            note_cancel = jobs.get(job.function).note_cancel
+            if note_cancel is not None:
+                note_cancel(root_id, viewer)
     return status
 
 
-def cancel_tree(*, root_id: uuid.UUID) -> JobStatus:
-    """Ask the writer of a tree without a job to stop, on the system's own authority; see `request_cancel`."""
+def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
+    """Cancel a tree, and what it has started, on the system's own authority; see `request_cancel`."""
+    with transaction.atomic():
+        status = _cancel_one(root_id, reason=reason)
+        transaction.on_commit(partial(cancel_below, root_id=root_id), robust=True)
+    return status
+
+
+def cancel_below(*, root_id: uuid.UUID) -> int:
+    """Ask for the end of everything that a tree has started and that isn't detached; return for how many roots."""
+    reason = _("cancelled with the work that started it")
+    asked = 0
+    above = seen = {root_id}
+    while above:
+        children = TaskRoot.objects.filter(parent_id__in=above).values_list("pk", "closed")
+        found = {pk: closed for pk, closed in children if pk not in seen}
+        for pk in [pk for pk, closed in found.items() if not closed]:
+            try:
+                _cancel_one(pk, reason=reason)
+            except (IllegalTransition, StaleFence, TaskNotFound):
+                continue  # It has ended meanwhile.
+            asked += 1
+        seen = seen | found.keys()
+        above = set(found)
+    return asked
+
+
+def cancel_orphans(*, limit: int = 100) -> int:
+    """Cancel what was started by work that is cancelled, where that was missed; return for how many roots."""
+    above = Q(parent__status=NodeStatus.CANCELLED.value)
+    above |= Q(parent__cancel_requested_at__isnull=False) | Q(parent__job__cancel_requested_at__isnull=False)
+    unasked = Q(
+        cancel_requested_at__isnull=True,
+        job__cancel_requested_at__isnull=True,
+        celery_task__cancel_requested_at__isnull=True,
+    )
+    # A root that nobody works on yet can't be asked.
+    somebody_s = Q(job__isnull=False) | Q(celery_task__isnull=False) | Q(started_at__isnull=False)
+    rows = TaskRoot.objects.filter(above, unasked, somebody_s, parent__isnull=False, closed=False)
+    parents = list(rows.order_by().values_list("parent_id", flat=True).distinct()[:limit])
+    return sum(cancel_below(root_id=parent) for parent in parents)
+
+
+def _cancel_one(root_id: uuid.UUID, *, reason: str) -> JobStatus:
+    root = (
+        TaskRoot.objects.select_related("job", "celery_task")
+        .only("pk", "job", "celery_task")
+        .filter(pk=root_id)
+        .first()
+    )
+    if root is not None and hasattr(root, "job"):
+        return cancel_job(root_id=root_id, reason=reason)
+    if root is not None and hasattr(root, "celery_task"):
+        return cancel_celery_task(root_id, reason=reason)
+    return _cancel_tree(root_id)
+
+
+def _cancel_tree(root_id: uuid.UUID) -> JobStatus:
+    """Ask the writer of a tree without a job to stop."""
     with transaction.atomic():
         root = TaskRoot.objects.select_for_update(no_key=True).filter(pk=root_id, started_at__isnull=False).first()
         if root is None:
@@ -48,29 +118,3 @@ def cancel_tree(*, root_id: uuid.UUID) -> JobStatus:
                 columns={"cancel_requested_at": sql.time_value(timezone.now())},
             )
     return JobStatus.CANCEL_REQUESTED
-
-
-def cancel_below(*, root_id: uuid.UUID, reason: str) -> int:
-    """Ask for the end of everything that a tree has started and that isn't detached; return for how many roots.
-
-    Each has a log and a writer of its own, so each is asked by itself, and one that has ended is passed over.
-    """
-    asked = 0
-    above = {root_id}
-    seen = {root_id}
-    while above:
-        children = TaskRoot.objects.filter(parent_id__in=above).values_list("pk", "closed")
-        found = {pk: closed for pk, closed in children if pk not in seen}
-        with_job = set(Job.objects.filter(pk__in=found).values_list("pk", flat=True))
-        for pk in [pk for pk, closed in found.items() if not closed]:
-            try:
-                if pk in with_job:
-                    jobs.cancel(root_id=pk, reason=reason)
-                else:
-                    cancel_tree(root_id=pk)
-            except (IllegalTransition, StaleFence, TaskNotFound):
-                continue  # It has ended meanwhile.
-            asked += 1
-        seen |= found.keys()
-        above = set(found)
-    return asked

@@ -8,7 +8,7 @@ Lock order: the canvas's row, the rows of its tasks, heads from leaf to root.
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -232,13 +232,11 @@ def create_canvas(*, plan: JSON, tasks: Mapping[str, tuple[str, Origin]], origin
         )
 
 
-def cancel_celery_task(
-    root_id: uuid.UUID, *, reason: str = "", terminate: Callable[[CeleryTask], bool] | None = None
-) -> JobStatus:
+def cancel_celery_task(root_id: uuid.UUID, *, reason: str = "") -> JobStatus:
     """Cancel a Celery task or a whole canvas: what hasn't begun ends at once, what runs is asked to stop.
 
-    Celery's workers are told to drop the message, which is a hint: whoever begins the task looks at its row. With
-    `terminate`, a running task for which it is true has its process ended. The caller has asked who may do this.
+    Celery's workers are told to drop the message, which is a hint: whoever begins the task looks at its row. A running
+    task whose class says so (`cancel_terminates`) has its process ended. The caller has asked who may do this.
 
     Raises TaskNotFound where the root is no Celery task's, IllegalTransition where it has ended. Twice is as once.
     """
@@ -249,12 +247,12 @@ def cancel_celery_task(
     if row.root.closed:
         raise IllegalTransition(_("This task has ended already."), status=row.root.status)
     if row.plan is None:
-        return _cancel_one(root_id, reason, terminate)
+        return _cancel_one(root_id, reason)
     # One after the other, each in its own transaction: each has a head to lock, and ends what would have followed it.
     CeleryTask.objects.filter(pk=root_id).update(cancel_requested_at=timezone.now(), cancel_reason=reason)
     for child in list(TaskRoot.objects.filter(parent=root_id, closed=False).values_list("pk", flat=True)):
         try:
-            _cancel_one(child, reason, terminate)
+            _cancel_one(child, reason)
         except IllegalTransition:
             continue  # It ended meanwhile, or what came before it was cancelled.
     open_still = TaskRoot.objects.filter(pk=root_id, closed=False).exists()
@@ -277,7 +275,7 @@ def run_lease(*, redelivered_after_seconds: float) -> timedelta:
     return timedelta(seconds=lease_seconds() + redelivered_after_seconds)
 
 
-def _cancel_one(root_id: uuid.UUID, reason: str, terminate: Callable[[CeleryTask], bool] | None = None) -> JobStatus:
+def _cancel_one(root_id: uuid.UUID, reason: str) -> JobStatus:
     with transaction.atomic():
         _lock_canvas_of(root_id)
         row = CeleryTask.objects.select_for_update(of=("self",)).select_related("root").get(pk=root_id)
@@ -297,7 +295,7 @@ def _cancel_one(root_id: uuid.UUID, reason: str, terminate: Callable[[CeleryTask
                 _close(root_id, NodeStatus.CANCELLED, reason)
             except StaleFence:
                 raise IllegalTransition(_("This task has ended already."), task_id=str(root_id)) from None
-        forced = bool(row.worker) and terminate is not None and terminate(row)
+        forced = bool(row.worker) and bool(getattr(current_app.tasks.get(row.name), "cancel_terminates", False))
         transaction.on_commit(partial(_revoke, row.task_id or "", terminate=forced), robust=True)
     return status
 

@@ -18,10 +18,10 @@ from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
+from tasks.services.cancelling import cancel_orphans
 from tasks.services.celery_roots import note_ended
 from tasks.services.heartbeat import BEAT_SECONDS
 from tasks.services.hints import WORKER_SLOTS, send_hint
-from tasks.services.jobs import cancel_orphans
 from tasks.services.losses import release_expired
 from tasks.services.roots import end_root
 from tasks.services.throttling import let_go

@@ -17,7 +17,7 @@ from tasks.models.root import new_id
 from tasks.registry import JobSpec, Key, Options, jobs
 from tasks.services import job_sql, sql
 from tasks.services.current import current_work
-from tasks.services.hints import hint_after_commit
+from tasks.services.hints import hint_after_commit, hint_committed, hint_early
 from tasks.services.log import announce, append_updates, stamped
 from tasks.services.roots import Owner
 
@@ -90,8 +90,12 @@ def enqueue(
         return _insert_once(job, root=root, started=started, due_at=due_at)
     # One statement needs no transaction around it; a caller who has one open has this in it.
     is_one = root is not None and connection.vendor == "postgresql"
+    is_due = due_at is None or due_at <= timezone.now()
+    early_at = hint_early(job.queue) if is_due else None
     with nullcontext() if is_one else transaction.atomic():
         _insert(job, root=root, started=started, due_at=due_at)
+    if is_due:
+        hint_committed(job.queue, early_at)
     return job
 
 
@@ -134,6 +138,8 @@ def _insert_once(job: Job, *, root: list[sql.Value] | None, started: Draft, due_
         try:
             with transaction.atomic():
                 _insert(job, root=root, started=started, due_at=due_at)
+                if due_at is None or due_at <= timezone.now():
+                    hint_after_commit(job.queue)
         except IntegrityError:
             # Somebody else has inserted it meanwhile: the database has made us wait for their commit.
             present = known.first()
@@ -170,8 +176,6 @@ def _insert(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: d
         append_updates(root_id=job.root_id, drafts=[_PENDING], columns={"lease_until": None})
     else:
         announce(job.root_id, updates, last=len(updates))
-    if due_at is None or due_at <= timezone.now():
-        hint_after_commit(job.queue)
 
 
 def _key(declared: Key | None, arguments: JSONObject, given: str | None) -> str | None:

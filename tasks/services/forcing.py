@@ -18,7 +18,7 @@ from tasks.services import dead_man, sql
 from tasks.services.claims import Claim
 from tasks.services.hold import Hold, StopReason
 from tasks.services.log import append_updates
-from tasks.services.roots import end_open_nodes, ending
+from tasks.services.roots import end_open_nodes, ending, kept_for
 from tasks.services.throttling import free_key
 
 __all__ = ["end_stuck"]
@@ -59,7 +59,8 @@ def _end(claim: Claim, status: JobStatus, *, reason: str, error: str) -> None:
             changes |= {"due_at": Now() + timedelta(seconds=claim.retry.delay_after(claim.attempt)), "hinted_at": None}
         else:
             changes["finished_at"] = timezone.now()
-            closing, closing_columns = ending(node_status, reason=reason)
+            kept = kept_for(dead_letter=status is JobStatus.DEAD_LETTER)
+            closing, closing_columns = ending(node_status, reason=reason, kept=kept)
             columns |= closing_columns
             drafts = [*end_open_nodes(root_id=claim.root_id, status=node_status, reason=reason), *drafts, closing]
             if (hook := jobs.get(claim.function).settle_idle) is not None:

@@ -321,6 +321,45 @@ def settle_held(cursor: CursorWrapper, *, root_id: uuid.UUID, fence: int, status
     return bool(cursor.rowcount)
 
 
+def settle_whole(
+    cursor: CursorWrapper,
+    *,
+    root_id: uuid.UUID,
+    fence: int,
+    status: JobStatus,
+    updates: Sequence[Unnumbered],
+    columns: dict[str, Value],
+    attempt: int,
+) -> int | None:
+    """End a job that this claim holds, with its root and the last updates, in PostgreSQL's one statement.
+
+    Returns the last number, None where the claim doesn't hold any more.
+    """
+    check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
+    root, task_id = sql.uuid_value(root_id), str(root_id)
+    told: list[Value] = []
+    for index, update in enumerate(updates):
+        told += (index, update.before_seq, f"{update.before_task}{task_id}{update.after_task}")
+    cursor.execute(
+        _settle_whole_statement(tuple(columns), len(updates)),
+        [status.value, None, root, fence, root, fence, len(updates), *columns.values(), root, fence, attempt, *told],
+    )
+    row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+@lru_cache(maxsize=64)
+def _settle_whole_statement(columns: tuple[str, ...], count: int) -> str:
+    # Both or neither: the job looks at the head, which nobody changes without the job's lock, and the head at the job.
+    is_open = f"EXISTS (SELECT FROM {_ROOT} WHERE id = %s AND NOT closed AND fence = %s)"
+    return f"""
+        WITH job AS ({_settle_statement(connection.vendor)} AND {is_open} RETURNING root_id),
+            head AS ({log_sql.head_update(columns, fenced=True)} AND EXISTS (SELECT FROM job) RETURNING id, last_seq),
+            log AS ({log_sql.insert_from_head(count)})
+        SELECT last_seq FROM head
+    """
+
+
 _HELD = f"root_id = %s AND fence = %s AND status = '{JobStatus.RUNNING.value}'"
 
 

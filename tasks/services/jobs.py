@@ -1,11 +1,8 @@
 """Waking and cancelling jobs: what anybody but the worker does to one that is there."""
 
 import uuid
-from contextlib import suppress
-from functools import partial
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,9 +10,8 @@ from django.utils.translation import gettext as _
 from tasks.domain.statuses import JOB_HELD, JOB_TERMINAL, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, TaskNotFound
-from tasks.models import Job, TaskRoot
+from tasks.models import Job
 from tasks.registry import jobs
-from tasks.services.access import Viewer, find_root, may_cancel
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import append_updates
 from tasks.services.roots import end_open_nodes, ending
@@ -34,27 +30,12 @@ def wake(root_id: uuid.UUID) -> bool:
     return True
 
 
-def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> JobStatus:
+def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
     """Cancel a job that nobody holds, or ask its holder to stop; returns the status that clients see.
 
-    Raises TaskNotFound where there is no such job or the viewer may not see it, IllegalTransition where it has ended
-    or the viewer may see it but not cancel it. Asking twice is the same as asking once.
+    Nothing but the job: what it has started is for `tasks.services.cancelling`. Raises TaskNotFound where there is no
+    such job, IllegalTransition where it has ended. Asking twice is the same as asking once.
     """
-    root = find_root(viewer, root_id)
-    if not may_cancel(viewer, root):
-        raise IllegalTransition(_("Only the owner of a task may cancel it."), task_id=str(root_id))
-    with transaction.atomic():
-        asked_before = Job.objects.filter(root_id=root_id, cancel_requested_at__isnull=False).exists()
-        status = cancel(root_id=root_id, reason=reason or _("cancelled by its owner"))
-        job = Job.objects.get(root_id=root_id)
-        spec = jobs.get(job.function) if job.function in jobs.names() else None
-        if spec is not None and spec.note_cancel is not None and not asked_before:
-            spec.note_cancel(root_id, viewer)
-    return status
-
-
-def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
-    """Cancel a job on the system's own authority; see `request_cancel`."""
     with transaction.atomic():
         job = Job.objects.select_for_update().filter(root_id=root_id).first()
         if job is None:
@@ -62,7 +43,6 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
         status = JobStatus(job.status)
         if status in JOB_TERMINAL:
             raise IllegalTransition(_("This task has ended already."), status=status.value)
-        transaction.on_commit(partial(cancel_children, root_id), robust=True)
         # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
         if status not in JOB_HELD and job.function in jobs.names():
             _cancel_idle(job, reason=reason)
@@ -76,30 +56,6 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
                 root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
             )
         return JobStatus.CANCEL_REQUESTED
-
-
-def cancel_children(root_id: uuid.UUID) -> int:
-    """Cancel what the work of a root has started and what isn't over, and return how much that is.
-
-    Each in a transaction of its own: whoever cancels has the lock of one job and one log at a time.
-    """
-    reason = _("cancelled with the work that started it")
-    children = TaskRoot.objects.filter(parent_id=root_id, closed=False, job__isnull=False)
-    cancelled = 0
-    for child_id in list(children.values_list("pk", flat=True)):
-        # It may have ended meanwhile, or have been asked to stop already.
-        with suppress(IllegalTransition, TaskNotFound):
-            cancel(root_id=child_id, reason=reason)
-            cancelled += 1
-    return cancelled
-
-
-def cancel_orphans(*, limit: int = 100) -> int:
-    """Cancel what was started by work that is cancelled, where that was missed; return how much that is."""
-    asked = Q(parent__job__cancel_requested_at__isnull=False) | Q(parent__status=NodeStatus.CANCELLED.value)
-    rows = TaskRoot.objects.filter(asked, closed=False, parent__isnull=False, job__cancel_requested_at__isnull=True)
-    parents = list(rows.filter(job__isnull=False).values_list("parent_id", flat=True).distinct()[:limit])
-    return sum(map(cancel_children, parents))
 
 
 def _cancel_idle(job: Job, *, reason: str) -> None:

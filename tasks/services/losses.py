@@ -12,7 +12,7 @@ from tasks.registry import jobs
 from tasks.services import sql
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import append_updates
-from tasks.services.roots import end_open_nodes, ending
+from tasks.services.roots import end_open_nodes, ending, kept_for
 
 __all__ = ["release_expired"]
 
@@ -87,6 +87,6 @@ def _bury(job: Job) -> None:
     if job.function in jobs.names() and (hook := jobs.get(job.function).settle_idle) is not None:
         hook(job.root_id, NodeStatus.FAILED, reason)
     drafts = end_open_nodes(root_id=job.root_id, status=NodeStatus.FAILED, reason=reason)
-    closing, columns = ending(NodeStatus.FAILED, reason=reason)
+    closing, columns = ending(NodeStatus.FAILED, reason=reason, kept=kept_for(dead_letter=True))
     status = draft(UpdateType.TASK_STATUS, status=JobStatus.DEAD_LETTER.value)
     append_updates(root_id=job.root_id, drafts=[*drafts, status, closing], columns={**columns, "fence": job.fence + 1})

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,9 +23,11 @@ _ENDINGS = {
     NodeStatus.FAILED: UpdateType.TASK_ERROR,
     NodeStatus.CANCELLED: UpdateType.TASK_ABORTED,
 }
-#: How long a finished tree is kept,
-KEPT = timedelta(days=30)
-#: and one of a request, which only its client sees.
+#: How many days a finished tree is kept, with its job, log and attempts; the setting STEPLINE_KEPT_DAYS overrides it.
+KEPT_DAYS = 30
+#: How many days one is kept that waits for an operator; the setting STEPLINE_DEAD_LETTERS_KEPT_DAYS overrides it.
+DEAD_LETTERS_KEPT_DAYS = 90
+#: How long the tree of a request is kept, which only its client sees.
 REQUEST_KEPT = timedelta(minutes=10)
 
 
@@ -120,10 +123,20 @@ def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelt
         _check_jobless(root_id)
 
 
+def kept_for(*, dead_letter: bool = False) -> timedelta:
+    """Return how long a finished tree is kept."""
+    if dead_letter:
+        return timedelta(days=getattr(settings, "STEPLINE_DEAD_LETTERS_KEPT_DAYS", DEAD_LETTERS_KEPT_DAYS))
+    return timedelta(days=getattr(settings, "STEPLINE_KEPT_DAYS", KEPT_DAYS))
+
+
 def ending(
-    status: NodeStatus, *, result: JSON = None, reason: str = "", kept: timedelta = KEPT
+    status: NodeStatus, *, result: JSON = None, reason: str = "", kept: timedelta | None = None
 ) -> tuple[Draft, dict[str, sql.Value]]:
-    """Return the terminal update of a root that ends with `status`, and the columns that go with it."""
+    """Return the terminal update of a root that ends with `status`, and the columns that go with it.
+
+    It is kept for `kept`, by default as long as every finished tree.
+    """
     now = timezone.now()
     reason = shorten(reason, ERROR_CHARS)
     kind = _ENDINGS[status]
@@ -134,7 +147,7 @@ def ending(
         "result": sql.json_value(result),
         "closed": True,
         "finished_at": sql.time_value(now),
-        "purge_at": sql.time_value(now + kept),
+        "purge_at": sql.time_value(now + (kept or kept_for())),
         "lease_until": None,
     }
     return closing, columns
@@ -170,7 +183,7 @@ def end_root(
             raise StaleFence("There is no such task any more; nothing was written.", task_id=str(root_id))
         drafts = end_open_nodes(root_id=root_id, status=status, reason=reason)
         closing, columns = ending(
-            status, result=result, reason=reason, kept=REQUEST_KEPT if root.request_scoped else KEPT
+            status, result=result, reason=reason, kept=REQUEST_KEPT if root.request_scoped else None
         )
         if meta is not None:
             reference = encode_node(node_id=str(root_id), type="task", title=root.title)

@@ -5,7 +5,7 @@ Each function here raises StaleFence, having written nothing, where the work was
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,8 +19,9 @@ from tasks.registry import jobs
 from tasks.services import job_sql, sql
 from tasks.services.claims import Claim
 from tasks.services.hints import hint_after_commit
-from tasks.services.recorder import Recorder
-from tasks.services.roots import ending
+from tasks.services.log import announce, stamped
+from tasks.services.recorder import Checkpoint, Recorder
+from tasks.services.roots import ending, kept_for
 from tasks.services.throttling import free_key
 
 __all__ = ["give_back_failed", "settle"]
@@ -30,16 +31,19 @@ _Columns = dict[str, sql.Value]
 
 def settle(claim: Claim, *, outcome: Outcome, recorder: Recorder) -> JobStatus:
     """End a claim as `outcome` says, with everything that the recorder still holds."""
-    with recorder.checkpoint() as checkpoint, transaction.atomic():
-        if isinstance(outcome, Parked | Yielded):
-            status, drafts, columns = _interrupt(claim, outcome)
-        else:
-            status, drafts, columns = _end(claim, outcome)
-        if claim.concurrency_key:
-            free_key(claim.concurrency_key)
-        if outcome.write is not None:
-            outcome.write()
-        checkpoint.write(*drafts, columns=columns)
+    with recorder.checkpoint() as checkpoint:
+        if isinstance(outcome, Completed | Cancelled) and _is_plain(claim, outcome, checkpoint):
+            return _end_in_one(claim, outcome, checkpoint)
+        with transaction.atomic():
+            if isinstance(outcome, Parked | Yielded):
+                status, drafts, columns = _interrupt(claim, outcome)
+            else:
+                status, drafts, columns = _end(claim, outcome)
+            if claim.concurrency_key:
+                free_key(claim.concurrency_key)
+            if outcome.write is not None:
+                outcome.write()
+            checkpoint.write(*drafts, columns=columns)
     return status
 
 
@@ -63,7 +67,8 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value, attempt=claim.attempt, waiting_for=until)]
         else:
             changes["finished_at"] = timezone.now()
-            closing, columns = ending(NodeStatus.FAILED, reason=reason)
+            kept = kept_for(dead_letter=status is JobStatus.DEAD_LETTER)
+            closing, columns = ending(NodeStatus.FAILED, reason=reason, kept=kept)
             drafts = [draft(UpdateType.TASK_STATUS, status=status.value), closing]
             if (hook := jobs.get(claim.function).settle_idle) is not None:
                 hook(claim.root_id, NodeStatus.FAILED, reason)
@@ -73,6 +78,39 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
             free_key(claim.concurrency_key)
         checkpoint.write(*drafts, columns=columns)
     return status
+
+
+def _is_plain(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> bool:
+    """Tell whether job, root and log are all that is to be written: then PostgreSQL does it in one statement."""
+    is_more = outcome.write is not None or bool(claim.concurrency_key) or bool(checkpoint.batch.rows)
+    return connection.vendor == "postgresql" and not is_more and len(checkpoint.batch.drafts) < _MOST_IN_ONE
+
+
+def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> JobStatus:
+    status = _OUTCOMES[type(outcome)]
+    closing, columns = _closing(outcome)
+    batch = checkpoint.batch
+    updates = stamped([*batch.drafts, draft(UpdateType.TASK_STATUS, status=status.value), closing])
+    with sql.fixed_cursor() as cursor:
+        last = job_sql.settle_whole(
+            cursor,
+            root_id=claim.root_id,
+            fence=claim.fence,
+            status=status,
+            updates=updates,
+            columns={**batch.root_columns, **columns},
+            attempt=claim.mark,
+        )
+    if last is None:
+        checkpoint.recorder.lost = True
+        raise _taken_over(claim)
+    checkpoint.written = True
+    announce(claim.root_id, updates, last=last)
+    return status
+
+
+#: Updates that are written by one statement.
+_MOST_IN_ONE = 100
 
 
 def _end(claim: Claim, outcome: Completed | Failed | Cancelled) -> tuple[JobStatus, list[Draft], _Columns]:

@@ -38,7 +38,7 @@ from tasks.services.flusher import process_flusher
 from tasks.services.heartbeat import Leased, process_heart
 from tasks.services.nodes import OutputEntry, ProgressEntry, TaskNode
 from tasks.services.recorder import Recorder
-from tasks.services.roots import KEPT, REQUEST_KEPT, Owner, ending
+from tasks.services.roots import REQUEST_KEPT, Owner, ending
 from tasks.services.signals import Signal
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class TreeRecorder(Recorder):
                 return False
             for node in list(self._open.values())[::-1]:
                 self._end_one(node, status, reason)
-            kept = REQUEST_KEPT if self.opening.request_scoped else KEPT
+            kept = REQUEST_KEPT if self.opening.request_scoped else None
             closing, self._ending = ending(status, reason=reason, kept=kept)
             self.root.status, self.root.error = status, reason
             # What was reported of the root until now comes before its end, what comes later doesn't count.

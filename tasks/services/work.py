@@ -7,7 +7,7 @@ import random
 import socket
 import traceback
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 
 from django.db import OperationalError, connection
 
@@ -45,19 +45,30 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def work_on(queue: str, *, seconds: float = HINT_SECONDS) -> int:
+def work_on(queue: str, *, seconds: float = HINT_SECONDS, early: bool = False) -> int:
     """Work off job after job of `queue` until none is due or the time is over; return how many.
 
-    A message for each job would cost more than many a job. Where more may be due, a new hint says so.
+    A message for each job would cost more than many a job. Where more may be due, a new hint says so. An early hint may
+    have overtaken its job, whose insert is about to be committed.
     """
     until = monotonic() + seconds
     done = 0
-    while not is_draining() and work_off(queue):
-        done += 1
-        if monotonic() >= until:
-            send_hint(queue)
+    pauses = iter(EARLY_PAUSES if early else ())
+    while not is_draining():
+        if work_off(queue):
+            done += 1
+            if monotonic() >= until:
+                send_hint(queue)
+                break
+        elif done or (pause := next(pauses, None)) is None:
             break
+        else:
+            sleep(pause)
     return done
+
+
+#: How long a worker waits for a job whose hint has overtaken it, before each further look.
+EARLY_PAUSES = (0.002, 0.004, 0.008)
 
 
 def work_off(queue: str) -> bool:

@@ -19,6 +19,11 @@ def test_both_sides_warm_up_and_then_take_turns_in_going_first():
     assert pairs == [(3.0, 4.0), (6.0, 5.0)]
 
 
+def test_who_has_warmed_up_already_is_measured_at_once():
+    times = iter([(1.0, 1.5), (2.0, 2.5)])
+    assert take_turns(lambda: next(times), lambda: next(times), runs=1, warm_up=False) == [((1.0, 1.5), (2.0, 2.5))]
+
+
 def test_gaps_lie_between_their_bounds_and_differ():
     gaps = list(islice(random_gaps(shortest_seconds=0.05, longest_seconds=0.25), 100))
     assert all(0.05 <= gap <= 0.25 for gap in gaps)

@@ -24,8 +24,8 @@ from processes.services.indicators import find_open_indicator, new_indicator, ow
 from tasks import output, step, subtask
 from tasks.domain.tree import Tree
 from tasks.models import Job, Node, TaskRoot
+from tasks.services.cancelling import cancel
 from tasks.services.claims import claim
-from tasks.services.jobs import cancel
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import carry_out, work_off

@@ -12,7 +12,7 @@ from processes.services import audit
 from tasks.domain.statuses import JobStatus
 from tasks.models import Job
 from tasks.services.access import Viewer
-from tasks.services.jobs import cancel, request_cancel
+from tasks.services.cancelling import cancel, request_cancel
 from tests.processes.services.published import action, form, page, publish_process
 
 pytestmark = pytest.mark.django_db

@@ -21,7 +21,7 @@ from processes.services.repeating import repeat_run
 from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
 from tasks.services.access import Viewer
-from tasks.services.jobs import cancel
+from tasks.services.cancelling import cancel
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off

@@ -27,7 +27,7 @@ from tasks.domain.tree import Tree
 from tasks.errors import TaskNotFound
 from tasks.models import Job, TaskRoot
 from tasks.services.access import Viewer
-from tasks.services.jobs import cancel
+from tasks.services.cancelling import cancel
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off

@@ -38,9 +38,9 @@ from processes.services.run_store import StoredData
 from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
+from tasks.services.cancelling import cancel
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
-from tasks.services.jobs import cancel
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off

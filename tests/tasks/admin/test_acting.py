@@ -225,10 +225,11 @@ def test_a_title_is_text_in_every_message(operator: Client, made: Jobs) -> None:
     assert "<script>alert" not in operator.get(JOBS).content.decode()
 
 
-def test_a_celery_task_is_cancelled_like_any_other(operator: Client) -> None:
+def test_a_celery_task_is_cancelled_like_any_other(operator: Client, broker: object) -> None:
     root = create_root(title="Counting", owner=Owner())
     CeleryTask.objects.create(root=root, task_id="x", name="count")
     answer = operator.post(f"{TREES}{root.pk}/cancel/")
-    # How is the business of `tasks.services.cancelling`; here it must be answered, whatever it says.
     assert answer["Location"] == f"{TREES}{root.pk}/change/"
-    assert told(answer)
+    assert told(answer) == ["1 cancelled."]
+    row = CeleryTask.objects.select_related("root").get(pk=root.pk)
+    assert (row.root.status, row.cancel_reason) == ("cancelled", "cancelled by an administrator")

@@ -43,16 +43,19 @@ class JobKit:
         name = self.register(body, retry=retry, checkpointed=checkpointed)
         return enqueue(name, owner=Owner(), **options)  # type: ignore[arg-type]
 
+    def close(self) -> None:
+        """Forget what was registered, and end the threads that have connections to the test's database."""
+        for name in self.names:
+            jobs.remove(name)
+        stop_flusher()
+        stop_heart()
+
 
 @pytest.fixture
 def kit() -> Iterator[JobKit]:
     kit = JobKit()
     yield kit
-    for name in kit.names:
-        jobs.remove(name)
-    # Their threads have connections to the test's database.
-    stop_flusher()
-    stop_heart()
+    kit.close()
 
 
 def root_of(job: Job) -> TaskRoot:

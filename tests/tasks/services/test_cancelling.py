@@ -120,7 +120,7 @@ def test_the_end_reaches_what_was_started_and_is_not_detached(task: Task, trees:
     assert job.status == "cancelled"
     for each in (innermost, inner, detached):
         each.close()
-    assert cancel_below(root_id=task.id, reason="again") == 0
+    assert cancel_below(root_id=task.id) == 0
 
 
 def test_code_deep_in_a_job_hears_of_it(trees: Trees, kit: JobKit) -> None:

@@ -18,11 +18,12 @@ from tasks.errors import IllegalTransition, PermanentError, StaleFence, TaskCanc
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, jobs
 from tasks.services.access import Viewer
+from tasks.services.cancelling import cancel, request_cancel
 from tasks.services.claims import claim, heartbeat
 from tasks.services.dispatch import end_stale_roots, send_lost_hints, tick
 from tasks.services.enqueuing import enqueue
 from tasks.services.hints import send_hint
-from tasks.services.jobs import cancel, request_cancel, wake
+from tasks.services.jobs import wake
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_updates
 from tasks.services.recorder import Recorder

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from tasks.errors import IllegalTransition, TaskNotFound
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, JobSpec, jobs
+from tasks.services.cancelling import cancel
 from tasks.services.enqueuing import enqueue
-from tasks.services.jobs import cancel
 from tasks.services.replaying import replay
 from tasks.services.roots import Owner
 from tasks.services.work import work_off

@@ -14,8 +14,8 @@ from pytest_django import Settings
 from tasks.domain.outcomes import Parked
 from tasks.domain.retry import RetryPolicy
 from tasks.models import Job, TaskRoot, Update
+from tasks.services.cancelling import cancel
 from tasks.services.claims import claim
-from tasks.services.jobs import cancel
 from tasks.services.losses import release_expired
 from tasks.services.roots import Owner, create_root
 from tasks.services.stalls import ToldStall, read_stall, thresholds

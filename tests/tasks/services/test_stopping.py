@@ -19,10 +19,10 @@ from tasks.errors import TaskCancelled
 from tasks.models import Attempt, Job, Node, TaskRoot
 from tasks.registry import JobContext
 from tasks.services import heartbeat
+from tasks.services.cancelling import cancel
 from tasks.services.claims import claim
 from tasks.services.heartbeat import Heart
 from tasks.services.hold import Hold
-from tasks.services.jobs import cancel
 from tasks.services.work import carry_out, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from tasks.models import Job, Throttle
 from tasks.registry import JobContext
+from tasks.services.cancelling import cancel
 from tasks.services.claims import Claim, claim
 from tasks.services.dispatch import tick
-from tasks.services.jobs import cancel
 from tasks.services.losses import release_expired
 from tasks.services.work import carry_out, work_off
 from tests.together import together

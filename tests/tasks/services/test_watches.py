@@ -16,9 +16,9 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import NotWatchable, PermanentError
 from tasks.models import Job, TaskRoot, Watch
+from tasks.services.cancelling import cancel
 from tasks.services.dispatch import end_stale_roots, tick
 from tasks.services.enqueuing import enqueue
-from tasks.services.jobs import cancel
 from tasks.services.losses import release_expired
 from tasks.services.roots import Owner, create_root, end_root
 from tasks.services.watches import TELL_JOB, is_watching, mail_is_set_up, masked, set_watch, tell, tell_watchers
