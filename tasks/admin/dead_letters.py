@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from tasks.admin.acting import REPLAY
 from tasks.admin.filters import FinishedFilter, FunctionFilter, QueueFilter, RepeatedFilter
-from tasks.admin.jobs import JobRows
+from tasks.admin.job_rows import JobRows
 from tasks.admin.words import moment
 from tasks.domain.bounds import shorten
 from tasks.models import DeadLetter, Job, TaskRoot

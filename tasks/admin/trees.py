@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy
 
 from tasks.admin.acting import CANCEL, ActingAdmin, Verb, viewer_behind
 from tasks.admin.filters import CreatedFilter, KindFilter, SharedFilter, TreeStatusFilter
-from tasks.admin.jobs import owner_of, stall_text
+from tasks.admin.job_rows import owner_of
 from tasks.admin.pages import live_address, log_of, related_to, tree_rows
+from tasks.admin.troubles import stall_text
 from tasks.admin.words import KIND_WORDS, badge, block, moment, once, pretty, span
 from tasks.models import Job, TaskRoot
 from tasks.services.inspecting import kind_of, read_input, shown_status

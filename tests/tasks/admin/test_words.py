@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.admin.jobs import traceback_in, without_traceback
+from tasks.admin.troubles import traceback_in, without_traceback
 from tasks.admin.words import length, moment, schedule_of, span
 from tasks.registry import JobSpec, jobs
 
