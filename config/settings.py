@@ -217,6 +217,8 @@ STEPLINE_KEPT_DAYS = ENVIRONMENT.kept_days
 STEPLINE_DEAD_LETTERS_KEPT_DAYS = ENVIRONMENT.dead_letters_kept_days
 STEPLINE_STALL_NO_WORKER_SECONDS = ENVIRONMENT.stall_no_worker_seconds
 STEPLINE_STALL_SILENT_SECONDS = ENVIRONMENT.stall_silent_seconds
+# The page on which the admin follows a task live.
+STEPLINE_TASK_PAGE = "processes:progress"
 
 # The database is the truth and a message only a hint: it is acknowledged when it arrives, bears no result, and its loss
 # costs two seconds.

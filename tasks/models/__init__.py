@@ -2,6 +2,7 @@
 
 from tasks.models.attempt import Attempt
 from tasks.models.celery_task import CeleryTask
+from tasks.models.dead_letter import DeadLetter
 from tasks.models.job import Job
 from tasks.models.node import Node
 from tasks.models.root import TaskRoot
@@ -9,4 +10,4 @@ from tasks.models.throttle import Throttle
 from tasks.models.update import Update
 from tasks.models.watch import Watch
 
-__all__ = ["Attempt", "CeleryTask", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]
+__all__ = ["Attempt", "CeleryTask", "DeadLetter", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]
