@@ -14,7 +14,7 @@ from tasks.domain.bounds import tail
 from tasks.domain.tree import TreeNode
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, may_see
-from tasks.services.inspecting import read_log, read_related, shown_status
+from tasks.services.inspecting import read_log, read_related
 
 __all__ = ["Link", "TreeRow", "links_to", "live_address", "log_of", "related_to", "tree_rows"]
 
@@ -101,7 +101,7 @@ def links_to(request: HttpRequest, roots: Iterable[TaskRoot]) -> list[Link]:
         kind = "job" if has_job and _sees(request, "job") else "taskroot"
         address = reverse(f"admin:tasks_{kind}_change", args=(root.pk,)) if _sees(request, kind) else ""
         found.append(
-            Link(title=root.title, status=badge(shown_status(root)), created_at=root.created_at, address=address)
+            Link(title=root.title, status=badge(root.shown_status), created_at=root.created_at, address=address)
         )
     return found
 

@@ -18,7 +18,7 @@ from tasks.admin.pages import live_address, log_of, related_to, tree_rows
 from tasks.admin.troubles import stall_text
 from tasks.admin.words import KIND_WORDS, badge, block, moment, once, pretty, span
 from tasks.models import Job, TaskRoot
-from tasks.services.inspecting import kind_of, read_input, shown_status
+from tasks.services.inspecting import kind_of, read_input
 from tasks.services.overview import read_percentages
 from tasks.services.reading import read_snapshot
 
@@ -132,7 +132,7 @@ class TaskTreeAdmin(ActingAdmin):
     @admin.display(description=gettext_lazy("status"))
     def shown(self, root: TaskRoot) -> SafeString:
         """Show the status that clients see."""
-        return badge(shown_status(root))
+        return badge(root.shown_status)
 
     @admin.display(description=gettext_lazy("progress"))
     def percent(self, root: TaskRoot) -> SafeString | str:

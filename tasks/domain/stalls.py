@@ -8,6 +8,7 @@ The rules, in this order; the first that holds names the stall:
 | `worker_lost` | a worker holds the job, and its lease is over by `lease_grace_seconds` |
 | `cancel_pending` | the end was asked for more than `cancel_seconds` ago, and the job hasn't ended |
 | `retry` | an attempt failed, and the next one is due later |
+| `held_back` | the job is due, and a rate or a concurrency key has had no room for it for `no_worker_seconds` |
 | `no_worker` | the job is due, and nobody has taken it for `no_worker_seconds` |
 | `silent` | a worker holds the job, and nothing was told for `silent_seconds` |
 
@@ -27,6 +28,7 @@ class StallCode(StrEnum):
     """Name what keeps a task from going on."""
 
     NOT_BEGUN = "not_begun"
+    HELD_BACK = "held_back"
     NO_WORKER = "no_worker"
     WORKER_LOST = "worker_lost"
     SILENT = "silent"
@@ -59,6 +61,8 @@ class JobFacts:
     #: Attempts begun so far, and how many there may be.
     attempt: int = 0
     attempts: int = 1
+    #: What holds it back: `rate:` and a function, or `key:` and a concurrency key.
+    blocked_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,10 @@ def find_stall(facts: Facts, thresholds: Thresholds = Thresholds()) -> Stall | N
         attempts: dict[str, JSON] = {"attempt": job.attempt, "attempts": job.attempts}
         return Stall(code=StallCode.RETRY, until=job.due_at, details=attempts)
     details: dict[str, JSON] = {"queue": job.queue}
+    if job.blocked_by:
+        # By what kind only: a key may tell what isn't for everybody who sees the task.
+        held_by: dict[str, JSON] = {**details, "heldBy": job.blocked_by.partition(":")[0]}
+        return _late(StallCode.HELD_BACK, job.due_at, thresholds.no_worker_seconds, facts, held_by)
     if job.hinted_at is not None:
         # Long ago: no dispatcher asks the workers any more.
         details["hintedSeconds"] = _seconds(job.hinted_at, facts)

@@ -7,7 +7,7 @@ from django.db import models
 from uuid_utils.compat import uuid7
 
 from tasks.domain.bounds import TITLE_CHARS
-from tasks.domain.statuses import NodeStatus
+from tasks.domain.statuses import JobStatus, NodeStatus
 
 
 def new_id() -> uuid.UUID:
@@ -114,3 +114,14 @@ class TaskRoot(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def shown_status(self) -> str:
+        """Return the status that clients see; read it with `job` and `celery_task`."""
+        job = getattr(self, "job", None)
+        if job is not None:
+            return str(job.shown_status.value)
+        celery_task = getattr(self, "celery_task", None)
+        asked_at = self.cancel_requested_at or (celery_task.cancel_requested_at if celery_task is not None else None)
+        # A tree without a job is asked to end as one with a job is.
+        return JobStatus.CANCEL_REQUESTED.value if asked_at is not None and not self.closed else self.status

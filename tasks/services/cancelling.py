@@ -5,7 +5,6 @@ own: whoever cancels has the lock of one job and one log at a time.
 """
 
 import uuid
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Q
@@ -20,6 +19,7 @@ from tasks.registry import jobs
 from tasks.services import sql
 from tasks.services.access import Viewer, find_root, may_cancel
 from tasks.services.celery_roots import cancel_celery_task
+from tasks.services.committing import after_commit
 from tasks.services.jobs import cancel_job
 from tasks.services.log import append_updates
 
@@ -50,7 +50,7 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
     """Cancel a tree, and what it has started, on the system's own authority; see `request_cancel`."""
     with transaction.atomic():
         status = _cancel_one(root_id, reason=reason)
-        transaction.on_commit(partial(cancel_below, root_id=root_id), robust=True)
+        after_commit(cancel_below, root_id=root_id)
     return status
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from celery import current_app
 from django.core.exceptions import SynchronousOnlyOperation
@@ -30,6 +29,7 @@ from tasks.errors import IllegalTransition, StaleFence, TaskNotFound
 from tasks.models import CeleryTask, TaskRoot
 from tasks.services import sql
 from tasks.services.claims import lease_seconds
+from tasks.services.committing import after_commit
 from tasks.services.log import append_updates
 from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, create_root, end_root, ending
@@ -296,7 +296,7 @@ def _cancel_one(root_id: uuid.UUID, reason: str) -> JobStatus:
             except StaleFence:
                 raise IllegalTransition(_("This task has ended already."), task_id=str(root_id)) from None
         forced = bool(row.worker) and bool(getattr(current_app.tasks.get(row.name), "cancel_terminates", False))
-        transaction.on_commit(partial(_revoke, row.task_id or "", terminate=forced), robust=True)
+        after_commit(_revoke, row.task_id or "", terminate=forced)
     return status
 
 

@@ -10,7 +10,6 @@ import os
 import threading
 import uuid
 from collections import Counter
-from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import Any
@@ -19,6 +18,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from kombu import Producer
+
+from tasks.services.committing import after_commit
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,7 @@ WORKER_SLOTS = 8
 
 def hint_after_commit(queue: str) -> None:
     """Send a hint once the current transaction has committed; at once where there is none. Never waits or raises."""
-    # Robust: the row is saved, so nothing that happens to the hint may turn this into an error.
-    transaction.on_commit(partial(_put, queue), robust=True)
+    after_commit(_put, queue)
 
 
 def hint_early(queue: str) -> float | None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Length, Substr
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JOB_TERMINAL, JobStatus
 from tasks.domain.updates import UpdateType
-from tasks.models import CeleryTask, Job, TaskRoot, Update
+from tasks.models import TaskRoot, Update
 
 __all__ = [
     "KINDS",
@@ -28,7 +28,6 @@ __all__ = [
     "read_related",
     "read_repetitions",
     "root_shows",
-    "shown_status",
 ]
 
 #: What works on a tree: a worker on a job, code that called `start_task`, or a worker on a Celery task.
@@ -43,18 +42,6 @@ _PREFIX_DIGITS = 8
 _TERMINAL = [status.value for status in JOB_TERMINAL]
 #: What a list of tasks doesn't show, and may be long.
 _LONG = ("output", "result", "steps", "meta", "job__arguments", "job__saved", "job__error", "celery_task__plan")
-
-
-def shown_status(root: TaskRoot) -> str:
-    """Return the status that clients see, of a root that was read with its `job` and its `celery_task`."""
-    job: Job | None = getattr(root, "job", None)
-    if job is not None:
-        return job.shown_status.value
-    celery_task: CeleryTask | None = getattr(root, "celery_task", None)
-    asked_at = celery_task.cancel_requested_at if celery_task is not None else None
-    if not root.closed and (root.cancel_requested_at or asked_at) is not None:
-        return JobStatus.CANCEL_REQUESTED.value
-    return root.status
 
 
 def job_shows(status: str, *, prefix: str = "") -> Q:

@@ -21,6 +21,7 @@ _COLUMNS = (
     *("title", "status", "error", "current", "total", "message", "steps", "last_seq", "closed"),
     *("owner_id", "session_key", "shared", "parent_id", "created_at", "started_at", "finished_at"),
     *("job__status", "job__cancel_requested_at", "job__function"),
+    *("cancel_requested_at", "celery_task__cancel_requested_at"),
 )
 #: New roots that one look finds at most; more than any window holds.
 _NEW_LIMIT = 1_000
@@ -81,7 +82,7 @@ def read_new_heads(*, since: datetime) -> Mapping[uuid.UUID, Head]:
 
 
 def _listed() -> QuerySet[TaskRoot]:
-    return TaskRoot.objects.filter(request_scoped=False).select_related("job").only(*_COLUMNS)
+    return TaskRoot.objects.filter(request_scoped=False).select_related("job", "celery_task").only(*_COLUMNS)
 
 
 def _filtered(rows: QuerySet[TaskRoot], wanted: ListFilter) -> QuerySet[TaskRoot]:
@@ -119,7 +120,7 @@ def _summary(root: TaskRoot, percent: float | None) -> Summary:
     return Summary(
         task_id=str(root.pk),
         title=root.title,
-        status=job.shown_status.value if job is not None else root.status,
+        status=root.shown_status,
         seq=root.last_seq,
         closed=root.closed,
         created_at=root.created_at,

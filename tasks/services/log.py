@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -10,6 +9,7 @@ from django.utils import timezone
 from tasks.domain.updates import Draft, Unnumbered, format_timestamp, unnumbered
 from tasks.errors import StaleFence
 from tasks.services import log_sql, sql
+from tasks.services.committing import after_commit
 from tasks.services.publish import publish
 
 
@@ -57,5 +57,4 @@ def announce(root_id: uuid.UUID, updates: Sequence[Unnumbered], *, last: int) ->
         return
     task_id, first = str(root_id), last - len(updates) + 1
     bodies = [update.numbered(seq, task_id) for seq, update in enumerate(updates, start=first)]
-    # Robust: a publisher that fails mustn't turn a committed change into an error.
-    transaction.on_commit(partial(publish, root_id, first=first, last=last, bodies=bodies), robust=True)
+    after_commit(publish, root_id, first=first, last=last, bodies=bodies)

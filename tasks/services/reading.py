@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from tasks.domain.jsonvalue import JSON
-from tasks.domain.statuses import JobStatus, NodeStatus
+from tasks.domain.statuses import NodeStatus
 from tasks.domain.tree import TreeNode
 from tasks.errors import TaskNotFound
 from tasks.models import Node, TaskRoot, Update
@@ -62,7 +62,7 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
     head that is the same before and after the nodes were read vouches for them. Three queries, whatever the size.
     """
     while True:
-        root = TaskRoot.objects.select_related("job").filter(pk=root_id).first()
+        root = TaskRoot.objects.select_related("job", "celery_task").filter(pk=root_id).first()
         if root is None:
             raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
         nodes = list(Node.objects.filter(root_id=root_id).order_by("ordinal"))
@@ -74,7 +74,7 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
         root=root,
         tree=_build_tree(root, nodes),
         seq=root.last_seq,
-        status=_status(root),
+        status=root.shown_status,
         steps=root.steps,
     )
 
@@ -89,16 +89,6 @@ def read_heads(root_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
     """Return the heads of the given roots; those that no longer exist are absent."""
     rows = TaskRoot.objects.filter(pk__in=list(root_ids)).values_list("pk", "last_seq", "closed")
     return {pk: Head(last_seq=last_seq, closed=closed) for pk, last_seq, closed in rows}
-
-
-def _status(root: TaskRoot) -> str:
-    job = getattr(root, "job", None)
-    if job is not None:
-        return str(job.shown_status.value)
-    # A tree without a job is asked to end as one with a job is.
-    if root.cancel_requested_at is not None and not root.closed:
-        return JobStatus.CANCEL_REQUESTED.value
-    return root.status
 
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:

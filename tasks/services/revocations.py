@@ -5,16 +5,15 @@ messages of the channel layer they may be lost.
 """
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.auth.signals import user_logged_out
-from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils.crypto import salted_hmac
 
+from tasks.services.committing import after_commit
 from tasks.services.publish import announce
 
 __all__ = ["USERS_GROUP", "USERS_TYPE", "connect_revocations", "session_mark"]
@@ -47,7 +46,7 @@ def connect_revocations() -> None:
 
 def _tell(**what: object) -> None:
     message: dict[str, object] = {"type": USERS_TYPE, **what}
-    transaction.on_commit(partial(announce, USERS_GROUP, message), robust=True)
+    after_commit(announce, USERS_GROUP, message)
 
 
 def _tell_users(user_ids: Iterable[object] | None) -> None:

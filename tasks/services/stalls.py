@@ -82,6 +82,7 @@ def _facts(root: TaskRoot, *, read_at: datetime) -> Facts:
             lease_until=row.lease_until,
             cancel_requested_at=row.cancel_requested_at,
             attempt=row.attempt,
+            blocked_by=row.blocked_by,
             attempts=RetryPolicy.from_json(row.retry).attempts,
         )
     # Somebody has promised a root with a lease to go on with it: an indicator, until its run begins. A tree that has
@@ -109,6 +110,9 @@ def _told(stall: Stall, *, now: datetime) -> ToldStall:
 def _sentence(code: StallCode) -> str:
     sentences = {
         StallCode.NOT_BEGUN: _("The work hasn't begun for %(time)s. If it doesn't begin soon, start it again."),
+        StallCode.HELD_BACK: _(
+            "Other work of its kind has come first for %(time)s. It begins by itself as soon as there is room for it."
+        ),
         StallCode.NO_WORKER: _(
             "No worker has been free for %(time)s. The work begins by itself as soon as one is; you may leave this "
             "page and come back."

@@ -36,6 +36,9 @@ def code_of(value: Facts) -> str | None:
         (None, facts("pending", due_at=ago(10))),
         ("no_worker", facts("pending", due_at=ago(11))),
         (None, facts("pending", due_at=ago(-60))),
+        # Held back by a rate or a key: only once it is due for as long.
+        (None, facts("pending", due_at=ago(10), blocked_by="rate:mail")),
+        ("held_back", facts("pending", due_at=ago(11), blocked_by="key:tenant:7")),
         # The next attempt: told at once while it is to come, and then like any other work that is due.
         ("retry", facts("retry", due_at=ago(-1))),
         (None, facts("retry", due_at=ago(5))),
@@ -81,6 +84,12 @@ def test_a_stall_tells_since_when_and_for_how_long() -> None:
         "queue": "slow",
         "hintedSeconds": 1,
     }
+
+
+def test_what_holds_it_back_is_told_by_its_kind_only() -> None:
+    stall = find_stall(facts("pending", due_at=ago(20), blocked_by="key:tenant:7"), THRESHOLDS)
+    assert stall is not None
+    assert (stall.facts()["heldBy"], "tenant" in str(stall.facts())) == ("key", False)
 
 
 def test_a_retry_tells_when_and_which() -> None:
