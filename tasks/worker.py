@@ -1,5 +1,7 @@
 """The Celery tasks: the entry point of background work."""
 
+import os
+
 from celery import Task, shared_task
 from celery.beat import Service
 from celery.signals import (
@@ -58,10 +60,18 @@ def _schedule_jobs(sender: Service, **_: object) -> None:
     retire_entries(entries)
 
 
+#: The worker's main process, from which those that work are forked.
+_IMPORTED_BY = os.getpid()
+
+
 @worker_process_init.connect
 def _work_here(**_: object) -> None:
-    """Take notice that this process works, and that whoever has started it starts another one after its end."""
-    allow_exit()
+    """Take notice that this process works, and that whoever has started it starts another one after its end.
+
+    A pool without processes of its own says the same of the worker's main process, which nobody would start again.
+    """
+    if os.getpid() != _IMPORTED_BY:
+        allow_exit()
 
 
 @worker_shutting_down.connect

@@ -4,6 +4,7 @@ Each kind has a way of its own. What it has started is cancelled after the commi
 own: whoever cancels has the lock of one job and one log at a time.
 """
 
+import logging
 import uuid
 
 from django.db import transaction
@@ -22,6 +23,8 @@ from tasks.services.celery_roots import cancel_celery_task
 from tasks.services.committing import after_commit
 from tasks.services.jobs import cancel_job
 from tasks.services.log import append_updates
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["cancel", "cancel_below", "cancel_orphans", "request_cancel"]
 
@@ -67,6 +70,10 @@ def cancel_below(*, root_id: uuid.UUID) -> int:
                 _cancel_one(pk, reason=reason)
             except (IllegalTransition, StaleFence, TaskNotFound):
                 continue  # It has ended meanwhile.
+            except Exception:
+                # The others are cancelled all the same, and this one is tried again by the dispatcher.
+                logger.exception("Task %s could not be cancelled with %s.", pk, root_id)
+                continue
             asked += 1
         seen = seen | found.keys()
         above = set(found)

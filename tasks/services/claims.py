@@ -96,6 +96,7 @@ def claim(*, queue: str, worker: str) -> Claim | None:
         try:
             with _transaction(), sql.fixed_cursor() as cursor:
                 found = job_sql.claim_best(cursor, queue=queue, functions=jobs.names(), gated=jobs.rated(), **claimant)
+                gated = isinstance(found, job_sql.Gated)
                 if isinstance(found, job_sql.Gated):
                     with transaction.atomic():
                         found = _claim_gated(cursor, found.root_id, claimant)
@@ -103,9 +104,11 @@ def claim(*, queue: str, worker: str) -> Claim | None:
             # Whatever else is due may go first.
             hold_back(held_back)
             continue
-        if found is None:
+        if found is not None:
+            return _told(found, claimant)
+        if not gated:
             return None
-        return _told(found, claimant)
+        # Somebody else has taken that one meanwhile; there may be more.
     # A hint again, so that a long row of jobs that are held back doesn't keep the rest waiting.
     hint_after_commit(queue)
     return None

@@ -3,9 +3,12 @@
 import uuid
 from time import monotonic
 
+from django.db import connection
+
 from tasks.domain.jsonvalue import JSON, JSONObject, dumps, storable
 from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled
 from tasks.services.claims import Claim, save_state
+from tasks.services.committing import after_commit
 from tasks.services.draining import is_draining
 from tasks.services.hold import Hold, StopReason
 from tasks.services.recorder import Recorder
@@ -77,6 +80,9 @@ class Context:
             raise InvalidState(f"A job saves at most {SAVED_CHARS:,} characters of JSON; this has {len(text):,}.")
         save_state(self.claim, text)
         self._saved = state
+        if connection.in_atomic_block:
+            # The heart has had to wait for this row until now, and the lease may be over.
+            after_commit(self.hold.beat)
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report a percentage, clamped to 0 to 100, and a message."""

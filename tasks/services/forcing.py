@@ -26,31 +26,42 @@ __all__ = ["end_stuck"]
 logger = logging.getLogger(__name__)
 
 
-def end_stuck(claim: Claim, hold: Hold) -> None:
+def end_stuck(claim: Claim, hold: Hold) -> bool:
     """Settle a claim whose work was interrupted in vain, and end the process where that is allowed.
 
-    The fence rises, so that the work stores nothing any more, should it go on; called from the heart's thread.
+    The fence rises, so that the work stores nothing any more, should it go on; called from the heart's thread. Returns
+    whether that is done; where it isn't, and the process may not be ended, it is tried again.
     """
     logger.error("Task %s doesn't stop (%s); it is ended from outside.", claim.root_id, claim.function)
     reason = hold.stop_reason
-    if reason is StopReason.CANCELLED:
-        _end(claim, JobStatus.CANCELLED, reason="cancelled; it didn't stop by itself", error=TaskCancelled.code)
-    elif reason is StopReason.TIMED_OUT:
-        status = JobStatus.RETRY if claim.has_attempts_left else claim.status_without_attempts
-        _end(claim, status, reason="It took longer than it may, and didn't stop.", error=JobTimeout.code)
-    hold.lost = True
-    # The claims of other threads of this process, if there are any, are taken over as after any death of a worker.
-    dead_man.end_process()
+    ended = reason is StopReason.LOST
+    try:
+        if reason is StopReason.CANCELLED:
+            told = "cancelled; it didn't stop by itself"
+            ended = _end(claim, JobStatus.CANCELLED, reason=told, error=TaskCancelled.code)
+        elif reason is StopReason.TIMED_OUT:
+            status = JobStatus.RETRY if claim.has_attempts_left else claim.status_without_attempts
+            told = "It took longer than it may, and didn't stop."
+            ended = _end(claim, status, reason=told, error=JobTimeout.code)
+    except Exception:
+        # It may be the work itself that holds the lock. Its process's end lets go of that, and the lease does the rest.
+        logger.exception("Task %s couldn't be settled from outside.", claim.root_id)
+    if hold.interruption is not None:
+        # The claims of other threads of this process, if there are any, are taken over as after any death of a worker.
+        dead_man.end_process()
+    hold.lost = hold.lost or ended
+    return ended
 
 
-def _end(claim: Claim, status: JobStatus, *, reason: str, error: str) -> None:
+def _end(claim: Claim, status: JobStatus, *, reason: str, error: str) -> bool:
+    """Settle the claim; False where it has been settled meanwhile."""
     told: JSON = {"code": error, "message": reason}
     node_status = NodeStatus.CANCELLED if status is JobStatus.CANCELLED else NodeStatus.FAILED
     with transaction.atomic():
         rows = Job.objects.filter(pk=claim.root_id, fence=claim.fence, status=JobStatus.RUNNING.value)
         job = rows.select_for_update().first()
         if job is None:
-            return
+            return False
         check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
         changes: dict[str, object] = {"status": status.value, "lease_until": None, "worker": "", "error": told}
         columns: dict[str, sql.Value] = {"fence": claim.fence + 1}
@@ -79,3 +90,4 @@ def _end(claim: Claim, status: JobStatus, *, reason: str, error: str) -> None:
         if claim.concurrency_key:
             free_key(claim.concurrency_key)
         append_updates(root_id=claim.root_id, drafts=drafts, columns=columns, attempt=claim.mark)
+    return True

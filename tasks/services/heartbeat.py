@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TypeVar
 
+import psycopg
 from django.db import OperationalError, connection, connections
 
 from tasks.services import dead_man
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Time between two heartbeats; also how soon a worker hears of a cancellation.
 BEAT_SECONDS = 1.0
-SQLITE_WAIT_MILLISECONDS = 500
+#: How long a heartbeat waits for a lock.
+WAIT_MILLISECONDS = 500
 
 
 class Held(Protocol):
@@ -129,18 +131,20 @@ class Heart:
         return min([self._beat_seconds, *(seconds + 0.005 for seconds in sooner if seconds is not None)])
 
     def _beat_all(self, holds: list[Held]) -> None:
+        began = monotonic()
         succeeded = [self._beat(hold) for hold in holds]
         if all(succeeded):
-            dead_man.arm(lease_seconds())
+            # The leases count from when they were prolonged, not from here.
+            dead_man.arm(max(0.1, lease_seconds() - (monotonic() - began)))
 
     def _beat(self, hold: Held) -> bool:
         try:
             self._prepare_connection()
             hold.beat()
         except OperationalError as error:
-            if connection.vendor == "sqlite" and "locked" in str(error):
-                # One writer at a time: as long as somebody else writes, nobody can take this claim away. It may be the
-                # very work that it is about, in a transaction of its own.
+            if _is_locked(error):
+                # As long as somebody else has the lock, nobody can take this claim away. It may be the very work that
+                # it is about, in a transaction of its own.
                 hold.keep()
                 return True
             return self._has_failed(hold, error)
@@ -161,10 +165,21 @@ class Heart:
             logger.exception("What to do about task %s could not be found out.", hold.root_id)
 
     def _prepare_connection(self) -> None:
-        if connection.vendor == "sqlite" and connection.connection is None:
-            # Not for as long as others may wait: the time limits of what is held are looked after by this thread, too.
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_MILLISECONDS}")
+        if connection.connection is not None:
+            return
+        # Not for as long as others may wait: the time limits of what is held are looked after by this thread, too.
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
+            elif connection.vendor == "postgresql":
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{WAIT_MILLISECONDS}ms"])
+
+
+def _is_locked(error: OperationalError) -> bool:
+    """Tell whether somebody else's lock has made a statement fail."""
+    if connection.vendor == "sqlite":
+        return "locked" in str(error)
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
 
 
 _heart: Heart | None = None

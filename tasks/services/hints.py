@@ -156,11 +156,11 @@ class _Hinter:
                 sleep(GATHER_SECONDS)
                 now += GATHER_SECONDS
             ending = self._gather(wanted)
-            early = dict(wanted)
+            early = {name for name, is_early in wanted if is_early}
             for name, count in Counter(name for name, _ in wanted).items():
                 sent_at[name] = now
                 most = int(getattr(settings, "STEPLINE_WORKER_SLOTS", WORKER_SLOTS))
-                if now >= paused_until and not send_hint(name, count=min(count, most), early=early[name]):
+                if now >= paused_until and not send_hint(name, count=min(count, most), early=name in early):
                     paused_until = monotonic() + PAUSE_SECONDS
             if ending:
                 return

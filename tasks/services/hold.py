@@ -47,7 +47,7 @@ class Hold:
     lease_seconds: float = field(default_factory=lease_seconds)
     interruption: Interruption | None = None
     #: End the claim in the work's place, from the heart's thread.
-    force: "Callable[[Hold], None] | None" = None
+    force: "Callable[[Hold], bool] | None" = None
     _began_at: float = field(default_factory=monotonic)
     _renewed_at: float = field(default_factory=monotonic)
     _stop_at: float | None = None
@@ -96,17 +96,17 @@ class Hold:
         if self.timeout_seconds is not None and now - self._began_at > self.timeout_seconds:
             self.timed_out = True
         self._note_stop()
-        if self._stop_at is None or self.interruption is None:
+        interruption = self.interruption
+        if self._stop_at is None or interruption is None:
             return
         grace = self.grace_seconds if self.stop_reason is StopReason.CANCELLED else 0.0
         if now - self._stop_at < grace:
             return
-        self.interruption.send()
+        interruption.send()
         if self._interrupted_at is None:
             self._interrupted_at = now
         elif now - self._interrupted_at >= self.grace_seconds and not self._forced and self.force is not None:
-            self._forced = True
-            self.force(self)
+            self._forced = self.force(self)
 
     def next_look_seconds(self) -> float | None:
         """Return in how many seconds the time limit is over; None where there is none, or it is over already."""

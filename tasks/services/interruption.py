@@ -29,12 +29,17 @@ class Interruption:
     whoever interrupts asks again until the block has ended.
     """
 
-    def __init__(self, may_interrupt: Callable[[], bool]) -> None:
+    def __init__(self, may_interrupt: Callable[[], bool], *, in_any_thread: bool = True) -> None:
         self._may_interrupt = may_interrupt
+        #: Outside of the main thread nobody can ask the one that works.
+        self._in_any_thread = in_any_thread
+        self._guard = threading.Lock()
         self._thread = 0
         self._is_main = False
         self._active = False
         self._wanted = False
+        #: It has come through: what follows is the work's own end, which may take a moment.
+        self._arrived = False
         #: The block around this one, where work is carried out within work.
         self._outer: Interruption | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,12 +60,13 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _in_main  # noqa: PLW0603
-        self._active = False
+        with self._guard:
+            self._active = False
+            if not self._is_main and self._wanted:
+                # What was sent and hasn't arrived would arrive in whatever comes next.
+                _set_async_exception(self._thread, None)
         if self._is_main:
             _in_main = self._outer
-        elif self._wanted:
-            # What was sent and hasn't arrived would arrive in whatever comes next.
-            _set_async_exception(self._thread, None)
 
     def entered_loop(self) -> None:
         """Say that the block's work is the running coroutine, from inside it."""
@@ -68,16 +74,19 @@ class Interruption:
 
     def send(self) -> None:
         """Interrupt the block, from another thread; without effect where it has ended, or may not be interrupted."""
-        if not self._active:
-            return
-        self._wanted = True
-        if self._loop is not None and self._task is not None:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._task.cancel)
-        elif self._is_main and _SIGNAL is not None:
-            signal.pthread_kill(self._thread, _SIGNAL)
-        elif self._may_interrupt():
-            _set_async_exception(self._thread, WorkInterrupted)
+        with self._guard:
+            if not self._active or self._arrived:
+                return
+            self._wanted = True
+            if self._loop is not None and self._task is not None:
+                if not self._loop.is_closed():
+                    self._loop.call_soon_threadsafe(self._task.cancel)
+                self._arrived = True
+            elif self._is_main and _SIGNAL is not None:
+                signal.pthread_kill(self._thread, _SIGNAL)
+            elif self._in_any_thread and self._may_interrupt():
+                _set_async_exception(self._thread, WorkInterrupted)
+                self._arrived = True
 
     @property
     def was_sent(self) -> bool:
@@ -86,7 +95,8 @@ class Interruption:
 
     def arrive(self) -> None:
         """Raise WorkInterrupted in the main thread, where it is wanted and allowed."""
-        if self._active and self._wanted and self._may_interrupt():
+        if self._active and self._wanted and not self._arrived and self._may_interrupt():
+            self._arrived = True
             raise WorkInterrupted
 
 

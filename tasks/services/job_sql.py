@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_TRANSITIONS, JobStatus, check_transition
 from tasks.domain.updates import Unnumbered
+from tasks.errors import StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.services import log_sql, sql
 from tasks.services.sql import Value
@@ -168,7 +169,7 @@ def claim_one(cursor: CursorWrapper, *, root_id: uuid.UUID, **claimant: Unpack[C
     cursor.execute(_claimed_head_statement(connection.vendor), parameters)
     head = cursor.fetchone()
     if head is None:
-        return None
+        raise StaleFence("The log of this job is closed.", task_id=str(root_id))
     first = head[0] - len(updates) + 1
     log_sql.insert_updates(cursor, root_id=root_id, first=first, updates=updates, attempt=mark)
     return Claimed(job, *head)
@@ -256,7 +257,8 @@ def _head_changes() -> str:
 @lru_cache(maxsize=2)
 def _claim_one_statement(_vendor: str) -> str:
     return f"""
-        {_claim_changes()} WHERE root_id = %s AND status IN ({_CLAIMABLE}) AND blocked_by = '' RETURNING {_RETURNED}
+        {_claim_changes()} WHERE root_id = %s AND status IN ({_CLAIMABLE}) AND blocked_by = ''
+            AND due_at <= {sql.due_until()} RETURNING {_RETURNED}
     """
 
 

@@ -1,6 +1,8 @@
 """Taking jobs away from workers that have died."""
 
-from django.db import transaction
+import logging
+
+from django.db import OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -16,6 +18,8 @@ from tasks.services.roots import end_open_nodes, ending, kept_for
 
 __all__ = ["release_expired"]
 
+logger = logging.getLogger(__name__)
+
 
 def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
     """Take jobs whose lease has run out away from their dead workers, and return how many.
@@ -30,13 +34,24 @@ def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
             .select_for_update(skip_locked=True, of=("self",))
             .select_related("root")[:limit]
         )
-        Attempt.objects.bulk_create(map(_lost_attempt, expired))
-        for job in expired:
+        return sum(_release(job, poison_limit=poison_limit) for job in expired)
+
+
+def _release(job: Job, *, poison_limit: int) -> bool:
+    """Take one job away; whatever goes wrong with it leaves the others alone."""
+    try:
+        with transaction.atomic():
+            _lost_attempt(job).save()
             if job.losses + 1 >= poison_limit:
                 _bury(job)
             else:
                 _hand_on(job)
-    return len(expired)
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("The job %s of a dead worker could not be released.", job.root_id)
+        return False
+    return True
 
 
 def _lost_attempt(job: Job) -> Attempt:

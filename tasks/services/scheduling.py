@@ -40,18 +40,24 @@ def scheduled_entries() -> dict[str, Entry]:
 def retire_entries(declared: Container[str]) -> int:
     """Disable the entries of jobs that declare no schedule any more, and return how many.
 
+    They bear a note, by which those that are declared again are enabled again; what an operator has disabled stays so.
     Only where beat keeps its schedule in the database (django-celery-beat): any other one knows what was declared now.
     """
     if not apps.is_installed("django_celery_beat"):
         return 0
     rows = apps.get_model("django_celery_beat", "PeriodicTask")._default_manager
-    mine = rows.filter(task=SCHEDULED_TASK, enabled=True, name__startswith=entry_name(""))
-    gone = [entry for entry in mine if entry.name not in declared]
-    for entry in gone:
-        entry.enabled = False
+    mine = rows.filter(task=SCHEDULED_TASK, name__startswith=entry_name(""))
+    gone = [entry for entry in mine if entry.enabled and entry.name not in declared]
+    back = [entry for entry in mine if entry.description == _RETIRED and entry.name in declared]
+    for entry in (*gone, *back):
+        entry.enabled = entry in back
+        entry.description = "" if entry in back else _RETIRED
         # Saving tells beat that its schedule has changed.
-        entry.save(update_fields=["enabled"])
+        entry.save(update_fields=["enabled", "description"])
     return len(gone)
+
+
+_RETIRED = "No job declares this schedule any more."
 
 
 def celery_schedule(schedule: Schedule) -> crontab | interval:

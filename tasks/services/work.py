@@ -6,10 +6,11 @@ import os
 import random
 import socket
 import traceback
+from contextlib import suppress
 from functools import partial
 from time import monotonic, sleep
 
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
@@ -128,6 +129,7 @@ def carry_out(held: Claim) -> None:
         logger.warning("Task %s was taken over by another worker.", held.root_id)
     finally:
         flusher.forget(recorder)
+        _tidy_connections()
 
 
 def _run(spec: JobSpec, context: Context) -> None:
@@ -150,7 +152,7 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
     hold = context.hold
     if hold.cancel_requested and not spec.checkpointed:
         raise TaskCancelled("cancelled before it began")
-    interruption = Interruption(partial(_may_interrupt, context))
+    interruption = Interruption(partial(_may_interrupt, context), in_any_thread=not spec.checkpointed)
     try:
         with working(context.id, context.claim.owner), tracking(context.recorder.root), interruption:
             hold.interruption = interruption
@@ -158,16 +160,35 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
     except (WorkInterrupted, asyncio.CancelledError) as interrupted:
         if not interruption.was_sent:
             raise RuntimeError("The work was cancelled by something of its own.") from interrupted
-        # Broken off in the middle of whatever it did: nobody can tell what state its connection is in.
-        connection.close()
         return _interrupted(spec, context, interrupted)
     finally:
         hold.interruption = None
+        if interruption.was_sent:
+            _renew_connections()
+
+
+def _renew_connections() -> None:
+    """Give this thread new connections: work may have been broken off in the middle of what it did with one."""
+    for used in connections.all(initialized_only=True):
+        with suppress(Exception):
+            used.close()
+        # The wrapper too, which may take itself to be inside a transaction for ever.
+        del connections[used.alias]
+
+
+def _tidy_connections() -> None:
+    """Leave nothing of a job's connections to the next one; the default one stays open where it is as it was."""
+    for used in connections.all(initialized_only=True):
+        if used.connection is None or used.in_atomic_block:
+            continue
+        if used.alias != DEFAULT_DB_ALIAS or used.errors_occurred or not used.autocommit:
+            used.close()
 
 
 def _may_interrupt(context: Context) -> bool:
     """Tell whether this thread may be broken into: not while it writes a checkpoint, whose commit must be known of."""
-    return not context.recorder.is_writing
+    # Nor while it reports: the buffers, and those who wait for them, must stay whole.
+    return not context.recorder.is_writing and not context.recorder.mutex.locked()
 
 
 def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:

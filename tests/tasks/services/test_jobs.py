@@ -16,7 +16,7 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import IllegalTransition, PermanentError, StaleFence, TaskCancelled, TaskNotFound, UnknownJob
 from tasks.models import Job, TaskRoot
-from tasks.registry import JobContext, jobs
+from tasks.registry import JobContext, JobSpec, jobs
 from tasks.services.access import Viewer
 from tasks.services.cancelling import cancel, request_cancel
 from tasks.services.claims import claim, heartbeat
@@ -532,3 +532,24 @@ def test_claims_and_the_dispatcher_find_their_rows_by_index(kit) -> None:  # typ
     assert not [plan for plan in plans if plan == "SCAN tasks_job"]
     for index in ("tasks_job_claim", "tasks_job_lease"):
         assert any(index in plan for plan in plans)
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_one_lost_job_that_cannot_be_released_keeps_no_other_waiting(kit) -> None:  # type: ignore[no-untyped-def]
+    def refuse(*_: object) -> None:
+        raise RuntimeError
+
+    jobs.add(JobSpec(name="test.refusing", function=lambda context: None, settle_idle=refuse))
+    kit.names.append("test.refusing")
+    bad, good = enqueue("test.refusing", owner=Owner()), kit.enqueue(lambda context: None)
+    for _ in range(2):
+        claim(queue="default", worker="w")
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    Job.objects.filter(pk=bad.pk).update(losses=4)
+    assert release_expired() == 1
+    assert list(
+        Job.objects.filter(pk__in=[bad.pk, good.pk]).order_by("created_at").values_list("status", flat=True)
+    ) == [
+        "running",
+        "pending",
+    ]

@@ -58,12 +58,27 @@ def _every_hour() -> Any:
     return IntervalSchedule.objects.create(every=1, period="hours")
 
 
+def test_a_schedule_that_is_declared_again_comes_back(kit: Any) -> None:
+    declared = kit.declare(nightly, schedule="30 3 * * *")
+    scheduler = DatabaseScheduler(app=app, lazy=True)
+    entries = scheduled_entries()
+    scheduler.update_from_dict(entries)
+    retire_entries({})
+    row = PeriodicTask.objects.get(name=entry_name(declared.name))
+    assert (row.enabled, bool(row.description)) == (False, True)
+    scheduler.update_from_dict(entries)
+    retire_entries(entries)
+    row.refresh_from_db()
+    assert (row.enabled, row.description) == (True, "")
+
+
 def test_what_an_operator_has_switched_off_stays_off(kit: Any) -> None:
     declared = kit.declare(nightly, schedule="30 3 * * *")
     scheduler = DatabaseScheduler(app=app, lazy=True)
     scheduler.update_from_dict(scheduled_entries())
     PeriodicTask.objects.update(enabled=False)
     scheduler.update_from_dict(scheduled_entries())
+    retire_entries(scheduled_entries())
     assert not PeriodicTask.objects.get(name=entry_name(declared.name)).enabled
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
 from tasks import subtask
 from tasks.errors import TaskCancelled
@@ -93,6 +93,57 @@ def test_an_interruption_is_not_swallowed_by_work_that_catches_every_exception(k
     job = kit.declare(body).enqueue()
     assert work_off("default")
     assert row(job).status == "cancelled"
+
+
+def test_what_tidies_up_is_not_interrupted_again(kit: Any) -> None:
+    seen: list[str] = []
+
+    def body(context: JobContext) -> None:
+        asked_for_its_end(context)
+        try:
+            time.sleep(LONG)
+        finally:
+            # Several beats long, and shorter than the time of grace.
+            time.sleep(0.2)
+            seen.append("tidied up")
+
+    job = kit.declare(body).enqueue()
+    assert work_off("default")
+    assert (row(job).status, seen) == ("cancelled", ["tidied up"])
+
+
+def test_the_next_job_finds_a_sound_connection_whatever_was_broken_off(kit: Any) -> None:
+    def body(context: JobContext) -> None:
+        # As if broken off at the very end of entering a transaction.
+        connection.set_autocommit(False)
+        connection.in_atomic_block = True
+        asked_for_its_end_elsewhere(context)
+        time.sleep(LONG)
+
+    kit.declare(body).enqueue()
+    assert work_off("default")
+    assert not connection.in_atomic_block
+    after = kit.enqueue(lambda context: None)
+    assert work_off("default")
+    assert row(after).status == "completed"
+
+
+def asked_for_its_end_elsewhere(context: JobContext) -> None:
+    context.hold.cancel_requested = True  # type: ignore[attr-defined]
+
+
+def test_work_that_holds_its_own_row_for_long_loses_no_claim(kit: Any, settings: Any) -> None:
+    settings.STEPLINE_LEASE_SECONDS = 1.0
+
+    def body(context: JobContext) -> str:
+        with transaction.atomic():
+            context.save("begun")
+            time.sleep(1.5)
+        return "done"
+
+    job = kit.declare(body).enqueue()
+    assert work_off("default")
+    assert (row(job).status, row(job).attempt, row(job).losses) == ("completed", 1, 0)
 
 
 def test_a_coroutine_is_cancelled_and_may_tidy_up(kit: Any) -> None:

@@ -4,14 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from tasks.models import Job, Throttle
 from tasks.registry import JobContext
+from tasks.services import job_sql, sql
 from tasks.services.cancelling import cancel
 from tasks.services.claims import Claim, claim
 from tasks.services.dispatch import tick
 from tasks.services.losses import release_expired
+from tasks.services.throttling import let_go
 from tasks.services.work import carry_out, work_off
 from tests.together import together
 
@@ -205,3 +210,48 @@ def test_a_new_rate_has_never_been_used(kit: Any) -> None:
     declared.enqueue()
     take()
     assert Throttle.objects.get().free_at > datetime.now(UTC)
+
+
+def test_however_many_keys_hold_jobs_back_rates_let_theirs_go(kit: Any) -> None:
+    rated = kit.declare(work, rate_limit="1/h", priority=9)
+    rated.enqueue()
+    rated.enqueue()
+    keyed = kit.declare(work, concurrency_key="{tenant}")
+    for number in range(6):
+        keyed.enqueue(tenant=f"t{number}")
+        keyed.enqueue(tenant=f"t{number}")
+    while take() is not None:
+        pass
+    Job.objects.filter(status="pending", concurrency_key__gt="").update(
+        blocked_by=Concat(Value("key:"), "concurrency_key")
+    )
+    assert len(blocked()) == 7
+    Throttle.objects.update(free_at=timezone.now() - timedelta(hours=2))
+    assert let_go(limit=2) == 1
+    assert [held for held in blocked() if held.startswith("rate:")] == []
+
+
+def test_keys_are_gone_through_bit_by_bit_so_that_none_waits_for_ever(kit: Any) -> None:
+    keyed = kit.declare(work, concurrency_key="{tenant}")
+    for number in range(5):
+        keyed.enqueue(tenant=f"t{number}")
+    Job.objects.update(blocked_by=Concat(Value("key:"), "concurrency_key"))
+    assert sum(let_go(limit=2) for _ in range(4)) == 5
+
+
+def test_who_finds_a_job_of_a_key_taken_looks_for_another(kit: Any) -> None:
+    keyed, plain = kit.declare(work, concurrency_key="{tenant}", priority=5), kit.declare(work)
+    for number in range(4):
+        keyed.enqueue(tenant=f"t{number}")
+        plain.enqueue()
+    for _ in range(2):
+        ends = together(*[take] * 4)
+        assert all(isinstance(end, Claim) for end in ends), ends
+    assert take() is None
+
+
+def test_a_job_of_a_key_that_was_put_off_meanwhile_is_not_claimed(kit: Any) -> None:
+    job = kit.declare(work, concurrency_key="k").using(delay_seconds=600).enqueue()
+    claimant: job_sql.Claimant = {"worker": "w", "lease_seconds": 9.0, "updates": []}
+    with transaction.atomic(), sql.fixed_cursor() as cursor:
+        assert job_sql.claim_one(cursor, root_id=job.root_id, **claimant) is None
