@@ -90,7 +90,7 @@ class QueueFilter(_Filter):
         """Offer the declared queues, and those in which something waits to be claimed: an index knows them."""
         claimable = [status.value for status in JOB_CLAIMABLE]
         waiting = Job.objects.filter(status__in=claimable, blocked_by="").order_by().values_list("queue", flat=True)
-        declared = {spec.queue for spec in jobs.specs().values()}
+        declared = {spec.queue for spec in jobs.specs().values() if spec.queue}
         known = {*getattr(settings, "STEPLINE_QUEUES", ()), *declared, *waiting.distinct()}
         return _named(known)
 

@@ -94,7 +94,7 @@ def job(
     /,
     *,
     title: str = "",
-    queue: str = "default",
+    queue: str = "",
     priority: int = 0,
     attempts: int | None = None,
     backoff: Backoff | None = None,

@@ -45,7 +45,8 @@ class JobSpec:
     signature: Signature = field(default_factory=Signature)
     #: What people see; the name where it is empty.
     title: str = ""
-    queue: str = "default"
+    #: Empty for the one that takes what names no queue.
+    queue: str = ""
     priority: int = 0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: How long one attempt may take; None for no limit.

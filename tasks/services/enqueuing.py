@@ -1,9 +1,11 @@
 """Inserting jobs."""
 
 import uuid
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -60,7 +62,7 @@ def enqueue(
         root_id=root_id or new_id(),
         function=spec.name,
         arguments=arguments,
-        queue=queue or spec.queue,
+        queue=queue or spec.queue or default_queue(),
         priority=spec.priority if priority is None else priority,
         status=JobStatus.PENDING.value,
         retry=spec.retry.to_json(),
@@ -176,6 +178,12 @@ def _insert(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: d
         append_updates(root_id=job.root_id, drafts=[_PENDING], columns={"lease_until": None})
     else:
         announce(job.root_id, updates, last=len(updates))
+
+
+def default_queue() -> str:
+    """Return the queue of what names none: the first that this site's workers serve."""
+    queues: Sequence[str] = getattr(settings, "STEPLINE_QUEUES", ())
+    return queues[0] if queues else "default"
 
 
 def _key(declared: Key | None, arguments: JSONObject, given: str | None) -> str | None:

@@ -70,6 +70,13 @@ def test_options_hold_for_this_once(kit: Any) -> None:
     assert (plain.queue, plain.priority, plain.root.owner_id, plain.root.shared) == ("slow", 1, None, False)
 
 
+def test_what_names_no_queue_goes_to_the_first_that_the_workers_serve(kit: Any, settings: Any) -> None:
+    settings.STEPLINE_QUEUES = ("mail", "default")
+    unnamed, named = kit.declare(add).enqueue(1), kit.declare(add, queue="default").enqueue(1)
+    queues = dict(Job.objects.values_list("pk", "queue"))
+    assert (queues[unnamed.root_id], queues[named.root_id]) == ("mail", "default")
+
+
 def test_a_delay_makes_it_due_later(kit: Any) -> None:
     job = kit.declare(add).using(delay_seconds=3_600).enqueue(1)
     due_in = (Job.objects.get(pk=job.root_id).due_at - timezone.now()).total_seconds()
