@@ -75,8 +75,12 @@ def let_go(*, limit: int = 100) -> int:
     blocked = Job.objects.order_by("blocked_by").values_list("blocked_by", flat=True).distinct()
     # There are as many rates as functions, but any number of keys: so these are gone through bit by bit.
     rates = list(blocked.filter(blocked_by__startswith="rate:"))
-    keys = list(blocked.filter(blocked_by__startswith="key:", blocked_by__gt=_last_key)[:limit])
-    _last_key = keys[-1] if len(keys) == limit else ""
+    all_keys = blocked.filter(blocked_by__startswith="key:")
+    keys = list(all_keys.filter(blocked_by__gt=_last_key)[:limit])
+    if len(keys) < limit:
+        # Round again, up to where this one has begun.
+        keys += all_keys.filter(blocked_by__lte=_last_key)[: limit - len(keys)]
+    _last_key = keys[-1] if keys else ""
     return sum(_let_go_all(throttle) for throttle in (*rates, *keys))
 
 

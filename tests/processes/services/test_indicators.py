@@ -78,7 +78,7 @@ def test_one_that_ends_before_it_can_begin_anew_stays_as_it_was() -> None:
     ended: list[uuid.UUID] = []
 
     def find_it_ended(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
-        if sql.startswith("UPDATE tasks_taskroot") and not ended:
+        if "UPDATE tasks_taskroot" in sql and not ended:
             ended.append(root_id)
             raise StaleFence("It has ended.", task_id=str(root_id))
         return execute(sql, params, many, context)
