@@ -1,6 +1,5 @@
 """A second process on this test's database, which is told to do something and to die at a point."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.db import connection
+
+from tests.environment import surroundings
 
 #: Sends a line, and tells whether the process says that it was killed on the way (else it has survived).
 Ask = Callable[[str], bool]
@@ -19,7 +20,7 @@ def child(module: str, **variables: str) -> Iterator[Ask]:
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         env={
-            **os.environ,
+            **surroundings(),
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": database_url(),
             "LOG_LEVEL": "CRITICAL",

@@ -49,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.servers)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let tests use the database beside a browser: Playwright keeps an event loop running in their thread.
+
+    For the whole run, since it goes on when the browser's own tests are over. Programs that tests start don't get it.
+    """
+    if any(item.get_closest_marker("browser") for item in session.items):
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+
 def pytest_runtest_setup() -> None:
     """Begin each test in the site's own language and time zone: a visitor's stay in force after their request."""
     translation.deactivate()
@@ -154,16 +163,6 @@ def browser_type_launch_args(
 def _launched_by(*names: str) -> dict[str, object]:
     found = next((path for name in names if (path := shutil.which(name))), None)
     return {} if found is None else {"executable_path": found}
-
-
-@pytest.fixture(scope="session")
-def orm_beside_a_browser() -> Iterator[None]:
-    """Let tests use the database: Playwright keeps an event loop in their thread, in which Django would refuse."""
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    yield
-    if before is None:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture

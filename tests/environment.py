@@ -89,4 +89,9 @@ def _own_database(url: str) -> str:
     return f"{server}/{int(first) + int(number)}"
 
 
+def surroundings() -> dict[str, str]:
+    """Return this process's environment for a program that a test starts, without what only the tests may do."""
+    return {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
+
+
 DATA_FOLDER = _prepare()

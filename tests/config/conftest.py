@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment import surroundings
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 PATIENCE_SECONDS = 30.0
@@ -28,7 +30,7 @@ class Program:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(variables or {})},
+            env={**surroundings(), "PYTHONUNBUFFERED": "1", **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,11 +6,6 @@ from django.test import Client
 from playwright.sync_api import BrowserContext
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _orm(orm_beside_a_browser: None) -> None:
-    """Use the database in every test here."""
-
-
 @pytest.fixture
 def sign_in(live_server: object, context: BrowserContext) -> str:
     """Sign an administrator in, and return the address of the list of templates."""
