@@ -13,13 +13,13 @@ from pathlib import Path
 from django.db import transaction
 
 from benchmarks.peers import group_send
+from benchmarks.push_writer import TITLE, usual_update
 from benchmarks.stamps import append_stamp
 from tasks.domain.updates import UpdateType, draft, encode_node
 from tasks.services.log import append_updates
 from tasks.services.publish import flush_publisher
 
 COMMITTED, USUAL = "committed", "usual"
-TITLE = "bench"
 _POLL_SECONDS = 0.01
 
 
@@ -55,15 +55,4 @@ def commit(root_id: uuid.UUID, number: int, message: str) -> None:
 
 def send(root_id: uuid.UUID, number: int, message: str) -> None:
     """Send what an update holds by the usual path."""
-    data: dict[str, object] = {
-        "v": 1,
-        "seq": number,
-        "type": "nodeProgress",
-        "taskId": str(root_id),
-        "timestamp": "2026-11-20T12:00:00.000Z",
-        "node": {"id": str(root_id), "type": "task", "title": TITLE},
-        "current": number,
-        "total": 1_000,
-        "message": message,
-    }
-    group_send.send(data)
+    group_send.send(usual_update(root_id, number, message))

@@ -80,9 +80,9 @@ def report(number: int, stamps: Stamps) -> None:
     progress(number, 1_000, _MESSAGE)
 
 
-def send(root_id: uuid.UUID, number: int, stamps: Stamps) -> None:
-    """Send what an update holds by the usual path."""
-    data: dict[str, object] = {
+def usual_update(root_id: uuid.UUID, number: int, message: str) -> dict[str, object]:
+    """Return what an update holds, as the usual path sends it."""
+    return {
         "v": 1,
         "seq": number,
         "type": "nodeProgress",
@@ -91,8 +91,13 @@ def send(root_id: uuid.UUID, number: int, stamps: Stamps) -> None:
         "node": {"id": str(root_id), "type": "task", "title": TITLE},
         "current": number,
         "total": 1_000,
-        "message": _MESSAGE,
+        "message": message,
     }
+
+
+def send(root_id: uuid.UUID, number: int, stamps: Stamps) -> None:
+    """Send what an update holds by the usual path."""
+    data = usual_update(root_id, number, _MESSAGE)
     stamps[f"{USUAL}-{number}"] = time.monotonic()
     group_send.send(data)
 
