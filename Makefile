@@ -67,10 +67,11 @@ messages: dev-environment
 lock: dev-environment
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) requirements/peers.in -o requirements/peers.txt
 
 build: dev-environment
 	$(VENV)/python -m build --no-isolation
 
 clean:
-	rm -rf build dist test-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache var/check
+	rm -rf build dist test-results .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache var/check var/peers var/peers.lock
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

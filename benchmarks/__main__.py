@@ -12,10 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks.catalogue import BENCHMARKS, Benchmark
 from benchmarks.figures import Figure, summary
+from benchmarks.peers_environment import NAMES as PEER_NAMES
+from benchmarks.peers_environment import PeersMissing, make_peers_environment
 from benchmarks.surroundings import own_folder, own_postgres_database, postgres_obstacle, variables
 from config.supervisor.die_with_parent import wrap_command
 
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     figures: list[Figure] = []
     broken: list[str] = []
     left_out: list[str] = []
+    peers = Peers()
     names = options.names or [name for name, found in BENCHMARKS.items() if found.in_quick or not options.quick]
     for name in dict.fromkeys(names):
         benchmark = BENCHMARKS[name]
@@ -40,9 +44,17 @@ def main(arguments: Sequence[str]) -> int:
             continue
         _say(f"{name}: {benchmark.about} …")
         try:
-            _run(benchmark, runs=_runs(benchmark, options), quick=options.quick, figures=figures)
+            _run(
+                benchmark,
+                runs=_runs(benchmark, options),
+                quick=options.quick,
+                peers_python=peers.python() if benchmark.peers else None,
+                figures=figures,
+            )
         except subprocess.SubprocessError as error:
             broken.append(f"{name}: BROKEN, {error}")
+        if benchmark.peers and peers.obstacle:
+            left_out.append(f"{name}: without {PEER_NAMES}, {peers.obstacle}")
     _say("")
     for line in [*summary(figures), *left_out, *broken, f"{time.monotonic() - started:.0f} s"]:
         _say(line)
@@ -70,7 +82,27 @@ def _runs(benchmark: Benchmark, options: argparse.Namespace) -> int:
     return min(benchmark.runs, benchmark.quick_runs) if options.quick else benchmark.runs
 
 
-def _run(benchmark: Benchmark, *, runs: int, quick: bool, figures: list[Figure]) -> None:
+class Peers:
+    """The environment of those peers that are no dependencies, asked for once."""
+
+    def __init__(self, make: Callable[[], Path] = make_peers_environment) -> None:
+        self._make = make
+        self._python: Path | None = None
+        #: Why there is none.
+        self.obstacle = ""
+
+    def python(self) -> Path | None:
+        """Return its Python, once it is made; None where it can't be."""
+        if self._python is None and not self.obstacle:
+            _say(f"  the environment of {PEER_NAMES} …")
+            try:
+                self._python = self._make()
+            except PeersMissing as error:
+                self.obstacle = str(error)
+        return self._python
+
+
+def _run(benchmark: Benchmark, *, runs: int, quick: bool, peers_python: Path | None, figures: list[Figure]) -> None:
     """Run one benchmark, print its figures as they come and add them to `figures`."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(own_folder())
@@ -79,7 +111,7 @@ def _run(benchmark: Benchmark, *, runs: int, quick: bool, figures: list[Figure])
         command.append("quick" if quick else "full")
         process = subprocess.Popen(
             wrap_command(command),
-            env=variables(data_folder=folder, database_url=url),
+            env=variables(data_folder=folder, database_url=url, peers_python=peers_python),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -27,6 +27,8 @@ class Benchmark:
     runs: int
     quick_runs: int = 1
     database: Database = "sqlite"
+    #: Some of its figures are beside peers that have an environment of their own.
+    peers: bool = False
     #: `--quick` runs it only where it is named.
     in_quick: bool = True
     #: Longer than this it is stopped.
@@ -72,6 +74,74 @@ BENCHMARKS = {
             module="benchmarks.throughput",
             about="jobs a second, PostgreSQL, new and full tables",
             runs=5,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="durable",
+            module="benchmarks.durable",
+            about="cost of an action of a background run, SQLite",
+            runs=5,
+            peers=True,
+            limit_seconds=360.0,
+        ),
+        Benchmark(
+            name="durable-postgresql",
+            module="benchmarks.durable",
+            about="cost of an action of a background run, PostgreSQL",
+            runs=5,
+            database="postgresql",
+            peers=True,
+            in_quick=False,
+            limit_seconds=360.0,
+        ),
+        Benchmark(
+            name="runs",
+            module="benchmarks.runs",
+            about="background runs of ten actions, SQLite",
+            runs=3,
+            peers=True,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="runs-postgresql",
+            module="benchmarks.runs",
+            about="background runs of ten actions, PostgreSQL",
+            runs=3,
+            database="postgresql",
+            peers=True,
+            in_quick=False,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="for-each",
+            module="benchmarks.for_each",
+            about="items of a for_each beside Celery's own tasks, and memory, SQLite",
+            runs=1,
+            limit_seconds=1_800.0,
+        ),
+        Benchmark(
+            name="for-each-postgresql",
+            module="benchmarks.for_each",
+            about="items of a for_each beside Celery's own tasks, and memory, PostgreSQL",
+            runs=1,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=1_800.0,
+        ),
+        Benchmark(
+            name="waiting",
+            module="benchmarks.waiting",
+            about="100,000 waiting runs and their timers, SQLite",
+            runs=1,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="waiting-postgresql",
+            module="benchmarks.waiting",
+            about="100,000 waiting runs and their timers, PostgreSQL",
+            runs=1,
             database="postgresql",
             in_quick=False,
             limit_seconds=600.0,

@@ -19,6 +19,7 @@ import httpx
 from django.conf import settings
 
 from benchmarks.figures import Figure, alone, beside_peer
+from benchmarks.memory import family, resident
 from benchmarks.programs import Program, Programs
 from benchmarks.stack import HOST, running_base, start_web
 from config.supervisor.ports import claim_port
@@ -83,7 +84,7 @@ class Memory:
 
     def now(self) -> int:
         """Return what the process holds now, in bytes."""
-        return sum(_resident(pid) for pid in _family(self._pid))
+        return sum(resident(pid) for pid in family(self._pid))
 
     def stop(self) -> None:
         """End the thread."""
@@ -215,22 +216,3 @@ def _folder(name: str) -> Path:
     folder = Path(settings.ENVIRONMENT.data_dir) / name
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and everything below it: what starts the server may wrap it."""
-    found = [pid]
-    for one in found:
-        try:
-            children = Path(f"/proc/{one}/task/{one}/children").read_text()
-        except OSError:
-            continue
-        found.extend(int(child) for child in children.split())
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -24,20 +25,24 @@ class ProgramFailure(Exception):
 
 
 class Program:
-    """One process that leads a session and prints into a file."""
+    """One process that leads a session and prints into a file; one that `talks` is asked through pipes."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, log: Path, variables: Mapping[str, str], talks: bool = False
+    ) -> None:
         self.name = name
         self._log = log
         self._asked = False
+        self._heard = b""
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 wrap_command(command),
                 cwd=BASE_DIR,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else output,
+                stderr=output,
+                bufsize=0,
                 start_new_session=True,
             )
 
@@ -57,6 +62,29 @@ class Program:
             raise self.failure(f"takes longer than {timeout_seconds:g} s") from None
         if return_code:
             raise self.failure(f"ended with code {return_code}")
+
+    def tell(self, line: str) -> None:
+        """Say a line to it; raises ProgramFailure where it no longer listens."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(f"{line}\n".encode())
+        except BrokenPipeError:
+            raise self.failure("has ended") from None
+
+    def hear(self, *, timeout_seconds: float) -> str:
+        """Return the next line that it says; raises ProgramFailure where it says none."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + timeout_seconds
+        while b"\n" not in self._heard:
+            waiting = max(0.0, deadline - time.monotonic())
+            if not select.select([self.process.stdout], [], [], waiting)[0]:
+                raise self.failure(f"takes longer than {timeout_seconds:g} s")
+            part = self.process.stdout.read(65_536)
+            if not part:
+                raise self.failure("has ended")
+            self._heard += part
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode()
 
     def printed(self) -> str:
         """Return what it has printed so far."""
@@ -82,6 +110,9 @@ class Program:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 class Programs:
@@ -96,9 +127,12 @@ class Programs:
         self._watchdog = Watchdog()
         self._running: list[Program] = []
 
-    def start(self, name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None) -> Program:
+    def start(
+        self, name: str, command: Sequence[str], *, variables: Mapping[str, str] | None = None, talks: bool = False
+    ) -> Program:
         """Start a program in the repository's folder, with this process's environment and some variables more."""
-        program = Program(name, command, log=self._log_folder / f"{name}.log", variables=variables or {})
+        log = self._log_folder / f"{name}.log"
+        program = Program(name, command, log=log, variables=variables or {}, talks=talks)
         self._running.append(program)
         self._watchdog.follow(program.process.pid)
         return program

@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from benchmarks.peers_environment import VARIABLE as PEERS_VARIABLE
+
 POSTGRES_VARIABLE = "STEPLINE_BENCH_POSTGRES_URL"
 _POSTGRES_URL = "postgres://postgres@127.0.0.1:5432/postgres"
 #: Whatever the shell is set up for: a benchmark writes to no database and no broker but its own.
@@ -61,7 +63,7 @@ def own_postgres_database(server: str | None = None) -> Iterator[str]:
         _execute(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def variables(*, data_folder: Path, database_url: str | None) -> dict[str, str]:
+def variables(*, data_folder: Path, database_url: str | None, peers_python: Path | None = None) -> dict[str, str]:
     """Return the environment of a benchmark's process."""
     kept = {
         name: value for name, value in os.environ.items() if name not in _NOT_OURS and not name.startswith("STEPLINE_")
@@ -69,6 +71,7 @@ def variables(*, data_folder: Path, database_url: str | None) -> dict[str, str]:
     return {
         **kept,
         **({} if database_url is None else {"DATABASE_URL": database_url}),
+        **({} if peers_python is None else {PEERS_VARIABLE: str(peers_python)}),
         "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
         "LOG_LEVEL": "WARNING",
         "STEPLINE_DATA_DIR": str(data_folder),

@@ -21,7 +21,8 @@ from benchmarks.jobs import NOOP_JOB
 from benchmarks.measuring import take_turns
 from benchmarks.peers import celery_results
 from benchmarks.programs import Programs
-from benchmarks.stack import WORKER_PROCESSES, running_base, start_bare_worker, start_service, wait_until
+from benchmarks.results_workers import WORKERS, start_results_workers
+from benchmarks.stack import WORKER_PROCESSES, running_base, start_service, wait_until
 from benchmarks.stamps import read_stamps
 from benchmarks.surroundings import own_postgres_database
 from tasks.domain.statuses import JobStatus
@@ -33,15 +34,9 @@ from tasks.services.roots import Owner
 GOAL_RATIO = 1 / 0.9
 JOBS, QUICK_JOBS = 1_000, 200
 OLD_JOBS = 20_000
-#: By its queue, what a peer is. The second keeps its connection, as we do: it shows what is left without that.
-_PEERS = {
-    "usual": "Celery no-op, django-celery-results, equal worker",
-    "tuned": "Celery no-op, django-celery-results, equal worker that keeps its database connection",
-}
 #: Enough for each process of a worker to have worked.
 _WARM_UP_JOBS = 10 * WORKER_PROCESSES
 _DONE_SECONDS = 60.0
-_MIGRATE_SECONDS = 60.0
 
 #: Milliseconds a job: until the last is done, and until the last result is stored.
 Times = tuple[float, float]
@@ -127,23 +122,19 @@ class Sides:
 
 
 def _start(programs: Programs, *, peer_database: str) -> Sides:
-    variables = {"DJANGO_SETTINGS_MODULE": celery_results.SETTINGS, "DATABASE_URL": peer_database}
-    migration = programs.start("migrate", [sys.executable, "-m", "django", "migrate", "-v", "0"], variables=variables)
-    migration.wait_for_end(timeout_seconds=_MIGRATE_SECONDS)
     start_service(programs, "dispatcher")
     start_service(programs, "worker")
-    keeping = {**variables, celery_results.KEEP_VARIABLE: "1"}
-    for queue, found in zip(_PEERS, (variables, keeping), strict=True):
-        start_bare_worker(programs, app="benchmarks.peers.celery_results", queue=queue, variables=found)
+    start_results_workers(programs, database=peer_database)
     sides = Sides(peer_database=peer_database)
     sides.ours(_WARM_UP_JOBS)
-    for queue in _PEERS:
+    for queue in WORKERS:
         sides.peer(queue, _WARM_UP_JOBS)
     return sides
 
 
 def _figures(where: str, sides: Sides, *, jobs: int, runs: int) -> Iterator[Figure]:
-    for queue, peer in _PEERS.items():
+    for queue, worker in WORKERS.items():
+        peer = f"Celery no-op, django-celery-results, {worker}"
         pairs = take_turns(lambda: sides.ours(jobs), partial(sides.peer, queue, jobs), runs=runs, warm_up=False)
         yield beside_peer(
             f"jobs beside {queue} Celery: one of {jobs:,}, {where}",

@@ -12,7 +12,7 @@ _SQLITE_SCHEME = "sqlite:///"
 
 
 def count_results(url: str) -> int:
-    """Return how many results the peer has stored."""
+    """Return how many results a peer's workers have stored."""
     if url.startswith(_SQLITE_SCHEME):
         with closing(sqlite3.connect(url.removeprefix(_SQLITE_SCHEME), timeout=20)) as connection:
             return int(connection.execute(_COUNT_RESULTS).fetchone()[0])

@@ -13,14 +13,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_asgi_application()
 
 from config.bodies import LimitedBodies  # noqa: E402
-from tasks.live.routing import websocket_urlpatterns  # noqa: E402
+from tasks.live.routing import no_websocket, websocket_urlpatterns  # noqa: E402
 
 http_application = LimitedBodies(_django)
+_sockets = URLRouter([*websocket_urlpatterns, no_websocket])
 
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(_sockets)),
     }
 )
 

@@ -60,6 +60,8 @@ class Environment:
     #: How many days finished work is kept, and that which was set aside for an operator.
     kept_days: int
     dead_letters_kept_days: int
+    #: Whether runs keep what other systems answer, so that they can be saved as tests.
+    keep_answers: bool
     #: After how long a page says that no worker is free, or that there is no news.
     stall_no_worker_seconds: int
     stall_silent_seconds: int
@@ -74,6 +76,8 @@ class Environment:
     upload_max_bytes: int
     #: How long a saved draft is kept.
     draft_days: int
+    #: The largest delivery to a webhook that is taken.
+    hook_max_bytes: int
     #: Where processes may send requests, and which addresses of private networks they may reach.
     outbound_hosts: tuple[str, ...]
     outbound_private: tuple[str, ...]
@@ -130,6 +134,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         cancel_grace_seconds=read.number("STEPLINE_CANCEL_GRACE_SECONDS", 10, minimum=1),
         kept_days=read.number("STEPLINE_KEPT_DAYS", 30, minimum=1),
         dead_letters_kept_days=read.number("STEPLINE_DEAD_LETTERS_KEPT_DAYS", 90, minimum=1),
+        keep_answers=read.flag("STEPLINE_KEEP_ANSWERS", True),
         stall_no_worker_seconds=read.number("STEPLINE_STALL_NO_WORKER_SECONDS", 10, minimum=1),
         stall_silent_seconds=read.number("STEPLINE_STALL_SILENT_SECONDS", 60, minimum=1),
         time_zone=read.time_zone("TIME_ZONE", "UTC"),
@@ -140,6 +145,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         media_root=read.path("MEDIA_ROOT", data_dir / "media"),
         upload_max_bytes=read.number("STEPLINE_UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1024**2),
         draft_days=read.number("STEPLINE_DRAFT_DAYS", 30, minimum=1),
+        hook_max_bytes=read.number("STEPLINE_HOOK_MAX_BYTES", 1024**2, minimum=1024),
         outbound_hosts=read_hosts(read, "STEPLINE_OUTBOUND_HOSTS"),
         outbound_private=read_private(read, "STEPLINE_OUTBOUND_PRIVATE"),
         caller_hosts=read_hosts(read, "STEPLINE_CALLER_HOSTS"),

@@ -74,10 +74,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Write transactions take their lock when they begin and readers never wait: four writers with SQLite's own defaults
 # ran into hundreds of "database is locked", with these into none.
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    # The log may grow to 32 MB before it is written back: what changes all the time is written once then.
+    "wal_autocheckpoint=8000",
+    # Otherwise each statement with RETURNING opens a file.
+    "temp_store=MEMORY",
+)
 _SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    "init_command": " ".join(f"PRAGMA {pragma};" for pragma in _SQLITE_PRAGMAS),
 }
 
 # Left alone, the driver waits two minutes for a host that doesn't answer. What runs many times a second is prepared on
@@ -149,6 +157,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 STEPLINE_UPLOAD_MAX_BYTES = ENVIRONMENT.upload_max_bytes
 STEPLINE_DRAFT_DAYS = ENVIRONMENT.draft_days
+STEPLINE_HOOK_MAX_BYTES = ENVIRONMENT.hook_max_bytes
 
 # Of a file that its form doesn't take, the first handler keeps nothing.
 FILE_UPLOAD_HANDLERS = [
@@ -215,6 +224,7 @@ STEPLINE_LEASE_SECONDS = ENVIRONMENT.lease_seconds
 STEPLINE_CANCEL_GRACE_SECONDS = ENVIRONMENT.cancel_grace_seconds
 STEPLINE_KEPT_DAYS = ENVIRONMENT.kept_days
 STEPLINE_DEAD_LETTERS_KEPT_DAYS = ENVIRONMENT.dead_letters_kept_days
+STEPLINE_KEEP_ANSWERS = ENVIRONMENT.keep_answers
 STEPLINE_STALL_NO_WORKER_SECONDS = ENVIRONMENT.stall_no_worker_seconds
 STEPLINE_STALL_SILENT_SECONDS = ENVIRONMENT.stall_silent_seconds
 # The page on which the admin follows a task live.
@@ -269,7 +279,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "config.redaction.RedactingFormatter",
+            "format": "{asctime} {levelname:<7} {name}: {message}",
+            "style": "{",
+        },
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},

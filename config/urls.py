@@ -19,5 +19,6 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}processes/mark.svg", permanent=False)),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("tasks.api.urls")),
+    path("api/", include("processes.api.urls")),
     path("", include("processes.pages.urls")),
 ]

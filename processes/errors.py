@@ -12,7 +12,10 @@ from typing import Any, ClassVar, Self
 from tasks.errors import TaskCancelled
 
 __all__ = [
+    "CANCELLED",
     "ActionLimitError",
+    "ActionTimeoutError",
+    "CallbackConflictError",
     "ConditionError",
     "ConfigError",
     "ContentError",
@@ -33,6 +36,9 @@ __all__ = [
     "ScriptError",
     "UnknownScriptError",
 ]
+
+#: The code of the error with which a cancelled run ends.
+CANCELLED = "cancelled"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
@@ -183,6 +189,18 @@ class PermanentError(ProcessError):
 
     code = "permanent"
     permanent = True
+
+
+class ActionTimeoutError(ProcessError):
+    """Report an action that took longer than its `timeout_seconds`."""
+
+    code = "timeout"
+
+
+class CallbackConflictError(PermanentError):
+    """Refuse a report that comes too late; `fields` hold the callback's `status` and the reported `action`."""
+
+    code = "callback_conflict"
 
 
 class FailedError(PermanentError):

@@ -1,15 +1,18 @@
-"""The jobs of the `processes` app."""
+"""The jobs of the `processes` app, and its duties of the dispatcher."""
 
 from dataclasses import asdict
 
 from processes.services.advance import advance_run
-from processes.services.background import OLDER_RUN_JOBS, RUN_JOB, note_cancelled, settle_idle_run
+from processes.services.background import ends_itself, note_cancelled, settle_idle_run, undoes
+from processes.services.controlling import repeat_run_as
+from processes.services.firing import fire_due
 from processes.services.purging import OLDER_PURGE_JOBS, PURGE_JOB, purge_expired
+from processes.services.run_store import OLDER_RUN_JOBS, RUN_JOB
 from tasks import job
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.outcomes import Completed, Failed, Outcome
 from tasks.domain.retry import RetryPolicy
-from tasks.registry import JobContext
+from tasks.registry import JobContext, duty
 from tasks.services.context import Context
 
 #: A run that can't be carried on (the database is away, a plan can't be read) is tried again for some minutes; what its
@@ -28,11 +31,20 @@ def run_process(context: JobContext) -> Outcome:
 
 
 for _name in (RUN_JOB, *OLDER_RUN_JOBS):
-    job(_name, checkpointed=True, retry=RETRY, settle_idle=settle_idle_run, note_cancel=note_cancelled)(run_process)
+    job(
+        _name,
+        checkpointed=True,
+        retry=RETRY,
+        settle_idle=settle_idle_run,
+        note_cancel=note_cancelled,
+        ends_itself=ends_itself,
+        undoes=undoes,
+        repeat=repeat_run_as,
+    )(run_process)
 
 
 def purge(context: JobContext) -> Outcome:
-    """Delete expired data nodes, files, grants and sessions; Celery beat enqueues it (config.settings).
+    """Delete expired data nodes, files, callbacks, grants, sessions, firings; Celery beat enqueues it.
 
     Where something could not be deleted, the job fails in the end, and its error says what, beside what was deleted.
     """
@@ -50,3 +62,6 @@ def purge(context: JobContext) -> Outcome:
 
 for _name in (PURGE_JOB, *OLDER_PURGE_JOBS):
     job(_name)(purge)
+
+
+duty("processes.triggers")(fire_due)

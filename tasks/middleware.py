@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextvars import Context, copy_context
+from functools import partial
 from time import monotonic
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -11,9 +12,9 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from tasks.services.request_trees import (
-    RequestScope,
     client_of,
     client_of_async,
+    close_request,
     enter_request,
     follow_request,
     leave_request,
@@ -54,7 +55,7 @@ class RequestTaskMiddleware:
         """Take note that the view has raised, whatever answer becomes of it."""
         scope = scope_of(request)
         if scope is not None:
-            scope.raised = True
+            scope.note_error(exception)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase:
         token = enter_request(request)
@@ -80,7 +81,7 @@ class RequestTaskMiddleware:
         if scope is not None:
             # The answer may tell their ids, and its client looks for them at once.
             wait_for(*(tree.begun for tree in scope.take_begun()))
-            _end_with(response, scope, request)
+        _end_with(response, request)
         return response
 
     async def _respond_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -109,8 +110,7 @@ class RequestTaskMiddleware:
         except BaseException as error:
             _end_by(request, error)
             raise
-        if scope is not None:
-            _end_with(response, scope, request)
+        _end_with(response, request)
         return response
 
 
@@ -124,35 +124,49 @@ def _request_id(request: HttpRequest) -> uuid.UUID | None:
 
 
 def _end_by(request: HttpRequest, error: BaseException) -> None:
-    scope = scope_of(request)
+    scope = close_request(request)
     if scope is None:
         return
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         scope.abandon()
     else:
+        scope.note_error(error)
         scope.fail()
 
 
-def _end_with(response: HttpResponseBase, scope: RequestScope, request: HttpRequest) -> None:
-    """End what the request has begun with its answer: at once, or when a stream is over."""
-    if not isinstance(response, StreamingHttpResponse):
+def _end_by_status(request: HttpRequest, response: HttpResponseBase) -> None:
+    scope = close_request(request)
+    if scope is not None:
         scope.end_by_status(response.status_code)
+
+
+def _abandon(request: HttpRequest) -> None:
+    scope = close_request(request)
+    if scope is not None:
+        scope.abandon()
+
+
+def _end_with(response: HttpResponseBase, request: HttpRequest) -> None:
+    """End what the request has begun with its answer: at once, or when a stream is over."""
+    if not isinstance(response, StreamingHttpResponse) or _is_plain_file(response, request):
+        _end_by_status(request, response)
         return
     content = response.streaming_content
     if isinstance(content, AsyncIterable):
-        response.streaming_content = _streamed_async(content, response, scope, request, current_node())
+        response.streaming_content = _streamed_async(content, response, request, current_node())
     else:
-        response.streaming_content = _streamed(content, response, scope, request, copy_context())
+        response.streaming_content = _streamed(content, response, request, copy_context())
     # A stream that nobody begins to read, or that is left where it can't notice, ends with its response.
-    response._resource_closers.append(scope.abandon)  # type: ignore[attr-defined]
+    response._resource_closers.append(partial(_abandon, request))  # type: ignore[attr-defined]
+
+
+def _is_plain_file(response: StreamingHttpResponse, request: HttpRequest) -> bool:
+    """Tell whether nothing will report: a server may send a file by itself, if it is left as it is."""
+    return scope_of(request) is None and getattr(response, "file_to_stream", None) is not None
 
 
 def _streamed(
-    content: Iterable[bytes],
-    response: StreamingHttpResponse,
-    scope: RequestScope,
-    request: HttpRequest,
-    context: Context,
+    content: Iterable[bytes], response: StreamingHttpResponse, request: HttpRequest, context: Context
 ) -> Iterator[bytes]:
     iterator = iter(content)
     nothing = object()
@@ -163,15 +177,11 @@ def _streamed(
     except BaseException as error:
         _end_by(request, error)
         raise
-    scope.end_by_status(response.status_code)
+    _end_by_status(request, response)
 
 
 async def _streamed_async(
-    content: AsyncIterable[bytes],
-    response: StreamingHttpResponse,
-    scope: RequestScope,
-    request: HttpRequest,
-    node: TrackedNode,
+    content: AsyncIterable[bytes], response: StreamingHttpResponse, request: HttpRequest, node: TrackedNode
 ) -> AsyncIterator[bytes]:
     iterator = aiter(content)
     nothing = object()
@@ -191,4 +201,4 @@ async def _streamed_async(
     except BaseException as error:
         _end_by(request, error)
         raise
-    scope.end_by_status(response.status_code)
+    _end_by_status(request, response)

@@ -232,6 +232,9 @@ class _End:
                 if isinstance(error, psycopg.OperationalError) or not isinstance(error, Exception):
                     self._drop()
                     self._keep()
+                else:
+                    # The statement was refused; what is listened to arrives all the same.
+                    self._watch(connection)
                 raise
             self._watch(connection)
 

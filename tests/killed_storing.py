@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from tests.killed_worker import _Killer
+from tests.killed_worker import Killer
 
 PLAIN, IN_TRANSACTION, DELETE = "plain", "transaction", "delete"
 CONTENT = b"a,b\n" * 50_000
@@ -25,7 +25,7 @@ def _work_and_die(how: str, point: int) -> None:
     from processes.services.access import Caller
     from processes.services.files import delete_file, store_file
 
-    killer = _Killer(point)
+    killer = Killer(point)
 
     def between_points(function: Any) -> Any:
         def called(*arguments: Any, **options: Any) -> Any:
@@ -41,18 +41,17 @@ def _work_and_die(how: str, point: int) -> None:
             killer.pass_point()
             return super().read(*arguments)
 
-    connection._commit = between_points(connection._commit)
     for name in ("save", "delete"):
         setattr(default_storage, name, between_points(getattr(default_storage, name)))
     caller = Caller(session_key="s")
-    with connection.execute_wrapper(killer.around_statement):
-        if how == PLAIN:
+    killer.count_on(connection)
+    if how == PLAIN:
+        store_file(content=Content(CONTENT), name="a.csv", caller=caller)
+    elif how == IN_TRANSACTION:
+        with transaction.atomic():
             store_file(content=Content(CONTENT), name="a.csv", caller=caller)
-        elif how == IN_TRANSACTION:
-            with transaction.atomic():
-                store_file(content=Content(CONTENT), name="a.csv", caller=caller)
-        else:
-            delete_file(StoredFile.objects.latest("created_at").pk)
+    else:
+        delete_file(StoredFile.objects.latest("created_at").pk)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from celery import shared_task
+from celery import group, shared_task
 from celery.exceptions import Ignore, Reject
 
 from config.celery import app
@@ -176,6 +176,54 @@ def return_odd_things() -> object:
 def return_the_unstorable() -> object:
     """Return what no result backend takes."""
     return {1, 2, 3}
+
+
+@shared_task(base=TrackedTask)
+def count_down(number: int) -> int:
+    """Call itself as a function, and report before and after."""
+    from tasks import output
+
+    output(f"down to {number}")
+    below = count_down(number - 1) if number else 0
+    output(f"up from {number}")
+    return below + 1
+
+
+@shared_task(base=TrackedTask, bind=True)
+def replace_by_chain(self: TrackedTask, *, fails: bool = False, queue: str | None = None) -> None:
+    """Let a chain go on."""
+    first = fail.si() if fails else add.si(1, 1)
+    raise self.replace(first.set(queue=queue) | add.s(1))
+
+
+@shared_task(base=TrackedTask, bind=True)
+def replace_by_group(self: TrackedTask, *, fails: bool = False) -> None:
+    """Let a group go on."""
+    raise self.replace(group(add.si(1, 1), fail.si() if fails else add.si(2, 2)))
+
+
+@shared_task(base=TrackedTask, acks_late=True)
+def give_back(*, requeue: bool) -> None:
+    """Give a message back that hasn't been acknowledged yet."""
+    raise Reject("not now", requeue=requeue)
+
+
+@shared_task
+def add_untracked(*numbers: int) -> int:
+    """Add numbers, seen by nobody."""
+    return sum(numbers)
+
+
+@shared_task(base=TrackedTask, bind=True)
+def replace_by_untracked(self: TrackedTask) -> None:
+    """Let a task go on that nobody sees."""
+    raise self.replace(add_untracked.s(1, 2))
+
+
+@shared_task
+def fail_untracked() -> None:
+    """Fail, seen by nobody."""
+    raise ValueError("a secret")
 
 
 def _await_flush() -> None:

@@ -26,3 +26,10 @@ app.conf.update(
 def noop(file: str, key: str) -> None:
     """Do nothing but tell when."""
     append_stamp(file, key)
+
+
+@app.task(name="bare.item", ignore_result=True)
+def item(file: str, key: str) -> None:
+    """Do nothing with an item; the last one of a batch, which names a file, tells when."""
+    if file:
+        append_stamp(file, key)

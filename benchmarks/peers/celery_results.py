@@ -7,7 +7,8 @@ connection after each task, whatever CONN_MAX_AGE says; few know the setting tha
 import os
 import sys
 
-from celery import Celery
+from celery import Celery, chain
+from celery.canvas import Signature
 
 from benchmarks.peers.quiet import leave_out_tasks
 from benchmarks.stamps import append_stamp
@@ -27,3 +28,14 @@ if KEEP_VARIABLE in os.environ:
 def noop(file: str, key: str) -> None:
     """Do nothing but tell when; that it is done is stored as its result."""
     append_stamp(file, key)
+
+
+@app.task(name="results.pass")
+def pass_on() -> None:
+    """Do nothing; that it is done is stored as its result."""
+
+
+def chain_of(length: int, file: str, key: str, *, queue: str) -> Signature:
+    """Return a chain of so many tasks, the last of which tells when."""
+    tasks = [*(pass_on.si() for _ in range(length - 1)), noop.si(file, key)]
+    return chain(*(task.set(queue=queue) for task in tasks))

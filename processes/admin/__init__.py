@@ -1,13 +1,17 @@
-"""The admin of processes: templates to edit and publish; plans, runs, data and files to look at."""
+"""The admin of processes: templates and triggers to edit; plans, runs, data and files to look at."""
 
 from processes.admin.audit import AuditEntryAdmin
+from processes.admin.callbacks import CallbackAdmin
 from processes.admin.connections import ConnectionAdmin
 from processes.admin.instances import ProcessInstanceAdmin
-from processes.admin.records import DataNodeAdmin, PlanAdmin, RunAdmin, StoredFileAdmin
+from processes.admin.records import DataNodeAdmin, PlanAdmin, StoredFileAdmin
+from processes.admin.runs import RunAdmin
 from processes.admin.templates import ProcessTemplateAdmin
+from processes.admin.triggers import TriggerAdmin, TriggerFiringAdmin
 
 __all__ = [
     "AuditEntryAdmin",
+    "CallbackAdmin",
     "ConnectionAdmin",
     "DataNodeAdmin",
     "PlanAdmin",
@@ -15,4 +19,6 @@ __all__ = [
     "ProcessTemplateAdmin",
     "RunAdmin",
     "StoredFileAdmin",
+    "TriggerAdmin",
+    "TriggerFiringAdmin",
 ]

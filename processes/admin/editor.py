@@ -42,9 +42,13 @@ _STYLES = (
 
 
 class JsonText(forms.Textarea):
-    """Edit JSON, in the editor where scripts run; `kind` says what the JSON is: a definition or a target."""
+    """Edit JSON, in the editor where scripts run; `kind` says what the JSON is: a definition, a target, or data.
 
-    def __init__(self, kind: str, rows: int = 30) -> None:
+    `script` is the page's own, which lays the editor over the field.
+    """
+
+    def __init__(self, kind: str, rows: int = 30, *, script: str = "processes/editor.js") -> None:
+        self._script = script
         super().__init__(
             attrs={
                 "rows": rows,
@@ -62,7 +66,7 @@ class JsonText(forms.Textarea):
         """Name the editor's files; scripts run in this order, after the page has been read."""
         parts = [Script(f"django_ace/ace/{name}.js", defer=True) for name in _ACE]
         # Ace inserts no styles of its own under our policy: its style sheets are linked.
-        scripts = [*parts, Script("processes/editor.js", type="module")]
+        scripts = [*parts, Script(self._script, type="module")]
         return forms.Media(css={"all": _STYLES}, js=scripts)  # type: ignore[arg-type]  # stubs know paths only
 
 

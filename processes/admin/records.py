@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
-from processes.models import DataNode, Plan, Run, StoredFile
+from processes.models import DataNode, Plan, StoredFile
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -33,17 +34,6 @@ class PlanAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
 
 
-@admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
-    """List the background runs."""
-
-    list_display = ("root_id", "template", "status", "user", "created_at", "finished_at")
-    list_filter = ("status", "template")
-    list_select_related = ("template", "user")
-    date_hierarchy = "created_at"
-    fields = ("root", "template", "plan", "status", "user", "ordinal", "error", "created_at", "finished_at")
-
-
 @admin.register(DataNode)
 class DataNodeAdmin(ReadOnlyAdmin):
     """List data nodes, without what they hold and without the reference that opens them."""
@@ -51,7 +41,11 @@ class DataNodeAdmin(ReadOnlyAdmin):
     list_display = ("pk", "template", "owner", "kind", "revision", "created_at", "expires_at")
     list_filter = ("kind", "template")
     list_select_related = ("template", "owner")
-    fields: ClassVar = (*list_display[1:], "step", "continued_in", "updated_at")
+    search_fields = ("template__title", "template__slug", "owner__username", "step", "=continued_in", "=instance__id")
+    search_help_text = _("A process, an owner, a step, or the id of a run or an instance")
+    date_hierarchy = "created_at"
+    show_full_result_count = False
+    fields: ClassVar = (*list_display[1:], "instance", "step", "continued_in", "updated_at")
 
 
 @admin.register(StoredFile)

@@ -17,7 +17,17 @@ from processes.domain.scripts import ScriptSpec
 from processes.domain.targets import ProcessTarget
 from processes.errors import DurableInCallError, NotFoundError, NotJsonError, ProcessError
 
-__all__ = ["CORE_ATTRIBUTES", "STORED_USER", "Application", "Executed", "Host", "Nested"]
+__all__ = [
+    "CALLBACK_DATA",
+    "CALLBACK_ID",
+    "CALLBACK_TOKEN",
+    "CORE_ATTRIBUTES",
+    "STORED_USER",
+    "Application",
+    "Executed",
+    "Host",
+    "Nested",
+]
 
 #: Attributes that the interpreter and every script share; all others are named attributes.
 CORE_ATTRIBUTES = frozenset(
@@ -28,6 +38,12 @@ UNSET: Final[Any] = object()
 
 #: The named attribute that keeps a user (an authority, as JSON) whatever the authority is.
 STORED_USER: Final = "storedUser"
+
+#: The named attributes that tell which callback a branch is about, and what was reported.
+CALLBACK_ID: Final = "callbackId"
+CALLBACK_DATA: Final = "callbackData"
+#: The token of that callback: made of its id whenever somebody reads it, and never kept.
+CALLBACK_TOKEN: Final = "callbackToken"  # noqa: S105 - the name of an attribute
 
 
 class Host(Protocol):
@@ -73,6 +89,14 @@ class Host(Protocol):
 
     def describe_user(self, user: object) -> dict[str, JSON]:
         """Give what conditions may know of a user: id, username, email, is_authenticated, is_staff and groups."""
+        ...
+
+    def callback_token(self, callback: str) -> str:
+        """Give the token of the callback with an id; raises NotFoundError for what is no id."""
+        ...
+
+    def callback_of(self, token: str) -> str:
+        """Give the id of the callback that a token is for; raises NotFoundError for what is no token."""
         ...
 
 
@@ -209,6 +233,8 @@ class Application:
 
     def lookup(self, name: str) -> Any:
         """Give an attribute; raises KeyError where it isn't set."""
+        if name == CALLBACK_TOKEN:
+            return self._running()[0].callback_token(str(self._attributes[CALLBACK_ID]))
         if name not in CORE_ATTRIBUTES:
             return self._attributes[name]
         value = self._raw_config() if name == "config" else getattr(self, name)
@@ -234,8 +260,10 @@ class Application:
         return value.to_json() if name in ("request", "response") else value
 
     def set(self, name: str, value: Any) -> None:
-        """Set an attribute."""
-        if name == "config":
+        """Set an attribute; of `callbackToken` only the id is kept (raises NotFoundError for what is no token)."""
+        if name == CALLBACK_TOKEN:
+            self._attributes[CALLBACK_ID] = self._running()[0].callback_of(str(value))
+        elif name == "config":
             self._config, self._typed = value, UNSET
         elif name == "action":
             self._action = value
@@ -250,7 +278,7 @@ class Application:
         if name in CORE_ATTRIBUTES:
             self.set(name, empty[name]() if name in empty else None)
         else:
-            self._attributes.pop(name, None)
+            self._attributes.pop(CALLBACK_ID if name == CALLBACK_TOKEN else name, None)
 
     def context_json(self) -> dict[str, JSON]:
         """Give attributes, request and response as JSON, for a checkpoint; `data` and `user` are the driver's matter.
@@ -263,7 +291,7 @@ class Application:
             "response": self.response.to_json(),
         }
         for part, value in result.items():
-            if problems := json_problems(value, limit=1):
+            if value and (problems := json_problems(value, limit=1)):
                 place = part + problems[0].path
                 raise NotJsonError(f"{place} can't be stored: {problems[0].message}", path=f"/{place}")
         return {part: copy_json(value) for part, value in result.items()}

@@ -19,7 +19,10 @@ from processes.domain.condition_text import MACROS, ConditionText, read_conditio
 from processes.domain.suggestions import did_you_mean
 from processes.errors import ConditionError
 
-__all__ = ["LOOP_VARIABLES", "VARIABLES", "Condition", "ConditionSource", "compile_condition", "variables_of"]
+__all__ = [
+    "LOOP_VARIABLES", "VARIABLES", "Condition", "ConditionSource", "LoopConditionSource", "compile_condition",
+    "variables_of",
+]  # fmt: skip
 
 _Result = TypeVar("_Result")
 
@@ -106,8 +109,11 @@ class Condition:
         except KeyError:
             raise self._error(f'There is no "{name}" here') from None
         keys = self._shown.keys.get(name)
-        if keys is None or not isinstance(value, Mapping):
+        if not isinstance(value, Mapping):
             return value
+        if keys is None:
+            # A plain dict: the library looks into others past what their classes say.
+            return dict(value)
         return {key: value[key] for key in keys if key in value}
 
     def _failed(self, error: BaseException, seen: Mapping[str, object]) -> ConditionError:
@@ -180,6 +186,15 @@ def _check(text: str) -> str:
 
 #: The type of a condition in a config model: a text that was compiled once, to find its mistakes at derivation.
 ConditionSource: TypeAlias = Annotated[str, AfterValidator(_check)]
+
+
+def _check_in_loop(text: str) -> str:
+    compile_condition(text, loop=True)
+    return text
+
+
+#: The same for a condition that is asked for each item of a loop.
+LoopConditionSource: TypeAlias = Annotated[str, AfterValidator(_check_in_loop)]
 
 
 class _Variables(Mapping[str, object]):

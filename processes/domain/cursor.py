@@ -1,14 +1,18 @@
 """Keep a run's place: a stack of frames, which is stored as JSON after each action of a durable run.
 
-`{"format": 1, "ordinal": 7, "frames": […], "parked"?, "finished"? {"state", "value"}, "failed"?}`; the frame at the top
-is the last one. A frame names its plan by hash and its actions by name.
+`{"format": 1, "ordinal": 7, "frames": […], "parked"?, "finished"? {"state", "value"}, "failed"?, "compensated"?,
+"compensation"? {"done"?, "cause"?}}`; the frame at the top is the last one. A frame names its plan by hash and its
+actions by name.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from processes.domain.callback_tokens import redacted
+from processes.domain.compensation import Compensation
 from processes.domain.directives import Failed, Finished, Park
 from processes.domain.formats import Upcaster, upcast
 from processes.domain.json_values import JSON, copy_json, json_problems
@@ -33,14 +37,16 @@ class Phase(StrEnum):
     MAIN = "main"
     END = "end"
     ERROR = "error"
+    #: One action, which undoes a completed one.
+    UNDO = "undo"
 
 
 class Frame:
     """Hold the place in one process: the run's own, or a sub process that an action is running."""
 
     __slots__ = (
-        "ambient", "authority", "bare", "code", "config", "entry", "error", "index", "label", "ordinal", "phase",
-        "plan", "recovered", "state", "value",
+        "ambient", "anchors", "authority", "bare", "code", "config", "deadline", "entry", "error", "index",
+        "interrupted", "label", "ordinal", "phase", "plan", "recovered", "resting", "state", "tries", "undoes", "value",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +64,7 @@ class Frame:
         #: The action that is next, or that is running a sub process; EXIT while there is none yet.
         self.index = EXIT
         self.phase: Phase = Phase.MAIN
-        #: Where the main phase begins, known while `@start` runs.
+        #: Where the main phase begins, known while `@start` runs; of a branch, the anchor that it leads on from.
         self.entry = EXIT
         #: Without lifecycle actions (an invoked action).
         self.bare = bare
@@ -78,6 +84,19 @@ class Frame:
         self.label = label
         #: What the process runs under; None is the authority of the run's caller.
         self.authority = authority
+        #: How often an action has failed that is tried again: the ordinal of its next try, and the number.
+        self.tries: tuple[int, int] | None = None
+        #: When the time is up for the action that waits, or whose sub process runs, where it has a limit.
+        self.deadline: datetime | None = None
+        #: Callbacks that haven't ended, with the actions that anchor them.
+        self.anchors: dict[str, str] = {}
+        #: The actions are over, and the process ends once its callbacks have.
+        self.resting = False
+        #: Of a branch that a report has begun at the anchor `entry`: how many frames lie below the anchor's, and what
+        #: the run waited for, with the attributes that the report has put others in the place of.
+        self.interrupted: tuple[int, Park, Mapping[str, JSON]] | None = None
+        #: Of a compensating action: the ordinal of what it undoes.
+        self.undoes = 0
 
     @property
     def error_in_force(self) -> ProcessError | None:
@@ -90,21 +109,37 @@ class Frame:
         result: dict[str, JSON] = {"plan": self.plan.hash, "phase": str(self.phase)}
         if self.index != EXIT:
             result["action"] = actions[self.index].name
-        if self.phase is Phase.START and self.entry != EXIT:
+        if self.entry != EXIT and (self.phase is Phase.START or self.interrupted is not None):
             result["entry"] = actions[self.entry].name
         for flag in ("bare", "recovered"):
             if getattr(self, flag):
                 result[flag] = True
-        for name in ("state", "config", "label", "authority"):
+        for name in ("state", "label", "authority"):
             if (value := getattr(self, name)) is not None:
                 result[name] = value
+        if self.config is not None:
+            # Its script has read it; what comes back after the sub process is there to be looked at.
+            result["config"] = redacted(self.config)
         if self.value is not None:
             result["value"] = _storable(self.value, self.plan.name)
         if self.ordinal:
             result["ordinal"] = self.ordinal
+        if self.tries is not None:
+            result["tries"] = list(self.tries)
+        if self.deadline is not None:
+            result["deadline"] = self.deadline.isoformat()
+        if self.anchors:
+            result["anchors"] = dict(self.anchors)
+        if self.resting:
+            result["resting"] = True
+        if self.interrupted is not None:
+            depth, waited_for, attributes = self.interrupted
+            result["interrupted"] = [depth, waited_for.to_json(), dict(attributes)]
+        if self.undoes:
+            result["undoes"] = self.undoes
         for name in ("ambient", "error"):
             if (error := getattr(self, name)) is not None:
-                result[name] = error.to_json()
+                result[name] = redacted(error.to_json())
         return result
 
 
@@ -116,6 +151,7 @@ class Cursor:
     ordinal: int = 0
     parked: Park | None = None
     final: Finished | Failed | None = None
+    compensation: Compensation = field(default_factory=Compensation)
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form; raises NotJsonError for a value that isn't JSON."""
@@ -127,9 +163,13 @@ class Cursor:
         if self.parked is not None:
             result["parked"] = self.parked.to_json()
         if isinstance(self.final, Failed):
-            result["failed"] = self.final.error.to_json()
+            result["failed"] = redacted(self.final.error.to_json())
+            if self.final.compensated:
+                result["compensated"] = True
         elif self.final is not None:
             result["finished"] = {"state": self.final.state, "value": _storable(self.final.value, None)}
+        if compensation := self.compensation.to_json():
+            result["compensation"] = compensation
         copied: dict[str, JSON] = copy_json(result)
         return copied
 
@@ -148,9 +188,10 @@ class Cursor:
             if (parked := document.get("parked")) is not None:
                 cursor.parked = Park.from_json(parked)
             if (failed := document.get("failed")) is not None:
-                cursor.final = Failed(ProcessError.from_json(failed))
+                cursor.final = Failed(ProcessError.from_json(failed), compensated=bool(document.get("compensated")))
             elif (finished := document.get("finished")) is not None:
                 cursor.final = Finished(finished.get("state"), finished.get("value"))
+            cursor.compensation = Compensation.from_json(document.get("compensation", {}), find_plan=find_plan)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CursorError(f"A stored cursor is damaged: {type(error).__name__}: {error}") from error
         cursor._check()
@@ -184,6 +225,16 @@ def _frame_from_json(value: Mapping[str, Any], plan: Plan, code: list[ScriptFunc
     frame.recovered = bool(value.get("recovered"))
     frame.state, frame.value, frame.config = value.get("state"), value.get("value"), value.get("config")
     frame.ordinal = int(value.get("ordinal", 0))
+    if (tries := value.get("tries")) is not None:
+        frame.tries = (int(tries[0]), int(tries[1]))
+    if (deadline := value.get("deadline")) is not None:
+        frame.deadline = datetime.fromisoformat(deadline)
+    frame.anchors = {str(callback): str(action) for callback, action in value.get("anchors", {}).items()}
+    frame.resting = bool(value.get("resting"))
+    if (interrupted := value.get("interrupted")) is not None:
+        depth, waited_for, attributes = interrupted
+        frame.interrupted = (int(depth), Park.from_json(waited_for), dict(attributes))
+    frame.undoes = int(value.get("undoes", 0))
     frame.ambient, frame.error = _error_from_json(value.get("ambient")), _error_from_json(value.get("error"))
     return frame
 

@@ -14,6 +14,7 @@ from processes.errors import ProcessError
 __all__ = [
     "INHERITED",
     "RUNNING",
+    "Anchor",
     "Background",
     "CallProcess",
     "Directive",
@@ -51,6 +52,17 @@ class CallProcess(Directive):
     authority: JSON = INHERITED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor(Directive):
+    """Complete this action under the state `prepare` (or `create`, `anchor`), and let it be resumed by a callback.
+
+    `callback` is the callback's id. Until it has ended the process doesn't: where its actions have come to an end it
+    rests, and each report leads on from this action (`Interpreter.report`).
+    """
+
+    callback: str
+
+
 class Suspending(Directive):
     """Mark the directives that stop a run for now."""
 
@@ -81,20 +93,31 @@ class RunAgain(Suspending):
 class Park(Suspending):
     """Wait: the action stays current until `Interpreter.resume` completes it (or `fail` does).
 
-    `reason` is a code and `facts` any JSON for those who ask why the run doesn't move.
+    `reason` is a code and `facts` any JSON for those who ask why the run doesn't move. At `until`, where it is given,
+    the action is completed under the state `then`. `private` is any JSON that followers aren't told.
+    `at` is the step that waits, which the interpreter notes.
     """
 
     reason: str
     until: datetime | None = None
+    then: str | None = None
     facts: Mapping[str, JSON] = field(default_factory=dict)
+    private: Mapping[str, JSON] = field(default_factory=dict)
+    at: int = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form, which a cursor keeps."""
         result: dict[str, JSON] = {"reason": self.reason}
         if self.until is not None:
             result["until"] = self.until.isoformat()
+        if self.then is not None:
+            result["then"] = self.then
         if self.facts:
             result["facts"] = dict(self.facts)
+        if self.private:
+            result["private"] = dict(self.private)
+        if self.at:
+            result["at"] = self.at
         return result
 
     @classmethod
@@ -104,7 +127,10 @@ class Park(Suspending):
         return cls(
             reason=str(value["reason"]),
             until=None if until is None else datetime.fromisoformat(until),
+            then=value.get("then"),
             facts=value.get("facts", {}),
+            private=value.get("private", {}),
+            at=int(value.get("at", 0)),
         )
 
 
@@ -133,9 +159,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Say that the run has ended with an error."""
+    """Say that the run has ended with an error; `compensated` says that what it had done has been undone."""
 
     error: ProcessError
+    compensated: bool = False
 
 
 Outcome: TypeAlias = Running | Suspended | Finished | Failed

@@ -7,6 +7,9 @@ Between actions the whole state is the cursor.
     outcome = interpreter.run()
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, Final
 
@@ -15,6 +18,7 @@ from processes.domain.cursor import Cursor, Frame, Phase
 from processes.domain.directives import (
     INHERITED,
     RUNNING,
+    Anchor,
     Background,
     CallProcess,
     Directive,
@@ -25,15 +29,16 @@ from processes.domain.directives import (
     Suspended,
     Suspending,
 )
+from processes.domain.entering import FORM, Entering
 from processes.domain.json_values import JSON
 from processes.domain.placeholders import Context, fill
-from processes.domain.plan import Plan, PlanAction
-from processes.domain.rules import Rules
+from processes.domain.plan import EXIT, Plan, PlanAction
+from processes.domain.rules import CALLBACK, RETRY, destination
 from processes.domain.steps import Guard, Pending, Trace, TraceEntry
 from processes.domain.targets import ScriptTarget
 from processes.errors import ActionLimitError, DurableInCallError, NotFoundError, ProcessError, RunInterrupted
 
-__all__ = ["ACTION_LIMIT", "Guard", "Interpreter", "Pending", "Trace", "TraceEntry"]
+__all__ = ["ACTION_LIMIT", "CALLBACK", "RETRY", "Guard", "Interpreter", "Pending", "Trace", "TraceEntry"]
 
 #: How many actions a foreground run, or the Python calls below one action, may carry out.
 ACTION_LIMIT: Final = 10_000
@@ -43,7 +48,7 @@ _MAIN, _ERROR = Phase.MAIN, Phase.ERROR
 _ORDERS: Final = (Directive, ProcessError)
 
 
-class Interpreter(Rules):
+class Interpreter(Entering):
     """Carry out one run of a plan."""
 
     __slots__ = ()
@@ -97,9 +102,10 @@ class Interpreter(Rules):
         stored = Cursor.from_json(cursor, find_plan=host.plan_by_hash, link=interpreter._link)
         interpreter._frames = stored.frames
         interpreter._final = stored.final
+        interpreter._compensation = stored.compensation
         app.ordinal = stored.ordinal
         if stored.parked is not None:
-            interpreter._outcome = Suspended(stored.parked)
+            interpreter._outcome = Suspended(interpreter._noted(stored.parked))
         elif stored.final is not None:
             interpreter._outcome = stored.final
         if isinstance(stored.final, Failed):
@@ -123,14 +129,48 @@ class Interpreter(Rules):
         if not self._frames:
             return None
         frame = self._frames[-1]
+        parked = self._parked
         return Pending(
             action=frame.plan.actions[frame.index],
             plan=frame.plan,
             phase=frame.phase,
-            depth=len(self._frames) - 1,
-            ordinal=self.app.ordinal + 1,
+            depth=sum(1 for below in self._frames[:-1] if below.ordinal),
+            ordinal=parked.at if parked is not None and parked.at else self.app.ordinal + 1,
             process=frame.label,
         )
+
+    @property
+    def is_compensating(self) -> bool:
+        """Tell whether the run undoes what it has done, and will end with an error."""
+        return self._compensation.cause is not None and self._final is None
+
+    @property
+    def can_compensate(self) -> bool:
+        """Tell whether something is done that can be undone."""
+        return bool(self._compensation.done)
+
+    @property
+    def waiting_steps(self) -> list[int]:
+        """Give the steps that wait, the one at the top first; those below wait until the branches above have ended."""
+        parked = self._parked
+        below = [frame.interrupted[1] for frame in reversed(self._frames) if frame.interrupted is not None]
+        return [waits.at for waits in ([parked] if parked is not None else []) + below if waits.at]
+
+    @property
+    def waiting_forms(self) -> list[int]:
+        """Give the steps that wait for an answer to their form."""
+        parks = [self._parked, *(frame.interrupted[1] for frame in self._frames if frame.interrupted is not None)]
+        return [park.at for park in parks if park is not None and park.reason == FORM]
+
+    @property
+    def open_callbacks(self) -> list[str]:
+        """Give the callbacks that anchors of this run wait for, the outermost process's first."""
+        return [callback for frame in self._frames for callback in frame.anchors]
+
+    def take_dropped(self) -> list[str]:
+        """Give, once, the callbacks whose process has ended before they did."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
 
     @property
     def under_way(self) -> list[TraceEntry]:
@@ -144,9 +184,13 @@ class Interpreter(Rules):
 
     def cursor_json(self) -> dict[str, JSON]:
         """Give the cursor as JSON, to be asked for between actions; raises NotJsonError for a value that isn't JSON."""
-        outcome = self._outcome
-        parked = outcome.directive if isinstance(outcome, Suspended) and isinstance(outcome.directive, Park) else None
-        return Cursor(frames=self._frames, ordinal=self.app.ordinal, parked=parked, final=self._final).to_json()
+        return Cursor(
+            frames=self._frames,
+            ordinal=self.app.ordinal,
+            parked=self._parked,
+            final=self._final,
+            compensation=self._compensation,
+        ).to_json()
 
     # -- going on ----------------------------------------------------------------------------------------------------
 
@@ -176,21 +220,113 @@ class Interpreter(Rules):
 
         Raises ProcessError `not_parked` where none is.
         """
-        frame = self._take_up(parked_only=True)
+        frame, ordinal = self._take_up(parked_only=True)
         action = self._back_to(frame)
         state = self.app.state = None if state is None else _state_text(state)
-        self._report(frame, action, state, self.app.ordinal)
+        self._report(frame, action, state, ordinal)
         self._complete(frame, action, state, value, alternatives)
 
-    def fail(self, error: ProcessError) -> None:
+    def fail(self, error: ProcessError, *, as_new: bool = False) -> None:
         """Let the pending or parked action fail, by the rules of the process.
 
-        Raises ProcessError `not_parked` where the run has ended.
+        Where it is tried again, that is the same step once more, or with `as_new` another one. Raises ProcessError
+        `not_parked` where the run has ended, or rests for its callbacks.
         """
-        frame = self._take_up(parked_only=False)
+        frame, ordinal = self._take_up(parked_only=False)
         self._back_to(frame)
         self.app.state = None
-        self._fail_action(error, self.app.ordinal)
+        # What others have come after can't be the same step.
+        self._fail_action(error, ordinal, called=as_new or ordinal != self.app.ordinal)
+
+    def report(
+        self,
+        callback: str,
+        state: str,
+        *,
+        alternatives: tuple[str, ...] = (),
+        is_last: bool,
+        stores: bool = False,
+        attributes: Mapping[str, JSON] | None = None,
+    ) -> bool:
+        """Lead a waiting run on from the anchor of a callback, under a state; `alternatives` are looked up after it.
+
+        The run waits as before once that branch has ended; where `is_last` says that the callback has ended, and
+        it was the last one, the process ends then. With `stores`, a report that isn't the last one leads nowhere unless
+        a route names it. `attributes` are named ones that are set for the branch. Returns False where no anchor of this
+        run waits for the callback. Raises ProcessError `not_parked` where the run doesn't wait.
+        """
+        parked = self._parked
+        if parked is None:
+            raise ProcessError("The run isn't waiting", code="not_parked")
+        depth = next((depth for depth, frame in enumerate(self._frames) if callback in frame.anchors), None)
+        if depth is None:
+            return False
+        owner = self._frames[depth]
+        action = owner.plan.by_name[owner.anchors[callback]]
+        if is_last:
+            del owner.anchors[callback]
+        elif stores and not any(name in (action.routes or {}) for name in (state, *alternatives)):
+            return True
+        self.app.ordinal += 1
+        self._back_to(owner)
+        self.app.state = state
+        before = {name: self.app.attributes.get(name) for name in attributes or {}}
+        for name, value in (attributes or {}).items():
+            self.app.set(name, value)
+        deadline = owner.deadline
+        self._report(owner, action, state, self.app.ordinal)
+        # That of what waits there: a report ends the anchor's step once more, and nothing else.
+        owner.deadline = deadline
+        after = destination(action, state, alternatives)
+        if after == EXIT:
+            self._branch_over(depth, parked, before, state=state, value=None)
+        else:
+            self._branch(depth, action, after, parked, before)
+        return True
+
+    def cancel(self, error: ProcessError) -> bool:
+        """End the run with an error that no rule deals with, where it can undo what it has done; tell whether it can.
+
+        What undoes is then pending. A run that is undoing already goes on with that.
+        """
+        if self._final is not None or self._compensation.cause is not None:
+            return self.is_compensating
+        if not self._compensation.done:
+            return False
+        if self._parked is None:
+            # The pending action may have begun: its number is used.
+            self.app.ordinal += 1
+        self._stop(error)
+        return True
+
+    def _noted(self, parked: Park) -> Park:
+        """Give a directive with the step that waits; an older release has stored it without."""
+        if parked.at or (self._frames and self._frames[-1].resting):
+            return parked
+        self.app.ordinal += 1
+        return replace(parked, at=self.app.ordinal)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Give when the time is up for an action that waits, or whose sub process runs; None where none has a limit."""
+        return min((frame.deadline for frame in self._frames if frame.deadline is not None), default=None)
+
+    def expire(self, error: ProcessError) -> None:
+        """Let the outermost action whose time is up at `deadline` fail, by the rules of the process."""
+        deadline = self.deadline
+        depth, owner = next(place for place in enumerate(self._frames) if place[1].deadline == deadline)
+        parked = self._parked
+        ordinal = owner.ordinal
+        if not ordinal:
+            # It waits: at the top, or below the branch that a report has begun.
+            above = self._frames[depth + 1 : depth + 2]
+            waits = above[0].interrupted[1] if above and above[0].interrupted is not None else parked
+            ordinal = self.app.ordinal if waits is None else waits.at
+        self._end_above(depth, error)
+        self._back_to(owner)
+        self._called_at(owner)
+        self.app.state, self.app.error, self._outcome = None, owner.error_in_force, RUNNING
+        self._fail_action(error, ordinal, called=True)
 
     def _goes_on(self) -> bool:
         """Leave a suspension that just goes on; tell whether there is something to run."""
@@ -198,15 +334,6 @@ class Interpreter(Rules):
         if isinstance(outcome, Suspended) and not isinstance(outcome.directive, Park):
             self._outcome = self._final or RUNNING
         return self._outcome is RUNNING
-
-    def _take_up(self, *, parked_only: bool) -> Frame:
-        outcome = self._outcome
-        parked = isinstance(outcome, Suspended) and isinstance(outcome.directive, Park)
-        if not self._frames or (parked_only and not parked):
-            raise ProcessError("The run isn't waiting at an action", code="not_parked")
-        self._outcome = RUNNING
-        self.app.ordinal += 1
-        return self._frames[-1]
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -249,7 +376,7 @@ class Interpreter(Rules):
                         ambient = self._error_was_set(frame)
                     if guard is not None:
                         guard(app, value)
-                    if trace is not None:
+                    if trace is not None or action.compensate is not None:
                         self._report(frame, action, state, ordinal)
                     if main:
                         # The commonest branch of `_complete`, without the call.
@@ -297,7 +424,17 @@ class Interpreter(Rules):
                 raise NotFoundError(f'"{found.name}" is a script: only a process can be called like this')
             frame.ordinal = ordinal
             frame.config = app.get("config") if action.fillers else None
+            self._limit(frame, action)
             self._enter(found, entry_of(value.config), outside=False, label=found.name, authority=value.authority)
+        elif isinstance(value, Anchor):
+            if self._nested:
+                raise DurableInCallError("A callback can't be awaited below a call from Python code")
+            frame.anchors[value.callback] = action.name
+            app.state = "prepare"
+            if self.guard is not None:
+                self.guard(app, None)
+            self._report(frame, action, "prepare", ordinal)
+            self._complete(frame, action, "prepare", None, ("create", "anchor"))
         elif not isinstance(value, Suspending):
             raise ProcessError(f"Unknown directive {type(value).__name__}", code="unknown_directive")
         elif self._nested:
@@ -310,9 +447,17 @@ class Interpreter(Rules):
             self._complete(frame, action, state, None)
             if not self.host.durable:
                 self._outcome = Suspended(value)
+        elif isinstance(value, Park):
+            self._limit(frame, action)
+            self._outcome = Suspended(replace(value, at=ordinal))
         else:
             app.ordinal = ordinal - 1
             self._outcome = Suspended(value)
+
+    def _limit(self, frame: Frame, action: PlanAction) -> None:
+        """Note when the time of an action is up that outlasts its step."""
+        if action.timeout_seconds is not None and self.host.durable:
+            frame.deadline = self.host.now() + timedelta(seconds=action.timeout_seconds)
 
     def _run_nested(
         self,
@@ -327,6 +472,9 @@ class Interpreter(Rules):
         """Run a plan to its end below the script that is running here; see `Nested`."""
         before, depth, authority_before = app.error, app.depth, app.authority
         nested = Interpreter(app=app, host=host, trace=self.trace, nested=True)
+        if app is self.app:
+            # What is done there is done by this run; a context of its own is another one's.
+            nested._compensation = self._compensation
         try:
             app.depth = depth + len(self._frames)
             # An invoked action belongs to the process that is running, and is traced as such.

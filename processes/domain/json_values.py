@@ -17,6 +17,8 @@ __all__ = [
     "content_hash",
     "copy_json",
     "json_problems",
+    "key_problem",
+    "lost_in_text",
     "nests_absurdly",
     "pointer",
 ]
@@ -144,6 +146,41 @@ def _is_clean(value: object, max_depth: int) -> bool:
             return True
         level = deeper
     return False
+
+
+def key_problem(key: object, *, most_chars: int) -> str | None:
+    """Say why a key can't be one of the data, where it can't."""
+    if not isinstance(key, str):
+        return f"A key must be text, and {key!r} is {type(key).__name__}"
+    if len(key) > most_chars:
+        return f"A key has at most {most_chars} characters"
+    problem = _text_problem(key)
+    return None if problem is None else f"The key {problem}"
+
+
+def lost_in_text(value: object) -> Problem | None:
+    """Find what the JSON writer would change without a word: a key that isn't text. Too deep nesting is found too.
+
+    Tuples are taken for lists, as the writer does.
+    """
+    level: list[tuple[object, Path]] = [(value, ())]
+    for _ in range(MAX_DEPTH + 1):
+        deeper: list[tuple[object, Path]] = []
+        for item, path in level:
+            if isinstance(item, dict):
+                for key, part in item.items():
+                    if not isinstance(key, str):
+                        return Problem(path=pointer(*path), message=f"Keys must be text, unlike {key!r}", value=key)
+                    if isinstance(part, dict | list | tuple):
+                        deeper.append((part, (*path, key)))
+            elif isinstance(item, list | tuple):
+                deeper += [
+                    (part, (*path, index)) for index, part in enumerate(item) if isinstance(part, dict | list | tuple)
+                ]
+        if not deeper:
+            return None
+        level = deeper
+    return Problem(path=pointer(*level[0][1]), message=f"Nested more than {MAX_DEPTH} levels deep")
 
 
 def _key_problems(item: dict[Any, Any], path: Path) -> Iterable[Problem]:

@@ -1,7 +1,9 @@
 """What a background run began with, kept so that it can be repeated from there.
 
 `{"ordinal", "cursor", "attributes", "request", "response"}`, and `"spent": {"<ordinal>": action}` once a `once` action
-has begun. Its data then are the values that are stored up to `ordinal`.
+has begun. Its data then are the values that are stored up to `ordinal`. A run that goes on from a place of another one
+has `"earlier"` beside that: what was spent there, up to that place; and `"keeps": <ordinal>` where that step goes on
+with what the other run has spread over child runs. A child run has nothing but what its present item has spent.
 
 A run can't be repeated once something is spent: the author says that it must not be done twice, and it was done, or
 nobody knows. Only an action that failed by a PermanentError (its script says so: nothing was done, and nothing will be)
@@ -14,15 +16,38 @@ from typing import Any, Final
 from processes.domain.json_values import JSON
 from processes.errors import FailedError, PermanentError, ProcessError
 
-__all__ = ["begin_anew", "begun_with", "give_back", "is_harmless", "spend", "spent_actions"]
+__all__ = ["all_spent", "begin_anew", "begun_with", "give_back", "is_harmless", "kept_step", "spend", "spent_actions"]
 
 _PARTS: Final = ("cursor", "attributes", "request", "response")
 _SPENT: Final = "spent"
+_EARLIER: Final = "earlier"
+_KEEPS: Final = "keeps"
 
 
-def begun_with(columns: Mapping[str, Any], *, ordinal: int) -> dict[str, JSON]:
-    """Give the origin of a run whose first checkpoint has these columns, its data being stored as of `ordinal`."""
-    return {"ordinal": ordinal, **{part: columns[part] for part in _PARTS}}
+def begun_with(
+    columns: Mapping[str, Any],
+    *,
+    ordinal: int,
+    earlier: Mapping[int, str] | None = None,
+    keeps: int | None = None,
+) -> dict[str, JSON]:
+    """Give the origin of a run whose first checkpoint has these columns, its data being stored as of `ordinal`.
+
+    `earlier` is what was spent before, by the runs whose history it takes along; `keeps` is the step that goes on with
+    what the last of them has spread.
+    """
+    origin: dict[str, JSON] = {"ordinal": ordinal, **{part: columns[part] for part in _PARTS}}
+    if earlier:
+        origin[_EARLIER] = {str(step): action for step, action in earlier.items()}
+    if keeps is not None:
+        origin[_KEEPS] = keeps
+    return origin
+
+
+def kept_step(origin: Mapping[str, Any]) -> int | None:
+    """Give the step that goes on with what an earlier execution has spread, if one does."""
+    kept: int | None = origin.get(_KEEPS)
+    return kept
 
 
 def begin_anew(origin: Mapping[str, Any]) -> dict[str, JSON]:
@@ -45,6 +70,11 @@ def spent_actions(origin: Mapping[str, Any]) -> list[str]:
     """Give the names of the actions that stand in the way of repeating, in the order in which they ran."""
     spent: Mapping[str, str] = origin.get(_SPENT, {})
     return [spent[key] for key in sorted(spent, key=int)]
+
+
+def all_spent(origin: Mapping[str, Any]) -> dict[int, str]:
+    """Give what was spent in the whole history of a run, by ordinal."""
+    return {int(key): action for key, action in {**origin.get(_EARLIER, {}), **origin.get(_SPENT, {})}.items()}
 
 
 def is_harmless(error: ProcessError) -> bool:

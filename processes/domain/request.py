@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from processes.domain.json_values import JSON
 
@@ -42,9 +43,19 @@ class Request:
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form; what is unset is left out."""
-        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) not in (None, {}, "")}
+        return {
+            name: value
+            for name, value in zip(_NAMES, _VALUES(self), strict=True)
+            # A revision of 0 says something.
+            if value or (value is not None and value.__class__ is int)
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Request":
         """Rebuild a request; keys of a newer release are ignored, so that two releases work side by side."""
         return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})
+
+
+# Asked after each action.
+_NAMES: Final = tuple(item.name for item in fields(Request))
+_VALUES: Final = attrgetter(*_NAMES)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from processes.domain.json_values import JSON
 
@@ -39,13 +40,12 @@ class Response:
     @property
     def is_empty(self) -> bool:
         """Tell whether no script has answered anything yet."""
-        return self == Response()
+        return bool(_VALUES(self) == _EMPTY)
 
     def clear(self) -> None:
         """Unset everything."""
-        empty = Response()
-        for item in fields(self):
-            setattr(self, item.name, getattr(empty, item.name))
+        for name, value in zip(_NAMES, _EMPTY, strict=True):
+            setattr(self, name, value)
 
     def add_html(self, html: str) -> None:
         """Put HTML below what is on the page so far."""
@@ -60,13 +60,22 @@ class Response:
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form; what is unset is left out."""
+        values = _VALUES(self)
+        if values == _EMPTY:
+            return {}
         return {
-            item.name: value
-            for item in fields(self)
-            if (value := getattr(self, item.name)) is not None and (item.name != "status_code" or value != 200)
+            name: value
+            for name, value in zip(_NAMES, values, strict=True)
+            if value is not None and (name != "status_code" or value != 200)
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Response":
         """Rebuild a response; keys of a newer release are ignored."""
         return cls(**{item.name: value[item.name] for item in fields(cls) if item.name in value})
+
+
+# Asked after each action.
+_NAMES: Final = tuple(item.name for item in fields(Response))
+_VALUES: Final = attrgetter(*_NAMES)
+_EMPTY: Final = _VALUES(Response())

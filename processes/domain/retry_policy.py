@@ -1,49 +1,54 @@
-"""Read an action's retry policy."""
+"""Read an action's retry policy, and decide by it."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
+from zlib import crc32
 
 from processes.domain.json_values import JSON, pointer
+from processes.domain.scripts import Effect
 from processes.domain.suggestions import did_you_mean
-from processes.errors import Problem
+from processes.errors import Problem, ProcessError
+from tasks.domain import retry
+from tasks.domain.retry import Backoff
 
-__all__ = ["Backoff", "RetryPolicy", "parse_retry"]
-
-Backoff = Literal["fixed", "linear", "exponential"]
+__all__ = ["RetryPolicy", "parse_retry"]
 
 _MAX_ATTEMPTS = 1_000
 _MAX_SECONDS = 30 * 24 * 3600.0
 _KEYS = ("attempts", "backoff", "delay_seconds", "cap_seconds", "jitter", "errors")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy(retry.RetryPolicy):
     """Say how often and how soon a failed action is tried again.
 
-    `attempts` counts all tries; `jitter` is the part of a delay that is random (0 to 1); `errors` are the codes that
-    are tried again, None for every one that isn't permanent; `written` is the policy as its author wrote it.
+    `attempts` counts all tries; `errors` are the codes that are tried again, None for every one that isn't permanent;
+    `written` is the policy as its author wrote it.
     """
 
     attempts: int = 3
-    backoff: Backoff = "exponential"
-    delay_seconds: float = 1.0
-    cap_seconds: float = 300.0
     jitter: float = 0.0
     errors: tuple[str, ...] | None = None
     written: JSON = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, JSON]:
         """Give the policy in full, as it may stand in a definition."""
-        result: dict[str, JSON] = {
-            "attempts": self.attempts,
-            "backoff": self.backoff,
-            "delay_seconds": self.delay_seconds,
-            "cap_seconds": self.cap_seconds,
-            "jitter": self.jitter,
-        }
+        result = super().to_json()
         if self.errors is not None:
             result["errors"] = list(self.errors)
         return result
+
+    def delay_before_next(self, error: ProcessError, *, tries: int, effect: Effect | None, key: str) -> float | None:
+        """Give the seconds to wait after the failure of try number `tries`; None where the action isn't tried again.
+
+        After a permanent error it never is, nor is a `once` action, which may have done its work before it failed. The
+        jitter is drawn from `key`, the step's idempotency key: deciding twice about one try gives the same answer.
+        """
+        if tries >= self.attempts or error.permanent or effect == "once":
+            return None
+        if self.errors is not None and error.code not in self.errors:
+            return None
+        return self.delay_after(tries, draw=crc32(f"{key}:{tries}".encode()) / 2**32)
 
 
 def parse_retry(value: object, path: str, problems: list[Problem]) -> RetryPolicy | None:

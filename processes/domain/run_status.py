@@ -20,8 +20,9 @@ class RunStatus(StrEnum):
 _R = RunStatus
 
 #: from -> to; an empty set marks a terminal status. `running` again: a successor goes on after its worker died.
+#: `compensating` at once: an execution that goes on with what another one couldn't undo.
 RUN_TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    _R.CREATED: frozenset({_R.RUNNING, _R.CANCELLED, _R.FAILED}),
+    _R.CREATED: frozenset({_R.RUNNING, _R.COMPENSATING, _R.CANCELLED, _R.FAILED}),
     _R.RUNNING: frozenset({_R.RUNNING, _R.WAITING, _R.COMPLETED, _R.COMPENSATING, _R.FAILED, _R.CANCELLED}),
     _R.WAITING: frozenset({_R.RUNNING, _R.CANCELLED, _R.COMPENSATING}),
     _R.COMPENSATING: frozenset({_R.COMPENSATING, _R.COMPENSATED, _R.FAILED}),

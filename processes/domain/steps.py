@@ -52,7 +52,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class TraceEntry:
-    """Report an action that has ended; entries come as actions end, ordinals say in which order they began."""
+    """Report an action that has ended; entries come as actions end, ordinals say in which order they began.
+
+    `undoes` is the ordinal of the step that a compensating action has undone, 0 for any other action.
+    """
 
     ordinal: int
     action: str
@@ -60,6 +63,7 @@ class TraceEntry:
     state: str | None
     process: str | None
     error: ProcessError | None = None
+    undoes: int = 0
 
 
 Trace: TypeAlias = Callable[[TraceEntry], None]

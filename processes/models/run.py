@@ -33,6 +33,12 @@ class Run(models.Model):
     ordinal = models.IntegerField(default=0)
     #: The ordinal of the last `once` action that was about to run: a second start of the same one must not happen.
     intent = models.IntegerField(null=True)
+    #: When the action began that is at work, where it has a time limit.
+    step_began_at = models.DateTimeField(null=True)
+    #: Why the run doesn't go on, while it doesn't: {"code", "until"?, …}.
+    waiting_for = models.JSONField(null=True)
+    #: Who has paused it, and since when it is to stand still: {"by", "since"}.
+    paused = models.JSONField(null=True)
     attributes = models.JSONField(default=dict)
     request = models.JSONField(null=True)
     response = models.JSONField(null=True)
@@ -41,11 +47,18 @@ class Run(models.Model):
     origin = models.JSONField(null=True)
     #: The run that this one repeats. One to one: of two who repeat a run at the same time, one begins anew.
     previous = models.OneToOneField("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="repetition")
+    #: Of a child run: what it is a part of, and which items it works off, one after the other.
+    fan_out = models.ForeignKey("FanOut", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    first_index = models.IntegerField(null=True, blank=True)
+    last_index = models.IntegerField(null=True, blank=True)
+    #: The execution whose grants it may use, where that isn't its own.
+    lent_to = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-created_at",)
+        permissions = (("control_run", "Can control runs, and see and edit their data"),)
 
     def __str__(self) -> str:
         return str(self.root_id)
@@ -77,6 +90,8 @@ class InboxItem(models.Model):
     dedupe_key = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
     taken_at = models.DateTimeField(null=True)
+    #: What became of it, for whoever sent it: {"done": true}, or {"refused": reason, "names": […]}.
+    result = models.JSONField(null=True)
 
     class Meta:
         ordering = ("id",)

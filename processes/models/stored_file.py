@@ -10,6 +10,7 @@ from django.db.models.deletion import Collector
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from processes.models.callback import Callback
 from processes.models.data_node import DataNode
 from processes.models.instance import ProcessInstance
 from processes.models.run import Run
@@ -58,7 +59,7 @@ class _FilesOfDeleted(models.QuerySet["StoredFile"]):
         for start in range(0, len(self.keys), _KEYS):
             keys = self.keys[start : start + _KEYS]
             self._lock_owners(name, keys)
-            if name != "node":
+            if name in ("run", "instance"):
                 # Django has deleted them already, but for what an instance has just taken from a run.
                 FileHolder.objects.using(self.db).filter(**{f"{name}__in": keys}).delete()
             heirs |= self._heirs(name, keys)
@@ -75,13 +76,16 @@ class _FilesOfDeleted(models.QuerySet["StoredFile"]):
                 stored.run_id, stored.instance_id = heir.run_id, heir.instance_id
                 spent.append(heir)
             (staying if heir is not None or stored.is_needed else going).append(stored)
-        StoredFile.objects.using(self.db).bulk_update(staying, ["node", "run", "instance"], batch_size=_BATCH)
+        StoredFile.objects.using(self.db).bulk_update(
+            staying, ["node", "run", "instance", "callback"], batch_size=_BATCH
+        )
         _delete(spent, using=self.db)
         _delete(going, using=self.db)
         return len(staying)
 
     def _lock_owners(self, name: str, keys: "Sequence[Any]") -> None:
-        owners: type[models.Model] = {"node": DataNode, "run": Run, "instance": ProcessInstance}[name]
+        kinds = {"node": DataNode, "run": Run, "instance": ProcessInstance, "callback": Callback}
+        owners: type[models.Model] = kinds[name]
         if owners is ProcessInstance:
             # Whoever saves an instance's Data has locked that.
             _lock(DataNode.objects.using(self.db).filter(instance__in=keys))
@@ -121,7 +125,8 @@ def _delete(rows: "Sequence[models.Model]", *, using: str) -> None:
 class StoredFile(models.Model):
     """Hold what a file info points to; the content is in Django's default storage.
 
-    It lives as long as what it belongs to: at most one of `node`, `run` and `instance`; without any, until it expires.
+    It lives as long as what it belongs to: at most one of `node`, `run`, `instance` and `callback`; without any, until
+    it expires.
     Further runs and instances that hold it (`FileHolder`) take it over then.
     The row comes before the content, so that nothing is ever stored that no row knows of.
     """
@@ -138,6 +143,9 @@ class StoredFile(models.Model):
     node = models.ForeignKey(DataNode, null=True, blank=True, on_delete=unless_needed, related_name="files")
     run = models.ForeignKey(Run, null=True, blank=True, on_delete=unless_needed, related_name="files")
     instance = models.ForeignKey(ProcessInstance, null=True, blank=True, on_delete=unless_needed, related_name="files")
+    callback = models.ForeignKey(Callback, null=True, blank=True, on_delete=unless_needed, related_name="files")
+    #: The file of which it is a callback's copy.
+    copied_from = models.UUIDField(null=True, blank=True, editable=False)
     #: Whether all of the content has arrived; until then nobody can read it.
     is_complete = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)

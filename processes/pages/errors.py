@@ -30,7 +30,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from processes.errors import FailedError, ProcessError
-from processes.services.errors import ConflictError, SignInRequiredError, TooLargeError
+from processes.services.errors import ConflictError, FormClosedError, SignInRequiredError, TooLargeError
 from tasks.errors import TasksError
 
 logger = logging.getLogger(__name__)
@@ -89,11 +89,21 @@ _PAGES: Mapping[str, _Page] = {
     "form_gone": _Page(409, _("This process has changed")),
     "entry_refused": _Page(405, _("This step can't be opened by a link")),
     "too_large": _Page(413, _("That is too large")),
+    "callback_not_found": _NOTHING_HERE,
+    "callback_conflict": _Page(409, _("This has come to an end already")),
+    "callback_file": _Page(422, _("A file can't be passed on")),
     "storage": _Page(503, _("The file could not be stored")),
     "action_limit": _Page(500, _("This process doesn't come to an end")),
-    "form_in_background": _Page(500, _("A form can't be shown here")),
+    "form_not_found": _NOTHING_HERE,
+    "form_invalid": _Page(422, _("Something in the form needs another look.")),
+    "form_closed": _Page(409, _("This form isn't waited for any more")),
+    "not_controllable": _Page(409, _("This can't be done with this run")),
     "not_repeatable": _Page(409, _("This can't be tried again")),
     "not_watchable": _Page(409, _("No mail can be sent to you")),
+    "hook_not_found": _NOTHING_HERE,
+    "hook_busy": _Page(429, _("That is too much at once")),
+    "hook_idle": _Page(503, _("This can't be started now")),
+    "trigger_refused": _Page(403, _("You may not do this")),
     "cancelled": _Page(409, _("This was cancelled")),
     "authority": _Page(403, _("This may not be done here any more")),
     "not_allowed": _Page(403, _("You may not do this")),
@@ -132,12 +142,13 @@ def error_response(
     back: str = "",
     step_title: str = "",
     unsaved: Sequence[tuple[str, str]] = (),
+    ways: Sequence[tuple[str, str]] = (),
 ) -> HttpResponse:
     """Return the page that says what went wrong and how to go on.
 
     `begin` is where the process begins, if one runs, and `back` where the form is shown again that was sent. After a
     conflict, `step_title` is the title of the form at which the data stands, and `unsaved` what was entered and not
-    taken, as pairs of label and text.
+    taken, as pairs of label and text. `ways` are addresses, with what their links say, that lead on.
     """
     if isinstance(error, SignInRequiredError):
         return _to_login(request)
@@ -150,7 +161,7 @@ def error_response(
         "history": _history(error, step_title),
         "details": _details(request, error, page),
         "unsaved": unsaved,
-        "links": _links(error, begin, back),
+        "links": [*({"url": url, "text": text} for url, text in ways), *_links(error, begin, back)],
     }
     response = HttpResponse(render_to_string("processes/error.html", context, request), status=page.status)
     if error.code == "entry_refused" and page.status == 405:
@@ -160,7 +171,7 @@ def error_response(
 
 def bad_request_response(request: HttpRequest, error: Exception, *, begin: str = "") -> HttpResponse:
     """Return the page for a request that could not be read: too large, too many fields, malformed."""
-    return error_response(request, _as_process_error(error), begin=begin)
+    return error_response(request, bad_request_error(error), begin=begin)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -208,7 +219,8 @@ def _page_of(error: ProcessError | TasksError) -> _Page:
     return _PAGES.get(error.code, _FAILED)
 
 
-def _as_process_error(error: Exception) -> ProcessError:
+def bad_request_error(error: Exception) -> ProcessError:
+    """Return what Django says of a request that could not be read as an error of ours."""
     if isinstance(error, RequestDataTooBig):
         limit = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         text = gettext("The fields of the form hold more than %(limit)s. Shorten what you entered.")
@@ -224,7 +236,7 @@ def _as_process_error(error: Exception) -> ProcessError:
 
 def _history(error: ProcessError | TasksError, step_title: str) -> list[str]:
     """Tell when a step was sent that is sent once more, and what has become of it."""
-    if not isinstance(error, ConflictError):
+    if not isinstance(error, ConflictError | FormClosedError):
         return []
     told = []
     if error.fields.get("at"):

@@ -13,8 +13,10 @@ from django.views.decorators.http import require_safe
 from processes.models import ProcessTemplate
 from processes.pages.callers import caller_of_request
 from processes.pages.process import errors_as_pages
+from processes.pages.sent_forms import visitor_of
 from processes.services.access import EDIT_TEMPLATES
 from processes.services.home import Listing, Section, list_drafts, list_instances, list_templates, list_work
+from processes.services.run_forms import forms_for
 from tasks.domain.statuses import JobStatus, NodeStatus
 
 #: How many rows of each list the home page shows, and how many a page of the whole list.
@@ -63,6 +65,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "running": filled.pop(Section.RUNNING, None),
         "sections": list(filled.values()),
         "statuses": _STATUSES,
+        **_waiting(request),
         **_templates(request),
     }
     return render(request, "processes/home.html", context)
@@ -89,6 +92,11 @@ def whole_list(request: HttpRequest, section: str) -> HttpResponse:
         "older": number + 1 if shown.rows.has_more else 0,
     }
     return render(request, "processes/home/whole_list.html", context)
+
+
+def _waiting(request: HttpRequest) -> Mapping[str, object]:
+    forms = list(forms_for(visitor_of(request))[: HOME_ROWS + 1])
+    return {"forms": forms[:HOME_ROWS], "has_more_forms": len(forms) > HOME_ROWS}
 
 
 def _templates(request: HttpRequest) -> Mapping[str, object]:

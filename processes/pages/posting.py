@@ -4,11 +4,10 @@ What a button does, and where it leads, is never taken from the client. Each cla
 from, so that of two windows one wins, and the other is told; what was typed is kept whatever becomes of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -21,6 +20,7 @@ from processes.pages.errors import error_response
 from processes.pages.forms import ProcessForm, build_form
 from processes.pages.rendering import address_of_form, render_form, render_response
 from processes.pages.requests import Executed, kept_query, parameters_of, request_of
+from processes.pages.unsaved import unsaved_texts
 from processes.services.access import Caller
 from processes.services.addresses import address_of
 from processes.services.data_nodes import conflict, find_data_node, load_data_node, not_found, promised_node
@@ -36,8 +36,6 @@ from tasks.errors import TasksError
 __all__ = ["answer_form", "sent_node"]
 
 _MAX_REVISION_DIGITS = 9
-#: How much of a text is shown on the page that says why it wasn't taken.
-_SHOWN_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,27 +219,10 @@ def _compare(
     try:
         node = load_data_node(caller=caller, reference=error.fields["reference"])
         sent = _read(request, executed, caller, name, node=node)
-        unsaved = list(_unsaved(sent, node))
+        known = {**node.data, **entered_in(node, sent.name)}
+        unsaved = unsaved_texts(sent.config, typed=sent.form.entered(), known=known)
         shown = find_form(executed.plan, node.step, parameters=sent.parameters, data=node.data) if node.step else None
     except ProcessError:
         # It has gone, or the process has changed: the conflict is still what there is to tell.
         return "", []
     return (shown.title if shown is not None else ""), unsaved
-
-
-def _unsaved(sent: _Sent, node: DataNode) -> Iterable[tuple[str, str]]:
-    typed, known = sent.form.entered(), {**node.data, **entered_in(node, sent.name)}
-    for field in sent.config.fields:
-        text, other = _as_text(typed.get(field.name)), _as_text(known.get(field.name))
-        if text and text != other:
-            yield field.shown_label, text[:_SHOWN_CHARS]
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(text for item in value if (text := _as_text(item)))
-    if isinstance(value, UploadedFile):
-        return value.name or ""
-    if isinstance(value, Mapping):
-        return str(value.get("name", ""))
-    return "" if value is None or isinstance(value, bool) else str(value).strip()

@@ -65,7 +65,7 @@ def errors_as_pages(view: View[P]) -> View[P]:
 @errors_as_pages
 def process_page(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Run a process in the foreground, and show what it answers."""
-    _check_size(request)
+    check_size(request)
     return _protected(request, slug=slug)
 
 
@@ -75,11 +75,15 @@ def process_page(request: HttpRequest, slug: str) -> HttpResponseBase:
 @errors_as_pages
 def instance_page(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
     """Execute an instance, and show what its process answers: to its owner, and to staff who may change instances."""
-    _check_size(request)
+    check_size(request)
     return _protected(request, instance_id=instance_id)
 
 
-def _check_size(request: HttpRequest) -> None:
+def check_size(request: HttpRequest, *, reads: bool = True) -> None:
+    """Raise TooLargeError for a request that is larger than this site takes, before anything reads its body.
+
+    Then a form that was posted is read, unless `reads` says that it is none.
+    """
     limit = upload_limit()
     length = request.headers.get("Content-Length", "")
     if length.isdecimal() and int(length) > limit:
@@ -87,7 +91,7 @@ def _check_size(request: HttpRequest) -> None:
             _("What you sent is larger than this site takes (%(limit)s).") % {"limit": filesizeformat(limit)},
             fields={"limit_bytes": limit},
         )
-    if request.method == "POST":
+    if request.method == "POST" and reads:
         _body = request.POST  # A body that can't be read is reported as such, not as a missing token.
 
 

@@ -23,6 +23,7 @@ from processes.pages.callers import caller_of_request
 from processes.pages.errors import error_response, status_of
 from processes.pages.process import errors_as_pages
 from processes.pages.rendering import PROGRESS_TEMPLATE, render_response
+from processes.pages.sent_forms import visitor_of
 from processes.services.access import Caller
 from processes.services.addresses import address_of
 from processes.services.derivation import load_plan
@@ -30,6 +31,7 @@ from processes.services.drawing import draw_progress
 from processes.services.foreground import Visit
 from processes.services.indicators import process_of, progress_url, redirect_of
 from processes.services.repeating import Standing, repeat_run, standing_of
+from processes.services.run_forms import forms_in_tree
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
 from tasks.errors import IllegalTransition, TasksError
 from tasks.models import TaskRoot
@@ -170,6 +172,7 @@ def _context(
         "again_refused": standing.refused,
         "repetition_url": _url_of(standing.repeated_as),
         "stall": None if finished else read_stall(root_id),
+        "forms": forms_in_tree(root_id, visitor=visitor_of(request)) if has_run and not finished else [],
         "watch": _watch_context(request, snapshot.root),
     }
 

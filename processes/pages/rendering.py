@@ -146,22 +146,39 @@ def render_form(
         hidden |= {"data": reference, "revision": str(revision)}
     if promise:
         hidden["promise"] = promise
-    context = {
-        "data": data,
-        "process": template,
-        "title": config.title or template.title,
-        "config": config,
-        "form": form,
-        "fragment": config.template,
-        "hidden": hidden,
-        "process_url": _process_url(caller),
-        "form_url": plain_address(request, caller=caller),
-        # Where the same form is shown again, with what was entered: a script puts it into the browser's history.
-        "form_address": address_of_form(request, caller=caller, name=name, reference=reference, is_new=bool(promise))
-        if reference is not None
-        else "",
-    }
-    return HttpResponse(_render("processes/form.html", context, request), status=status)
+    # Where the same form is shown again, with what was entered: a script puts it into the browser's history.
+    form_address = ""
+    if reference is not None:
+        form_address = address_of_form(request, caller=caller, name=name, reference=reference, is_new=bool(promise))
+    return form_page(
+        request,
+        config,
+        form,
+        data=data,
+        status=status,
+        context={
+            "process": template,
+            "title": config.title or template.title,
+            "hidden": hidden,
+            "process_url": _process_url(caller),
+            "form_url": plain_address(request, caller=caller),
+            "form_address": form_address,
+        },
+    )
+
+
+def form_page(
+    request: HttpRequest,
+    config: FormConfig,
+    form: ProcessForm,
+    *,
+    data: Mapping[str, JSON],
+    context: Mapping[str, object],
+    status: int = 200,
+) -> HttpResponse:
+    """Return the page with a form; `context` says where it is sent (`form_url`), and with which `hidden` values."""
+    described = {"data": data, "config": config, "form": form, "fragment": config.template}
+    return HttpResponse(_render("processes/form.html", {**described, **context}, request), status=status)
 
 
 def _render_described_form(

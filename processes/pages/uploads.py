@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.errors import ProcessError
-from processes.models import ProcessInstance, ProcessTemplate
+from processes.models import ProcessInstance, ProcessTemplate, RunForm
 from processes.services.derivation import load_plan
 from processes.services.errors import TooLargeError
 from processes.services.form_lookup import called_plans
@@ -107,6 +107,9 @@ def _plan_hash_of(request: HttpRequest) -> str | None:
     match = request.resolver_match
     if match is None or match.namespace != "processes":
         return None
+    if match.url_name == "run-form":
+        reference = str(match.kwargs.get("reference", ""))[:22]
+        return RunForm.objects.filter(reference=reference).values_list("run__plan_id", flat=True).first()
     slug, instance_id = match.kwargs.get("slug"), match.kwargs.get("instance_id")
     if isinstance(slug, str):
         return ProcessTemplate.objects.filter(slug=slug).values_list("published_plan_id", flat=True).first()

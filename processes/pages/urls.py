@@ -3,8 +3,10 @@
 from django.urls import path
 
 from processes.pages import home, views
+from processes.pages.hooks import hook
 from processes.pages.process import instance_page, process_page
 from processes.pages.progress import again_page, cancel_page, progress_page, watch_page
+from processes.pages.run_forms import run_form_page, waiting_forms
 
 app_name = "processes"
 
@@ -17,6 +19,9 @@ urlpatterns = [
     path("progress/<uuid:root_id>/cancel/", cancel_page, name="cancel"),
     path("progress/<uuid:root_id>/again/", again_page, name="again"),
     path("progress/<uuid:root_id>/watch/", watch_page, name="watch"),
+    path("forms/", waiting_forms, name="run-forms"),
+    path("forms/<str:reference>/", run_form_page, name="run-form"),
     path("drafts/<str:reference>/discard/", views.discard, name="discard-draft"),
+    path("hooks/<uuid:trigger_id>/", hook, name="hook"),
     path("files/<uuid:file_id>/", views.download, name="file"),
 ]

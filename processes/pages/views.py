@@ -13,14 +13,17 @@ from processes.models import StoredFile
 from processes.pages.callers import caller_of_request
 from processes.pages.downloads import file_response
 from processes.pages.process import errors_as_pages
+from processes.pages.sent_forms import visitor_of
 from processes.services.drafts import discard_draft
+from processes.services.errors import FileMissingError
 from processes.services.files import find_file
+from processes.services.form_files import find_shown_file
 
 
 @require_safe
 @errors_as_pages
 def download(request: HttpRequest, file_id: uuid.UUID) -> HttpResponseBase:
-    """Send a stored file to its owner, or to staff with the permission to view files."""
+    """Send a stored file to its owner, to staff who may view files, and to whoever is asked by a form that shows it."""
     return file_response(_visible_file(request, file_id), request=request)
 
 
@@ -37,4 +40,10 @@ def _visible_file(request: HttpRequest, file_id: uuid.UUID) -> StoredFile:
     user = request.user
     if user.is_active and user.is_staff and user.has_perm("processes.view_storedfile"):
         return find_file(file_id)
-    return find_file(file_id, caller=caller_of_request(request))
+    try:
+        return find_file(file_id, caller=caller_of_request(request))
+    except FileMissingError:
+        shown = find_shown_file(file_id, visitor=visitor_of(request))
+        if shown is None:
+            raise
+        return shown

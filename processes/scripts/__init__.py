@@ -1,5 +1,21 @@
 """The standard task scripts; importing this package registers them. One family in each module."""
 
-from processes.scripts import authority, data, flow, instances, outside, pages, progress, responses, tables
+from processes.scripts import (
+    authority,
+    callbacks,
+    data,
+    flow,
+    instances,
+    outside,
+    pages,
+    parallel,
+    progress,
+    responses,
+    tables,
+    waiting,
+)
 
-__all__ = ["authority", "data", "flow", "instances", "outside", "pages", "progress", "responses", "tables"]
+__all__ = [
+    "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
+    "tables", "waiting",
+]  # fmt: skip

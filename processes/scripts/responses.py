@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
+from processes.domain.directives import Park, RunAgain
+from processes.domain.entering import FORM, LEADS
 from processes.domain.entrances import entrance_at_action
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.scripts import Example
@@ -17,12 +19,15 @@ from processes.services.addresses import address_of
 from processes.services.data_nodes import DATA_NODE, LOADED_REVISION
 from processes.services.entered import entered_in
 from processes.services.files import find_file, is_file_info
+from processes.services.form_audience import meant_by
 from processes.services.form_choices import check_querysets_bound
 from processes.services.form_lookup import form_name
 from processes.services.forms import SHOW_FORM, FormConfig, form_entrances
 from processes.services.host import caller_of, host_of, is_foreground
+from processes.services.indicators import spoken
 from processes.services.page_content import restore_response
 from processes.services.promises import make_promise
+from processes.services.run_forms import AUDIENCE, CONFIG, NAME
 
 #: What belongs to the request that shows it.
 _NOT_KEPT = frozenset({"form", "step"})
@@ -102,28 +107,47 @@ class CopyConfig(BaseModel):
     errors={
         "data_node_not_found": "the current data node has expired, was deleted, or belongs to somebody else",
         "queryset_not_bound": "a field's choices came from data, and named a queryset that the process doesn't bind",
-        "form_in_background": "the run is in the background, where nobody could see the form",
+        "form_audience": "`answered_by` names a user or a group that isn't there, or its key in data names nobody",
+        "durable_in_call": "the form would have to wait below a call from Python code",
     },
 )
-def show_form(app: Application) -> None:
+def show_form(app: Application) -> Park | RunAgain | None:
     """Answer with a form; posting it restarts the process at `action`, with the cleaned values in the data.
 
     What the process knows so far is kept in a data node (the current one, or a new one), to which the form refers. A
     page that is merely opened, and knows nothing yet, stores nothing: sending its form creates the node.
+
+    A run in the background waits at the form. It goes on at `action` once somebody has answered whom `answered_by`
+    allows; the clause `next` isn't looked at. Where that is somebody else than whoever runs the process, a run in the
+    foreground moves to the background from here. `timeout_seconds` ends the waiting.
     """
-    if not is_foreground(app):
-        raise PermanentError(
-            "A background run can't show a form: nobody is there to see it. End the progress page with "
-            "end_progress_with_execute at an action that shows the form.",
-            code="form_in_background",
-        )
     config: FormConfig = app.config
     name = form_name(app)
     check_querysets_bound(config.querysets, [app.process] if app.process is not None else [])
+    if not is_foreground(app):
+        return _wait_for_answer(app, config, name)
+    if config.is_for_others:
+        return RunAgain(reason="durable")
     kept = _kept(app, name)
     app.response.clear()
     app.response.title = config.title or None
     app.response.form = {"name": name, "config": config.model_dump(mode="json"), **kept}
+    return None
+
+
+def _wait_for_answer(app: Application, config: FormConfig, name: str) -> Park:
+    action = "" if app.action is None else app.action.name
+    audience = host_of(app).audience(meant_by(config.answered_by), data=app.data)
+    return Park(
+        reason=FORM,
+        facts={"title": config.title or spoken(action), "action": action},
+        private={
+            LEADS: dict(config.leads),
+            NAME: name,
+            CONFIG: config.model_dump(mode="json"),
+            AUDIENCE: audience.to_json(),
+        },
+    )
 
 
 @task_script(

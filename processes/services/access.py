@@ -8,9 +8,12 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
-from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplate
+from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplate, Run
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError, TemplateNotFoundError
+from tasks.errors import TaskNotFound
+from tasks.models import Job
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -24,6 +27,8 @@ _PUBLISHED = (
 #: What staff need to execute, or to look at, instances of others.
 EXECUTE_INSTANCES = "processes.change_processinstance"
 EDIT_TEMPLATES = "processes.change_processtemplate"
+#: What staff need to look into background runs of others, and to control them.
+CONTROL_RUNS = "processes.control_run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +127,28 @@ def find_instance(instance_id: uuid.UUID, *, user: User | None) -> ProcessInstan
     if instance is None or not may_execute_instance(user, instance):
         raise InstanceNotFoundError(message)
     return instance
+
+
+def may_control(user: User) -> bool:
+    """Tell whether `user` may control background runs, whosever they are, and see their data."""
+    return _is_staff_who(user, CONTROL_RUNS)
+
+
+def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:
+    """Return a run to somebody who may control runs; raises TaskNotFound to everybody else, and where there is none.
+
+    With `lock` its job is locked, then the run: in this order, as every writer does, and who purges what has ended.
+    """
+    run = None
+    if may_control(user):
+        if lock:
+            Job.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
+        rows = Run.objects.select_related("root", "template", "instance", "user")
+        rows = rows.select_for_update(of=("self",)) if lock else rows
+        run = rows.filter(pk=run_id).first()
+    if run is None:
+        raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(run_id))
+    return run
 
 
 def may_edit(user: User, template: ProcessTemplate) -> bool:

@@ -4,52 +4,59 @@ A claim of the run's job restores the interpreter from the cursor and runs until
 long enough. Between two actions everything is in the database; a worker that dies repeats at most the action it was in.
 """
 
-import uuid
+from datetime import datetime
+from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from processes.domain.application import Application
+from processes.domain.callback_tokens import redacted
 from processes.domain.directives import Failed, Finished, Park, RunAgain, Running, Suspended, Suspending
-from processes.domain.interpreter import Interpreter, Pending, TraceEntry
+from processes.domain.interpreter import RETRY, Pending
 from processes.domain.json_values import JSON, json_problems
-from processes.domain.origin import give_back, is_harmless, spend
+from processes.domain.origin import is_harmless
 from processes.domain.run_status import RUN_TERMINAL, RunStatus
 from processes.errors import (
+    CANCELLED,
     NotJsonError,
     OutcomeUnknownError,
     ProcessError,
     RunCancelled,
-    RunInterrupted,
 )
-from processes.models import InboxItem, Run
-from processes.services.access import Caller
-from processes.services.background import record_end
-from processes.services.derivation import load_plan
-from processes.services.host import DjangoHost
-from processes.services.inbox import RESUME, has_messages, mark_taken, next_message
-from processes.services.indicators import spoken, told_reason
+from processes.models import FormOutcome, Run
+from processes.services.callback_ends import end_callbacks, next_expiry
+from processes.services.checkpoints import write_checkpoint
+from processes.services.claimed_run import Changed, Columns, RunTakenOver
+from processes.services.fan_out import begin
+from processes.services.giving_up import cancels_rest, give_up
+from processes.services.hearing_run import HearingRun
+from processes.services.inbox import (
+    has_controls,
+)
+from processes.services.indicators import told_reason
+from processes.services.operators import PAUSED
+from processes.services.run_forms import open_form
+from processes.services.run_steps import tell
 from processes.services.run_store import (
-    StoredData,
     check_run_transition,
-    new_context,
-    run_columns,
+    find_run,
     told,
-    write_values,
 )
 from tasks.domain import outcomes
 from tasks.domain.jsonvalue import storable
-from tasks.domain.statuses import NodeStatus
-from tasks.errors import StaleFence, TaskCancelled
+from tasks.errors import JobTimeout, StaleFence, TaskCancelled, WorkInterrupted
+from tasks.services import prepared
 from tasks.services.context import Context
+from tasks.services.hold import StopReason
 from tasks.services.recorder import TaskNode
 from tasks.tracking import tracking
 
-
-class RunTakenOver(RunInterrupted):
-    """Stop because another worker carries the run on."""
+#: How long a child run goes on without a checkpoint where it does only what has no effect.
+WRITTEN_EVERY_SECONDS = 0.1
+#: Calls of sub processes, actions that run nothing, and what is declared to have no effect.
+_WITHOUT_EFFECT = (None, "pure")
 
 
 def advance_run(context: Context) -> outcomes.Outcome:
@@ -57,7 +64,7 @@ def advance_run(context: Context) -> outcomes.Outcome:
 
     Raises StaleFence, having stored nothing since, where another worker has taken the run over.
     """
-    run = Run.objects.select_related("user", "template").get(pk=context.id)
+    run = find_run(context.id)
     if run.status in RUN_TERMINAL:
         raise StaleFence("This run has ended.", task_id=str(context.id))
     # What is told on the way is for the person who began it.
@@ -66,75 +73,57 @@ def advance_run(context: Context) -> outcomes.Outcome:
         return _Advance(run=run, context=context).go()
 
 
-class _Advance:
-    """Hold what one claim of a run works with."""
-
-    def __init__(self, *, run: Run, context: Context) -> None:
-        self.run = run
-        self.context = context
-        self.recorder = context.recorder
-        self.stored, data = StoredData.load(run.pk)
-        self.app: Application = new_context(run, data)
-        template = run.template
-        caller = Caller(
-            user_id=run.user_id,
-            session_key=run.session_key,
-            template_id=run.template_id,
-            slug=template.slug if template is not None else "",
-            instance_id=run.instance_id,
-            run_id=run.pk,
-        )
-        host = DjangoHost(
-            caller=caller,
-            plan=load_plan(run.plan_id),
-            durable=True,
-            is_cancelled=self._is_cancelled,
-            execution=str(run.pk),
-        )
-        # Read what earlier claims left open before anything is started.
-        self.left = self.recorder.adopt() if context.claim.continues else {}
-        self.interpreter = Interpreter.restore(
-            run.cursor, app=self.app, host=host, trace=self._ended, guard=self._check_storable
-        )
-        #: The changed keys of data, as the guard has found them after the last script.
-        self.changed: dict[str, str | None] | None = None
-        #: The nodes of actions that have begun and not ended: a sub process's actions hang below their caller's.
-        self.open: dict[int, TaskNode] = self._adopted_steps()
-        self.last_error: ProcessError | None = None
-        #: What the run began with, where the next checkpoint is to write it anew.
-        self.origin: dict[str, JSON] | None = None
+class _Advance(HearingRun):
+    """Carry a run on, as far as one claim goes."""
 
     def go(self) -> outcomes.Outcome:
-        check_run_transition(self.run, RunStatus.RUNNING)
-        try:
-            while True:
-                self.context.check_cancelled()
-                self._take_message()
-                ended = self._stand()
-                if ended is not None:
-                    return ended
-                ended = self._act()
-                if ended is not None:
-                    return ended
-                # Only now: every claim gets at least one action done, however short its time.
-                if self.context.must_yield:
-                    return outcomes.Yielded()
-        except (RunCancelled, TaskCancelled) as error:
-            reason = str(error)
-            return outcomes.Cancelled(
-                reason=reason, write=lambda: self._close(RunStatus.CANCELLED, {"code": "cancelled", "message": reason})
-            )
-        except RunTakenOver as error:
-            raise StaleFence(str(error)) from error
+        check_run_transition(self.run, self._status)
+        while True:
+            try:
+                if self.batch is not None and not self.interpreter.is_compensating and cancels_rest(self.batch.fan_out):
+                    # Whoever was to cancel it may have died before they got to it.
+                    raise RunCancelled(_("It isn't needed any more."))
+                ended = self._go_on()
+            except (RunCancelled, TaskCancelled) as error:
+                ended = self._cancel(str(error))
+            except RunTakenOver as error:
+                raise StaleFence(str(error)) from error
+            except WorkInterrupted:
+                if self.context.hold.stop_reason is not StopReason.CANCELLED or not self.interpreter.can_compensate:
+                    raise
+                # What was broken off isn't done. The next claim begins with the wish to cancel, and undoes the rest.
+                self.recorder.rewind()
+                return outcomes.Yielded()
+            if ended is not None:
+                return ended
 
-    # One action.
+    def _go_on(self) -> outcomes.Outcome | None:
+        self.context.check_cancelled()
+        self._hear_operators()
+        if self.paused is not None:
+            return self._pause()
+        self._take_message()
+        self._fire_timer()
+        ended = self._stand()
+        if ended is None:
+            ended = self._act()
+        # Only now: every claim gets at least one action done, however short its time.
+        if ended is None and self.context.must_yield:
+            ended = outcomes.Yielded()
+        return ended
 
     def _act(self) -> outcomes.Outcome | None:
         """Run the pending action, and write its checkpoint; return the outcome of a run that ends or waits with it."""
         pending = self.interpreter.pending
         assert pending is not None
-        node = self._start(pending)
-        if pending.effect == "once" and not self._commit_intent(pending):
+        if self.is_ahead and pending.effect not in _WITHOUT_EFFECT:
+            # What has an effect begins where a successor would begin it.
+            self._checkpoint()
+        node = self.steps.start(pending)
+        limit_seconds = self._limit_seconds(pending)
+        # Where there is no time for it, it isn't begun.
+        begins = limit_seconds is None or limit_seconds > 0 or self.run.intent == pending.ordinal
+        if begins and pending.effect == "once" and not self._commit_intent(pending):
             self.interpreter.fail(
                 OutcomeUnknownError(
                     _("The worker died in “%(action)s”, which must not run twice: find out whether it was done.")
@@ -143,263 +132,208 @@ class _Advance:
             )
             self._checkpoint(node)
             return self._stand()
-        transactional = pending.effect == "transactional"
-        if not transactional:
-            self._step(node)
-            if pending.effect == "once" and self.last_error is not None and is_harmless(self.last_error):
-                self._give_back(pending)
-            # The end of a run is stored together with the status of its job, not here.
-            if isinstance(self.interpreter.outcome, Running):
-                self._checkpoint(node)
+        if limit_seconds is not None and not self._commit_start(limit_seconds):
+            self._time_out(pending)
+        elif pending.effect == "transactional":
+            self._step_and_commit(node, pending, limit_seconds)
             return self._stand(node)
-        # Between a transactional script and its checkpoint nobody else may write for this run.
-        with self.recorder.writing, transaction.atomic():
-            point = transaction.savepoint()
-            self._step(node)
-            # Its writes go with its error; the error itself is the process's, and has its checkpoint.
-            (transaction.savepoint_rollback if self.last_error else transaction.savepoint_commit)(point)
-            self._checkpoint(node)
+        else:
+            self._step(node, pending, limit_seconds)
+        if pending.effect == "once" and self.steps.last_error is not None and is_harmless(self.steps.last_error):
+            self._give_back(pending)
+        self._end_item()
+        # The end of a run is stored together with the status of its job, not here.
+        if isinstance(self.interpreter.outcome, Running):
+            self._checkpoint_in_time(node, pending)
         return self._stand(node)
 
-    def _step(self, node: TaskNode) -> None:
-        self.last_error = None
-        with tracking(node):
-            self.interpreter.step()
+    def _checkpoint_in_time(self, node: TaskNode, pending: Pending) -> None:
+        """Write a checkpoint, unless a child run has only done what has no effect, and has written one just now.
+
+        Such actions may run again; a row for each of many small items would cost more than they do.
+        """
+        soon = monotonic() - self.written_at < WRITTEN_EVERY_SECONDS and not self.context.must_yield
+        if self.batch is not None and pending.effect in _WITHOUT_EFFECT and soon:
+            self.is_ahead = True
+        else:
+            self._checkpoint(node)
+
+    def _step(self, node: TaskNode, pending: Pending, limit_seconds: float | None) -> None:
+        self.steps.last_error = None
+        try:
+            if limit_seconds is None:
+                with tracking(node):
+                    self.interpreter.step()
+            else:
+                with tracking(node), self.context.limited(limit_seconds):
+                    self.interpreter.step()
+        except JobTimeout:
+            self._forget_changes()
+            self._time_out(pending)
+
+    def _step_and_commit(self, node: TaskNode, pending: Pending, limit_seconds: float | None) -> None:
+        """Run a transactional script: what it writes is committed with the checkpoint."""
+        self.steps.last_error = None
+        try:
+            # Between the script and its checkpoint nobody else may write for this run.
+            with self.context.limited(limit_seconds), self.recorder.writing, transaction.atomic():
+                point = transaction.savepoint()
+                with tracking(node):
+                    self.interpreter.step()
+                # Its writes go with its error; the error itself is the process's, and has its checkpoint.
+                failed = self.steps.last_error is not None or self._is_tried_again
+                (transaction.savepoint_rollback if failed else transaction.savepoint_commit)(point)
+                self._checkpoint(node)
+        except JobTimeout:
+            self._forget_changes()
+            self._time_out(pending)
+            self._checkpoint(node)
+
+    @property
+    def _is_tried_again(self) -> bool:
+        outcome = self.interpreter.outcome
+        return isinstance(outcome, Suspended) and isinstance(outcome.directive, RunAgain)
+
+    def _limit_seconds(self, pending: Pending) -> float | None:
+        """Return how long the action may take: what is left of its own limit, or to those that have called it."""
+        own = None if pending.is_process else pending.action.timeout_seconds
+        now, began_at, deadline = timezone.now(), self.run.step_began_at, self.interpreter.deadline
+        if own is not None and began_at is not None:
+            own = max(0.0, own - (now - began_at).total_seconds())
+        if deadline is None:
+            return own
+        left = max(0.0, (deadline - now).total_seconds())
+        return left if own is None else min(own, left)
+
+    def _time_out(self, pending: Pending) -> None:
+        """Let an action fail that took too long, or that whose sub process has."""
+        deadline = self.interpreter.deadline
+        if deadline is not None and deadline <= timezone.now():
+            self.interpreter.expire(self._too_late(None))
+        else:
+            self.interpreter.fail(self._too_late(pending))
 
     def _stand(self, node: TaskNode | None = None) -> outcomes.Outcome | None:
         """Return how the claim ends where the process has ended or waits; None where there is an action to run."""
+        if self._end_item():
+            self._checkpoint(node)
         outcome = self.interpreter.outcome
         if isinstance(outcome, Running):
             return None
+        if isinstance(outcome, Suspended):
+            return self._wait(outcome.directive, node)
         try:
             columns, changed = self._columns()
         except NotJsonError as error:
             return self._fail(error)
-        _tell(node, changed)
-        if isinstance(outcome, Failed):
-            return self._fail(outcome.error, columns=columns, changed=changed)
-        if isinstance(outcome, Finished):
-            return outcomes.Completed(
-                result=_shown(outcome.value),
-                write=lambda: self._close(RunStatus.COMPLETED, None, columns=columns, changed=changed),
-            )
-        return self._wait(outcome.directive, columns, changed)
+        tell(node, told(changed))
+        if isinstance(outcome, Failed) and not (self.batch is not None and self.batch.tolerates):
+            return self._fail(outcome.error, compensated=outcome.compensated, columns=columns, changed=changed)
+        return outcomes.Completed(
+            result=_shown(outcome.value) if isinstance(outcome, Finished) else None,
+            write=lambda: self._close(RunStatus.COMPLETED, None, columns=columns, changed=changed),
+        )
 
-    def _wait(
-        self, directive: Suspending, columns: dict[str, object], changed: dict[str, str | None]
-    ) -> outcomes.Outcome:
+    def _wait(self, directive: Suspending, node: TaskNode | None) -> outcomes.Outcome:
         """Return how the claim ends at an action that waits, or that wants to run again later."""
         if not isinstance(directive, Park | RunAgain):
             return self._fail(ProcessError("The run has stopped in a way that can't be stored.", code="not_storable"))
+        if isinstance(directive, RunAgain) and directive.reason == RETRY:
+            # The next try begins with what the last checkpoint has stored, as after a worker's death.
+            self._forget_changes()
+        try:
+            columns, changed = self._columns()
+        except NotJsonError as error:
+            return self._fail(error)
+        tell(node, told(changed))
+        until = self._sooner(directive)
         waiting_for: dict[str, JSON] = {"code": directive.reason, **directive.facts}
-        if directive.until is not None:
-            waiting_for["until"] = directive.until.isoformat()
+        if until is not None:
+            waiting_for["until"] = until.isoformat()
         pending = self.interpreter.pending
-        node = None if pending is None else self.open.get(pending.ordinal)
-        if node is not None and node.status is NodeStatus.RUNNING:
-            self.recorder.defer(node, reason=directive.reason, until=waiting_for.get("until"))
+        if pending is not None:
+            self.steps.defer(
+                pending.ordinal, reason=directive.reason, until=None if until is None else until.isoformat()
+            )
+        status = RunStatus.WAITING if self._status is RunStatus.RUNNING else self._status
+        dropped, left, left_forms = self._take_dropped(), self._left_steps(), self._left_forms
 
         def write() -> None:
             # A `once` action that says it will wait has told how it stands: it may begin again.
-            Run.objects.filter(pk=self.run.pk).update(status=RunStatus.WAITING.value, intent=None, **columns)
-            write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed)
+            waits = {"status": status.value, "intent": None, "step_began_at": None, "waiting_for": waiting_for}
+            prepared.update(Run, self.run.pk, {**waits, **columns})
+            write_checkpoint(self.run.pk, self._point(columns), changed=changed)
+            end_callbacks(self.run.pk, dropped)
+            self._close_forms(left_forms)
+            if left:
+                give_up(self.run.pk, ordinals=left)
+            self._write_results()
+            self._keep_answers()
+            if isinstance(directive, Park):
+                begin(self.run.pk, ordinal=directive.at)
+                if directive.at not in self.forms:
+                    open_form(self.run, directive, until=self.interpreter.deadline)
 
-        if isinstance(directive, RunAgain) and directive.until is not None:
-            return outcomes.Yielded(due_at=directive.until, write=write)
-        return outcomes.Parked(waiting_for=waiting_for, write=write, is_woken=lambda: has_messages(self.run.pk))
+        if isinstance(directive, RunAgain) and until is not None:
+            return outcomes.Yielded(due_at=until, waiting_for=waiting_for, write=write)
+        return outcomes.Parked(
+            waiting_for=waiting_for, until=until, write=write, is_woken=lambda: self._next_message() is not None
+        )
+
+    def _sooner(self, directive: Park | RunAgain) -> datetime | None:
+        """Return when a run that waits goes on by itself: when a timer is up, of its own, an action's or a callback's.
+
+        An action that runs again isn't disturbed by callbacks before.
+        """
+        callbacks = self.interpreter.open_callbacks if isinstance(directive, Park) else ()
+        moments = (directive.until, self.interpreter.deadline, next_expiry(self.run.pk, callbacks))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _fail(
         self,
         error: ProcessError,
         *,
-        columns: dict[str, object] | None = None,
-        changed: dict[str, str | None] | None = None,
-    ) -> outcomes.Failed:
-        described = storable(error.to_json())
-        return outcomes.Failed(
-            reason=told_reason(error),
-            error=described,
-            write=lambda: self._close(RunStatus.FAILED, described, columns=columns, changed=changed),
-        )
+        compensated: bool = False,
+        columns: Columns | None = None,
+        changed: Changed | None = None,
+    ) -> outcomes.Outcome:
+        described, reason = storable(redacted(error.to_json())), told_reason(error)
+        status = RunStatus.COMPENSATED if compensated else RunStatus.FAILED
 
-    # The inbox.
+        def write() -> None:
+            self._close(status, described, columns=columns, changed=changed)
 
-    def _take_message(self) -> None:
-        """Take the oldest message, if there is one: taking it and moving the cursor are one transaction."""
-        item = next_message(self.run.pk)
-        if item is None:
-            return
-        if item.kind == RESUME:
-            self._resume(item)
-        self._checkpoint(taken=item)
+        if compensated and error.code == CANCELLED:
+            return outcomes.Cancelled(reason=reason, write=write)
+        return outcomes.Failed(reason=reason, error=described, write=write)
 
-    def _resume(self, item: InboxItem) -> None:
-        outcome = self.interpreter.outcome
-        pending = self.interpreter.pending
-        parked = isinstance(outcome, Suspended) and isinstance(outcome.directive, Park) and pending is not None
-        # A report that comes late, to an action that no longer waits, is taken and changes nothing.
-        if parked and pending is not None and pending.ordinal == item.payload.get("ordinal"):
-            node = self.open.get(pending.ordinal)
-            if node is not None and node.status is NodeStatus.WAITING:
-                self.recorder.restart(node)
-            self.interpreter.resume(item.payload.get("state"), item.payload.get("value"))
+    def _cancel(self, reason: str) -> outcomes.Outcome | None:
+        """End the run, or begin to undo what it has done; a run that undoes already goes on with that."""
+        if not (self.interpreter.can_compensate or self.interpreter.is_compensating):
+            described: JSON = {"code": CANCELLED, "message": reason}
+            return outcomes.Cancelled(reason=reason, write=lambda: self._close(RunStatus.CANCELLED, described))
+        undoes = self.interpreter.is_compensating
+        if not undoes:
+            self.steps.cancel_open(reason)
+            # An action that was left in the middle has changed what it shouldn't have.
+            self._restore()
+            self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
+        self.closes_forms_as = FormOutcome.CANCELLED
+        self.paused = None
+        self._checkpoint(consumes_cancel=True, gives_up=not undoes)
+        return None
 
-    # Writes.
+    def _pause(self) -> outcomes.Outcome:
+        """Return how the claim ends of a run that stands still: whatever else it waits for is looked at afterwards."""
+        status = RunStatus.WAITING if self._status is RunStatus.RUNNING else self._status
+        paused: dict[str, JSON] = {"code": PAUSED, **self.paused}
 
-    def _columns(self) -> tuple[dict[str, object], dict[str, str | None]]:
-        changed, self.changed = self.changed, None
-        if changed is None:
-            changed = self.stored.changes(self.app.data)
-        columns = run_columns(self.app, self.interpreter)
-        if self.origin is not None:
-            columns["origin"], self.run.origin, self.origin = self.origin, self.origin, None
-        return columns, changed
+        def write() -> None:
+            Run.objects.filter(pk=self.run.pk).update(status=status.value, waiting_for=paused)
 
-    def _check_storable(self, app: Application, value: object) -> None:
-        """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
-        try:
-            app.context_json()
-            self.changed = self.stored.changes(app.data)
-        except NotJsonError:
-            self._drop_unstorable()
-            raise
-
-    def _checkpoint(self, node: TaskNode | None = None, *, taken: InboxItem | None = None) -> None:
-        """Write the state between two actions in one transaction; the fence is compared by its last lock."""
-        columns, changed = self._columns()
-        _tell(node, changed)
-        with self.recorder.checkpoint() as checkpoint, transaction.atomic():
-            Run.objects.filter(pk=self.run.pk).update(status=RunStatus.RUNNING.value, **columns)
-            write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed)
-            if taken is not None:
-                mark_taken(taken)
-            checkpoint.write()
-        self.stored.saved(changed)
-
-    def _drop_unstorable(self) -> None:
-        """Put what isn't JSON back to what is stored of it."""
-        _, stored = StoredData.load(self.run.pk)
-        for key in [key for key, value in self.app.data.items() if json_problems(value, limit=1)]:
-            del self.app.data[key]
-            if key in stored:
-                self.app.data[key] = stored[key]
-        for name in [name for name, value in self.app.attributes.items() if json_problems(value, limit=1)]:
-            self.app.remove(name)
-        if json_problems(self.app.response.to_json(), limit=1):
-            self.app.response.clear()
-
-    def _commit_intent(self, pending: Pending) -> bool:
-        """Store that a `once` action is about to run; False where that is stored already: its worker has died."""
-        if self.run.intent == pending.ordinal:
-            return False
-        changes: dict[str, object] = {"intent": pending.ordinal}
-        if self.run.origin is not None:
-            # From now on the run can't be repeated.
-            self.run.origin = spend(self.run.origin, ordinal=pending.ordinal, action=pending.name)
-            changes["origin"] = self.run.origin
-        with self.recorder.checkpoint() as checkpoint, transaction.atomic():
-            Run.objects.filter(pk=self.run.pk).update(**changes)
-            checkpoint.write()
-        self.run.intent = pending.ordinal
-        return True
-
-    def _give_back(self, pending: Pending) -> None:
-        """Let the next checkpoint write that a `once` action has done nothing."""
-        if self.run.origin is not None:
-            self.origin = give_back(self.run.origin, ordinal=pending.ordinal)
-
-    def _close(
-        self,
-        status: RunStatus,
-        error: JSON,
-        *,
-        columns: dict[str, object] | None = None,
-        changed: dict[str, str | None] | None = None,
-    ) -> None:
-        """Write the end of the run, inside the transaction that ends its job."""
-        Run.objects.filter(pk=self.run.pk).update(
-            status=status.value, error=error, finished_at=timezone.now(), **(columns or {})
-        )
-        write_values(self.run.pk, ordinal=self.app.ordinal, changed=changed or {})
-        record_end(self.run, status)
-
-    # The tree.
-
-    def _start(self, pending: Pending) -> TaskNode:
-        """Start the node of an action, or take up the one that an interrupted attempt has left."""
-        step_id = _step_id(self.run.pk, pending.ordinal)
-        present = self.left.pop(step_id, None)
-        if present is not None:
-            for node in [node for node in self.left.values() if _hangs_below(node, present)]:
-                node.cancel(_("interrupted; it runs again"))
-                self.left.pop(node.id, None)
-            self.recorder.restart(present)
-            node = present
-        else:
-            callers = [node for node in self.open.values() if node.is_open]
-            node = self.recorder.start(
-                spoken(pending.name),
-                parent=callers[-1] if pending.depth and callers else None,
-                type="process" if pending.is_process else "action",
-                alias=pending.name,
-                id=step_id,
-            )
-        self.open[pending.ordinal] = node
-        return node
-
-    def _ended(self, entry: TraceEntry) -> None:
-        """End the node of an action that has ended; the interpreter calls it."""
-        if entry.error is not None:
-            self.last_error = entry.error
-        node = self.open.pop(entry.ordinal, None)
-        if node is None:
-            return
-        if entry.error is None:
-            node.complete()
-        else:
-            node.fail(told_reason(entry.error))
-
-    def _adopted_steps(self) -> dict[int, TaskNode]:
-        """Return the nodes of actions whose sub process is under way, or that wait, by ordinal."""
-        pending = self.interpreter.pending
-        if pending is None:
-            return {}
-        by_id = {_step_id(self.run.pk, ordinal): ordinal for ordinal in range(1, pending.ordinal + 1)}
-        steps = {by_id[node_id]: node for node_id, node in self.left.items() if node_id in by_id}
-        return {
-            ordinal: node
-            for ordinal, node in sorted(steps.items())
-            if ordinal < pending.ordinal or node.status is NodeStatus.WAITING
-        }
-
-    def _is_cancelled(self) -> bool:
-        try:
-            self.context.check_cancelled()
-        except TaskCancelled:
-            return True
-        except StaleFence as error:
-            raise RunTakenOver(str(error)) from error
-        return False
-
-
-def _step_id(run_id: uuid.UUID, ordinal: int) -> uuid.UUID:
-    """Return the id of a step's node: the same in every attempt, since a step is (execution, ordinal)."""
-    return uuid.uuid5(run_id, str(ordinal))
-
-
-def _hangs_below(node: TaskNode, ancestor: TaskNode) -> bool:
-    parent = node.parent
-    while parent is not None:
-        if parent is ancestor:
-            return True
-        parent = parent.parent
-    return False
-
-
-def _tell(node: TaskNode | None, changed: dict[str, str | None]) -> None:
-    """Tell those who follow the run which data an action has changed."""
-    if node is not None and (data := told(changed)):
-        node.update(data)
+        # Those who follow the run aren't told who it was.
+        told_to_all: dict[str, JSON] = {"code": PAUSED, "since": paused["since"]}
+        return outcomes.Parked(waiting_for=told_to_all, write=write, is_woken=lambda: has_controls(self.run.pk))
 
 
 def _shown(value: object) -> JSON:

@@ -7,13 +7,21 @@ are stored together or not at all. Details are JSON without secrets and without 
 | --- | --- | --- |
 | `template.created` `template.edited` `template.deleted` | template | revision, changed |
 | `template.published` `template.rolled_back` | template | version (null: only the draft), followed, to |
-| `run.started` | run, or template for one in the foreground | action, how (page, form, background, again …), repeats |
+| `run.started` | run, or template for one in the foreground | action, how (page, webhook …), repeats, trigger |
+| `run.started` again, or from a place | run | how (again, retry, rewind, replay), repeats, ordinal, known, edited |
 | `run.ended` | run | status |
 | `run.cancelled` | run | |
+| `run.paused` `run.resumed` `run.exported` | run | how: "test", where it was saved as one |
+| `run.moved` | run | plan, to (hashes), undoes; refused, where it didn't fit |
+| `run.edited` | run | keys; refused, where they had changed meanwhile |
+| `form.answered` | run, by the form's title | form, step, button, how |
+| `callback.ended` | callback | status, run |
 | `instance.created` `instance.executed` `instance.deleted` | instance | action, how |
 | `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
 | `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
+| `trigger.created` `trigger.edited` `trigger.deleted` | trigger | kind, template, user, enabled, changed |
+| `trigger.secret_set` `trigger.rotated` | trigger | drawn, old_valid_until |
 """
 
 import uuid
@@ -23,8 +31,10 @@ from dataclasses import dataclass
 from django.contrib.auth import get_user_model
 from django.db.models import Model
 
+from processes.domain.callback_tokens import redacted
 from processes.domain.json_values import JSON
 from processes.models import AuditEntry
+from tasks.services import prepared
 
 __all__ = ["SYSTEM", "Actor", "actor_of", "actor_of_id", "record"]
 
@@ -77,7 +87,7 @@ def record(
         kind = kind or subject._meta.model_name or ""
         subject_id = subject_id or subject.pk
         subject_name = subject_name or str(subject)
-    AuditEntry.objects.create(
+    entry = AuditEntry(
         action=action,
         actor_id=actor.id[:_MAX_ID],
         actor_name=actor.name[:_MAX_NAME],
@@ -87,8 +97,9 @@ def record(
         subject_id=_text(subject_id)[:_MAX_ID],
         subject_name=subject_name[:_MAX_SUBJECT_NAME],
         plan_hash=plan_hash or "",
-        details=dict(details or {}),
+        details=redacted(dict(details or {})),
     )
+    prepared.insert(entry)
 
 
 def _text(value: object) -> str:

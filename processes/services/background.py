@@ -2,34 +2,47 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from processes.domain.application import Application
+from processes.domain.directives import RunAgain, Suspended
 from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON
 from processes.domain.origin import begun_with
 from processes.domain.run_status import RunStatus
-from processes.models import DataNode, ProcessTemplate, Run
+from processes.models import DataNode, FormOutcome, ProcessTemplate, Run
 from processes.services import audit
 from processes.services.access import Caller
+from processes.services.callback_ends import end_callbacks
+from processes.services.checkpoints import Point, newest_checkpoint, write_checkpoint, write_values
 from processes.services.data_nodes import DATA_NODE, hand_over
+from processes.services.fan_out import child_ended
 from processes.services.file_ownership import adopt_files
+from processes.services.giving_up import give_up
 from processes.services.grants import move_grants
 from processes.services.host import host_of
 from processes.services.indicators import find_open_indicator, new_indicator, owner_of, upcoming_steps
-from processes.services.run_store import StoredData, run_columns, write_values
+from processes.services.run_forms import close_forms
+from processes.services.run_store import CONTEXT, RUN_JOB, run_columns
+from processes.services.stored_data import StoredData
 from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
 from tasks.registry import Canceller
+from tasks.services import prepared
 from tasks.services.enqueuing import enqueue
 
-#: The job that carries a run on (processes.jobs registers it). A release whose runs the one before it couldn't carry on
-#: gives it a new name: workers claim only jobs that they know, so those of the older release leave them alone.
-RUN_JOB = "processes.run.2"
-#: What it was called: runs that an older release has begun. They know neither lent authority nor today's scripts.
-OLDER_RUN_JOBS = ("processes.run",)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Say for the audit log how a run has begun, and who has begun it where it wasn't its caller."""
+
+    how: str = "background"
+    actor: audit.Actor | None = None
+    details: Mapping[str, JSON] = field(default_factory=dict)
 
 
 def continue_in_background(
@@ -40,19 +53,21 @@ def continue_in_background(
     caller: Caller,
     node: DataNode | None = None,
     title: str = "",
+    beginning: Beginning | None = None,
 ) -> uuid.UUID:
     """Store a run that stands between two actions, with the job that carries it on, and return its id.
 
     The indicator that `start_progress` created becomes the run's tree; without one, a new tree does. `node` is the data
     node that the run takes over: of two requests that do so, the second raises ConflictError and stores nothing. Where
     it isn't the context's current node any more, scripts have let go of it: it may be gone, or an instance by now.
-    `title` is that of a new tree, by default the template's.
+    `title` is that of a new tree, by default the template's. `beginning` says who has begun it and how, where it wasn't
+    the caller in the foreground.
     Raises NotJsonError, naming the place, where the context holds something that can't be stored.
     """
     plan = host_of(app).main_plan
     pending = interpreter.pending
     columns = run_columns(app, interpreter)
-    changed = StoredData({}).changes(app.data)
+    changed = StoredData().changes(app.data)
     # Before the first step: an action that waits without being done writes what it changed under the present ordinal.
     begun_at = app.ordinal - 1
     owner = owner_of(caller)
@@ -67,7 +82,7 @@ def continue_in_background(
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=root_id, is_given_up=app.get(DATA_NODE) != node.reference)
-        run = Run.objects.create(
+        run = Run(
             root_id=root_id,
             template=template,
             plan_id=plan.hash,
@@ -78,19 +93,50 @@ def continue_in_background(
             origin=begun_with(columns, ordinal=begun_at),
             **columns,
         )
+        prepared.insert(run)
+        context = {name: columns[name] for name in CONTEXT}
+        write_checkpoint(run.pk, Point(ordinal=app.ordinal, cursor=columns["cursor"], context=context), changed={})
         write_values(run.pk, ordinal=begun_at, changed=changed)
         adopt_files(app.data, caller=caller, owner=run)
-        enqueue(RUN_JOB, owner=owner, root_id=root_id)
+        enqueue(RUN_JOB, owner=owner, root_id=root_id, due_at=_due_at(interpreter))
         # What the caller has lent to this execution serves the run that carries it on.
         move_grants(execution=host_of(app).execution, to=str(root_id))
         first = None if pending is None else pending.name
-        _record("run.started", run, audit.actor_of_id(caller.user_id), details={"action": first, "how": "background"})
+        beginning = beginning or Beginning()
+        _record(
+            "run.started",
+            run,
+            beginning.actor or audit.actor_of_id(caller.user_id),
+            authority=None if beginning.actor is None else audit.actor_of_id(caller.user_id),
+            details={"action": first, "how": beginning.how, **beginning.details},
+        )
     return root_id
 
 
-def record_repetition(run: Run, *, repeats: uuid.UUID, actor: audit.Actor) -> None:
-    """Record who repeats a run, inside the transaction that begins the new one."""
-    _record("run.started", run, actor, details={"action": None, "how": "again", "repeats": str(repeats)})
+def _due_at(interpreter: Interpreter) -> datetime | None:
+    """Return when a run goes on whose action has failed in the foreground, and is tried again; None for at once."""
+    outcome = interpreter.outcome
+    again = isinstance(outcome, Suspended) and isinstance(outcome.directive, RunAgain)
+    return outcome.directive.until if again else None  # type: ignore[union-attr]
+
+
+def ends_itself(run_id: uuid.UUID) -> bool:
+    """Tell whether a run that nobody holds has something to undo before it may end."""
+    stands = newest_checkpoint(run_id)
+    return stands is not None and bool(stands.cursor.get("compensation"))
+
+
+def undoes(run_id: uuid.UUID) -> bool:
+    """Tell whether a run undoes what it has done."""
+    stands = newest_checkpoint(run_id)
+    return stands is not None and bool(stands.cursor.get("frames")) and "cause" in stands.cursor.get("compensation", {})
+
+
+def record_execution(
+    run: Run, *, repeats: uuid.UUID, actor: audit.Actor, how: str, details: Mapping[str, JSON] | None = None
+) -> None:
+    """Record who lets a run go on or begin anew as another one, inside the transaction that begins that one."""
+    _record("run.started", run, actor, details={"action": None, "how": how, "repeats": str(repeats), **(details or {})})
 
 
 def note_cancelled(run_id: uuid.UUID, canceller: Canceller) -> None:
@@ -99,17 +145,30 @@ def note_cancelled(run_id: uuid.UUID, canceller: Canceller) -> None:
     _record("run.cancelled", Run.objects.select_related("template").get(pk=run_id), audit.actor_of_id(user_id))
 
 
+def record_control(run: Run, action: str, actor: audit.Actor, *, details: Mapping[str, JSON] | None = None) -> None:
+    """Record what an operator does with a run, inside the transaction that does it."""
+    _record(action, run, actor, details=details)
+
+
 def record_end(run: Run, status: RunStatus) -> None:
     """Record how a run has ended, inside the transaction that ends it."""
     _record("run.ended", run, audit.SYSTEM, details={"status": status.value})
 
 
-def _record(action: str, run: Run, actor: audit.Actor, *, details: Mapping[str, JSON] | None = None) -> None:
+def _record(
+    action: str,
+    run: Run,
+    actor: audit.Actor,
+    *,
+    authority: audit.Actor | None = None,
+    details: Mapping[str, JSON] | None = None,
+) -> None:
     name = run.template.title if run.template is not None else run.plan_id[:12]
     instance = {} if run.instance_id is None else {"instance": str(run.instance_id)}
     audit.record(
         action,
         actor=actor,
+        authority=None if authority == actor else authority,
         subject=run,
         subject_name=name,
         plan_hash=run.plan_id,
@@ -123,7 +182,13 @@ def settle_idle_run(run_id: uuid.UUID, status: NodeStatus, reason: str) -> None:
     code = "cancelled" if ended is RunStatus.CANCELLED else "not_carried_on"
     run = Run.objects.select_for_update().get(pk=run_id)
     run.status = ended.value
+    give_up(run_id, awaited=ended is RunStatus.FAILED)
+    if run.fan_out_id is not None:
+        child_ended(run, (), status=ended, reason=reason)
     run.error = storable({"code": code, "message": reason})
     run.finished_at = timezone.now()
-    run.save(update_fields=["status", "error", "finished_at"])
+    run.waiting_for = run.paused = None
+    run.save(update_fields=["status", "error", "finished_at", "waiting_for", "paused"])
+    close_forms(run_id, outcome=FormOutcome.CANCELLED if ended is RunStatus.CANCELLED else FormOutcome.OVER)
+    end_callbacks(run_id)
     record_end(run, ended)

@@ -16,7 +16,7 @@ from processes.domain.json_values import JSON
 from processes.models import DataNode
 from processes.services.access import Caller
 from processes.services.data_nodes import claim_revision, give_back_claim, note
-from processes.services.file_ownership import file_ids
+from processes.services.file_ownership import FileOwner, file_ids
 from processes.services.files import delete_files_of, store_file
 from processes.services.forms import to_json
 
@@ -50,7 +50,7 @@ class Entry:
 class Uploads:
     """Store the files of one request: each once, wherever it is named."""
 
-    def __init__(self, *, caller: Caller, node: DataNode | None) -> None:
+    def __init__(self, *, caller: Caller, node: FileOwner | None) -> None:
         self._caller, self._node = caller, node
         self._infos: dict[int, JSON] = {}
 

@@ -5,6 +5,8 @@ from processes.errors import NotFoundError, PermanentError, ProcessError
 __all__ = [
     "AuthorityError",
     "BindingRefusedError",
+    "CallbackFileError",
+    "CallbackNotFoundError",
     "ConflictError",
     "ConnectionInUseError",
     "ConnectionMissingError",
@@ -12,19 +14,27 @@ __all__ = [
     "DraftInTheWayError",
     "EntryRefusedError",
     "FileMissingError",
+    "FormClosedError",
     "FormGoneError",
+    "FormInvalidError",
+    "FormNotFoundError",
+    "HookBusyError",
+    "HookIdleError",
+    "HookNotFoundError",
     "InstanceNotFoundError",
     "LendingRefusedError",
     "MailError",
     "MailRefusedError",
     "NoCredentialsError",
     "NoOwnerError",
+    "NotControllableError",
     "NotPublishedError",
     "OutboundError",
     "OutboundRefusedError",
     "OutboundStatusError",
     "OutboundTimeoutError",
     "OutboundTooLargeError",
+    "PieceFailedError",
     "PublishRefusedError",
     "SecretUnreadableError",
     "SignInRequiredError",
@@ -35,6 +45,7 @@ __all__ = [
     "TemplateInUseError",
     "TemplateNotFoundError",
     "TooLargeError",
+    "TriggerRefusedError",
     "VersionNotFoundError",
 ]
 
@@ -61,6 +72,18 @@ class DataNodeNotFoundError(NotFoundError):
     """Report a data reference that is forged, foreign, expired or malformed: all of them look the same."""
 
     code = "data_node_not_found"
+
+
+class CallbackFileError(PermanentError):
+    """Refuse a report that names a file which isn't there for whoever reports, or too many of them."""
+
+    code = "callback_file"
+
+
+class CallbackNotFoundError(NotFoundError):
+    """Report a callback that doesn't exist (any more), or a token that is forged: all of them look the same."""
+
+    code = "callback_not_found"
 
 
 class FileMissingError(NotFoundError):
@@ -108,6 +131,27 @@ class EntryRefusedError(PermanentError):
     """Report an action that a link can't enter, only a form."""
 
     code = "entry_refused"
+
+
+class FormClosedError(PermanentError):
+    """Report a form to which nobody waits for an answer any more.
+
+    `fields` hold `outcome` (answered, timeout, cancelled, over) and `run`, and where it is known `at` and `by`.
+    """
+
+    code = "form_closed"
+
+
+class FormInvalidError(PermanentError):
+    """Refuse an answer to a form; `fields` hold `errors`, the messages by field (`__all__` for the form as a whole)."""
+
+    code = "form_invalid"
+
+
+class FormNotFoundError(NotFoundError):
+    """Report a form of a run that doesn't exist, or that this visitor may not answer: both look the same."""
+
+    code = "form_not_found"
 
 
 class FormGoneError(PermanentError):
@@ -190,7 +234,7 @@ class StorageError(ProcessError):
 
 
 class SecretUnreadableError(PermanentError):
-    """Report a secret that none of the keys decrypts; `fields` hold the connection's name."""
+    """Report a secret that none of the keys decrypts; `fields` hold the name of its connection, or of its trigger."""
 
     code = "secret_unreadable"
 
@@ -255,7 +299,47 @@ class MailRefusedError(PermanentError):
     code = "mail_refused"
 
 
+class NotControllableError(PermanentError):
+    """Refuse to retry, rewind, pause, resume, edit or move a run; the message says why, to whoever asked.
+
+    `fields["reason"]` is a stable code (docs/control.md lists them), and `fields["names"]` the actions or keys that it
+    is about, where it is about any; `fields["next"]` is the execution that goes on already.
+    """
+
+    code = "not_controllable"
+
+
+class PieceFailedError(ProcessError):
+    """Report that work which an action has spread over child runs has failed."""
+
+    code = "piece_failed"
+
+
 class NotRepeatableError(PermanentError):
     """Refuse to repeat a run; the message says why, to whoever asked."""
 
     code = "not_repeatable"
+
+
+class TriggerRefusedError(PermanentError):
+    """Refuse an editor who may not change a trigger that runs in somebody else's name."""
+
+    code = "trigger_refused"
+
+
+class HookNotFoundError(NotFoundError):
+    """Report a webhook that isn't there, is disabled, or whose delivery isn't authentic: all of them look the same."""
+
+    code = "hook_not_found"
+
+
+class HookBusyError(ProcessError):
+    """Report a webhook that has started as much as it may for now; `fields` hold `retry_after_seconds`."""
+
+    code = "hook_busy"
+
+
+class HookIdleError(ProcessError):
+    """Report an authentic delivery whose process can't be started now; sent again later it may be."""
+
+    code = "hook_idle"

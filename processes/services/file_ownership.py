@@ -3,7 +3,7 @@
 A file belongs to at most one thing: an instance, else a run, else a data node, and is deleted with it. Whenever data
 is saved that names files by their infos, `adopt_files` lets them belong to what the data was saved for, if that is
 stronger than what they belong to now: an upload first belongs to the node of the form that follows, then to the run
-that takes the data over.
+that takes the data over. What a callback's responses have brought belongs to the callback, and nobody takes it away.
 
 Neither a run nor an instance loses a file that its data once named, as long as it exists. Of several, the first one has
 it; the others, and a run from which an instance has taken it, are noted as further holders (`FileHolder`). When its
@@ -21,25 +21,26 @@ Rows are locked in one order, here and where owners are deleted: nodes, runs and
 ids.
 """
 
+import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, QuerySet, When
 
 from processes.domain.json_values import JSON
-from processes.models import DataNode, DataNodeKind, FileHolder, ProcessInstance, Run, StoredFile
+from processes.models import Callback, DataNode, DataNodeKind, FileHolder, ProcessInstance, Run, StoredFile
 from processes.services.access import Caller, owned_by, readable_by
 
-__all__ = ["FILE_INFO", "FileOwner", "adopt_files", "belonging", "file_ids"]
+__all__ = ["FILE_INFO", "FileOwner", "adopt_files", "belonging", "file_ids", "hold_files"]
 
 #: The `type` of a file info.
 FILE_INFO = "FILE_INFO"
 
-FileOwner = DataNode | Run | ProcessInstance
+FileOwner = DataNode | Run | ProcessInstance | Callback
 
-_UNOWNED = Q(node=None, run=None, instance=None)
+_UNOWNED = Q(node=None, run=None, instance=None, callback=None)
 #: No database takes any number of values in one statement; no data of sense comes near.
 _IDS = 5_000
 
@@ -60,6 +61,8 @@ def belonging(owner: FileOwner | None, *, caller: Caller) -> dict[str, object]:
         return {"instance_id": owner.pk}
     if isinstance(owner, Run):
         return {"run_id": owner.pk}
+    if isinstance(owner, Callback):
+        return {"callback_id": owner.pk}
     if isinstance(owner, DataNode):
         return {"instance_id": owner.instance_id} if _is_context(owner) else {"node_id": owner.pk}
     return {} if caller.run_id is None else {"run_id": caller.run_id}
@@ -68,6 +71,22 @@ def belonging(owner: FileOwner | None, *, caller: Caller) -> dict[str, object]:
 def file_ids(data: JSON) -> set[uuid.UUID]:
     """Return the ids in all file infos inside `data`, whether there are such files or not."""
     return {file_id for info in _infos(data) if (file_id := _as_id(info.get("id"))) is not None}
+
+
+def hold_files(texts: Iterable[str], *, run_id: uuid.UUID) -> None:
+    """Note a run as a holder of its owner's files that belong to callbacks or other runs, and that its data names.
+
+    They outlive those then: a callback that is over, a child run, an earlier execution. `texts` are JSON, written in
+    the same transaction, which has locked the run.
+    """
+    ids = {file_id for text in texts if f'"{FILE_INFO}"' in text for file_id in file_ids(json.loads(text))}
+    if not ids:
+        return
+    run = Run.objects.only("user_id", "session_key").get(pk=run_id)
+    mine = owned_by(Caller(user_id=run.user_id, session_key=run.session_key))
+    others = Q(callback__isnull=False) | (Q(run__isnull=False) & ~Q(run=run_id))
+    files = _locked(StoredFile.objects.filter(mine, others, pk__in=sorted(ids)[:_IDS]))
+    FileHolder.objects.bulk_create([FileHolder(file=stored, run_id=run_id) for stored in files], ignore_conflicts=True)
 
 
 def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
@@ -89,7 +108,9 @@ def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
             runs = mine.filter(instance=None, run__isnull=False).order_by().values("run_id")
             list(Run.objects.filter(pk__in=runs).order_by("pk").select_for_update(no_key=True).values_list("pk"))
         files = _locked(mine)
-        taken = [stored for stored in files if stored.instance_id is None and not (is_run and stored.run_id)]
+        # What a callback has brought stays its own.
+        free = [stored for stored in files if stored.callback_id is None and stored.instance_id is None]
+        taken = [stored for stored in free if not (is_run and stored.run_id)]
         kept = set(files).difference(taken)
         losers = [FileHolder(file=stored, run_id=stored.run_id) for stored in taken if stored.run_id is not None]
         others = [stored for stored in kept if any(getattr(stored, name) != key for name, key in columns.items())]
@@ -101,7 +122,7 @@ def _adopt(ids: list[uuid.UUID], *, caller: Caller, owner: FileOwner) -> int:
 
 
 def _locked(files: QuerySet[StoredFile]) -> list[StoredFile]:
-    return list(files.only("pk", "run_id", "instance_id").order_by("pk").select_for_update())
+    return list(files.only("pk", "run_id", "instance_id", "callback_id").order_by("pk").select_for_update())
 
 
 def _take(files: QuerySet[StoredFile], *, columns: Mapping[str, object], caller: Caller) -> int:

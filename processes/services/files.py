@@ -62,6 +62,7 @@ def store_file(
     content_type: str = "application/octet-stream",
     caller: Caller,
     belongs_to: FileOwner | None = None,
+    copied_from: uuid.UUID | None = None,
 ) -> FileInfo:
     """Store a file for `caller` and return its info; raises StorageError where the storage can't take it.
 
@@ -78,6 +79,7 @@ def store_file(
         size=0,
         owner_id=caller.user_id,
         session_key="" if caller.user_id is not None else caller.session_key,
+        copied_from=copied_from,
         is_complete=False,
         expires_at=timezone.now() + _ARRIVING,
         **belonging(belongs_to, caller=caller),
@@ -212,7 +214,8 @@ def _fill(stored: StoredFile, content: "File[bytes]") -> None:
     path = storage.save(stored.file.name, content, max_length=stored.file.field.max_length)
     stored.file.name, stored.size = path, storage.size(path)
     stored.is_complete = True
-    is_owned = stored.node_id is not None or stored.run_id is not None or stored.instance_id is not None
+    owners = (stored.node_id, stored.run_id, stored.instance_id, stored.callback_id)
+    is_owned = any(owner is not None for owner in owners)
     stored.expires_at = None if is_owned else timezone.now() + KEPT
     columns = {"file": path, "size": stored.size, "is_complete": True, "expires_at": stored.expires_at}
     if not StoredFile.objects.filter(pk=stored.pk).update(**columns):

@@ -22,7 +22,17 @@ from processes.domain.suggestions import did_you_mean
 from processes.services.form_choices import Choices, QuerysetChoices, tidied
 from processes.services.form_times import moment_problem
 
-__all__ = ["FIELD_TYPES", "MAX_FILES", "RESERVED_NAMES", "WIDGETS", "FieldConfig", "FieldType", "Widget", "matcher_of"]
+__all__ = [
+    "FIELD_TYPES",
+    "FILE_TYPES",
+    "MAX_FILES",
+    "RESERVED_NAMES",
+    "WIDGETS",
+    "FieldConfig",
+    "FieldType",
+    "Widget",
+    "matcher_of",
+]
 
 #: Parameters with a meaning of their own, so that no field may bear their names.
 RESERVED_NAMES = frozenset({"action", "button", "csrfmiddlewaretoken", "data", "form", "promise", "revision"})
@@ -44,17 +54,17 @@ _MAX_PATTERN: Final = 500
 _TEXTS: Final = frozenset({"text", "textarea", "password", "email", "url", "slug"})
 _NUMBERS: Final = frozenset({"integer", "number", "decimal"})
 _MOMENTS: Final = frozenset({"date", "time", "datetime"})
-_FILES: Final = frozenset({"file", "image"})
+FILE_TYPES: Final = frozenset({"file", "image"})
 _TYPED: Final = _TEXTS | _NUMBERS | {"duration", "uuid", "ip", "json"}
 _ANY: Final = frozenset(FIELD_TYPES)
 
 #: Which types each option is for; those that aren't listed are for all.
 _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "choices": frozenset({"choice", "choices"}),
-    "accept": _FILES,
-    "max_bytes": _FILES,
-    "multiple": _FILES,
-    "max_files": _FILES,
+    "accept": FILE_TYPES,
+    "max_bytes": FILE_TYPES,
+    "multiple": FILE_TYPES,
+    "max_files": FILE_TYPES,
     "min_length": _TEXTS,
     "max_length": _TEXTS | {"hidden", "json"},
     "pattern": frozenset({"text", "password"}),
@@ -69,7 +79,7 @@ _ONLY_FOR: Final[Mapping[str, frozenset[str]]] = {
     "placeholder": _TYPED,
     "autocomplete": _TYPED | _MOMENTS | {"choice"},
     "rows": frozenset({"textarea", "text", "json"}),
-    "initial": _ANY - _FILES - {"password"},
+    "initial": _ANY - FILE_TYPES - {"password"},
     "disabled": _ANY - {"password"},
 }
 
@@ -270,7 +280,7 @@ class FieldConfig(BaseModel):
     @property
     def is_file(self) -> bool:
         """Tell whether the field takes files."""
-        return self.type in _FILES
+        return self.type in FILE_TYPES
 
     @property
     def shown_label(self) -> str:

@@ -22,7 +22,7 @@ from processes.services.form_choices import check_querysets_bound
 from processes.services.forms import SHOW_FORM, FormConfig
 from processes.services.host import host_of
 
-__all__ = ["called_plans", "find_form", "form_name"]
+__all__ = ["called_plans", "find_form", "form_gone", "form_name"]
 
 _HASH_CHARS = 64
 
@@ -43,7 +43,7 @@ def find_form(plan: Plan, name: str, *, parameters: Mapping[str, JSON], data: Ma
     """Return the form `name` of a plan, its placeholders filled; raises FormGoneError where it shows none."""
     action = _find_action(plan, name)
     if action is None or action.script != SHOW_FORM:
-        raise _gone()
+        raise form_gone()
     context = Context(parameters=parameters, data=data, attribute=dict[str, object]().__getitem__, now=timezone.now)
     config = action.config
     for filler in action.fillers:
@@ -53,7 +53,7 @@ def find_form(plan: Plan, name: str, *, parameters: Mapping[str, JSON], data: Ma
     try:
         form = FormConfig.model_validate(config)
     except ValidationError as error:
-        raise _gone() from error
+        raise form_gone() from error
     if form.querysets:
         check_querysets_bound(form.querysets, [plan, *called_plans(plan)])
     return form
@@ -103,5 +103,6 @@ def called_plans(plan: Plan) -> list[Plan]:
     return list(found.values())
 
 
-def _gone() -> FormGoneError:
+def form_gone() -> FormGoneError:
+    """Return the error for a form that can't be shown as it was described."""
     return FormGoneError(_("The form that you sent isn't part of this process any more, as it is published now."))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from processes.domain.entrances import Entrance
 from processes.domain.json_values import JSON
 from processes.domain.suggestions import did_you_mean
+from processes.services.form_audience import AnsweredBy, is_for_others
 from processes.services.form_choices import ChoiceConfig, ChoiceGroupConfig, QuerysetChoices
 from processes.services.form_fields import RESERVED_NAMES, FieldConfig
 
@@ -93,6 +94,12 @@ class FormConfig(_Strict):
     submit: str = Field("Continue", min_length=1, description="The text of the button.")
     buttons: tuple[ButtonConfig, ...] = Field((), description="More buttons: other actions, save a draft, back.")
     errors_from: str | None = Field(None, description="The key in data that holds messages to show with the form.")
+    answered_by: AnsweredBy | None = Field(
+        None,
+        description='Who may answer where a durable run waits for it: `"owner"` (whose run it is, the default), '
+        '`"staff"`, or an object that names users, groups, or a key of the data that names users. A run in the '
+        "foreground moves to the background where that is somebody else.",
+    )
 
     @field_validator("fields")
     @classmethod
@@ -136,6 +143,17 @@ class FormConfig(_Strict):
         """Return the button of that name; the main one, called `submit`, for any other: a form may be sent by Enter."""
         main = ButtonConfig(label=self.submit, does="submit", action=self.action, name="submit", style="primary")
         return next((button for button in self.buttons if button.name == name), main)
+
+    @property
+    def is_for_others(self) -> bool:
+        """Tell whether others than whoever runs the process may answer it."""
+        return is_for_others(self.answered_by)
+
+    @property
+    def leads(self) -> dict[str, str]:
+        """Return the action that each button leads to, by its name; that of a draft leads nowhere."""
+        buttons = {button.name: button.action for button in (self.button("submit"), *self.buttons)}
+        return {name: action for name, action in buttons.items() if name is not None and action is not None}
 
     @property
     def takes_files(self) -> bool:

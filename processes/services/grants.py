@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from processes.models import Grant
 from processes.services import audit
 from processes.services.errors import AuthorityError
+from tasks.services import sql
 
 __all__ = [
     "DEFAULT_MINUTES",
@@ -45,6 +46,7 @@ MAX_MINUTES: Final = 60
 TOKEN_SECONDS: Final = 120
 
 _SALT = "processes.grant"
+_MOVE = f"UPDATE {Grant._meta.db_table} SET execution = %s WHERE execution = %s AND revoked_at IS NULL"  # noqa: S608
 
 
 def create_grant(
@@ -101,7 +103,8 @@ def check_grant(reference: str, *, execution: str, template_id: int | None, scop
 
 def move_grants(*, execution: str, to: str) -> None:
     """Let an execution's grants be those of the run that carries it on, in the transaction that stores the run."""
-    Grant.objects.filter(execution=execution, revoked_at__isnull=True).update(execution=to)
+    with sql.fixed_cursor() as cursor:
+        cursor.execute(_MOVE, [to, execution])
 
 
 def revoke_grant(reference: str, *, execution: str) -> bool:

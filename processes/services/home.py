@@ -100,7 +100,11 @@ def list_templates(user: User, *, query: str = "") -> QuerySet[ProcessTemplate]:
 
 def list_work(caller: Caller, section: Section, *, first: int, count: int) -> Listing[Work]:
     """Return `count` tasks of the caller's, from row `first` on: those running, failed or finished."""
-    rows = TaskRoot.objects.filter(_STATUSES[section]).select_related("job").only(*_ROOT_COLUMNS)
+    rows = (
+        TaskRoot.objects.filter(_STATUSES[section], is_part=False, request_scoped=False)
+        .select_related("job")
+        .only(*_ROOT_COLUMNS)
+    )
     found = _newest(rows, caller, first=first, count=count)
     shares = read_percentages(found.rows) if section is Section.RUNNING else {}
     results = _existing_results(found.rows, caller) if section is Section.FINISHED else {}

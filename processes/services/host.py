@@ -28,10 +28,13 @@ from processes.models import DataNode, DataNodeKind, ProcessInstance, ProcessTem
 from processes.registry import scripts
 from processes.services.access import Caller, may_execute_instance
 from processes.services.authority import described_user, user_of_authority
+from processes.services.callback_tokens import callback_of_token, token_of
 from processes.services.derivation import load_plan
 from processes.services.errors import InstanceNotFoundError, NoCredentialsError
+from processes.services.form_audience import Audience, AudienceConfig, find_audience
 from processes.services.grants import Scope, check_grant
 from processes.services.outside import live_outside
+from processes.services.outside.hearing import Heard, HeardOutside
 
 __all__ = [
     "CREDENTIALS",
@@ -62,7 +65,7 @@ class DjangoHost:
 
     `caller` is who the run works for. A durable run's driver passes `is_cancelled`; a foreground run can't be
     cancelled. `submitted` are the values that the request's form has brought. `execution` names this execution, for
-    which grants are made.
+    which grants are made. `heard` is told what other systems answer.
     """
 
     #: Whether `run_as_owner` lends the rights of the template's owner. Where somebody tries a process out, with data of
@@ -78,6 +81,7 @@ class DjangoHost:
         is_cancelled: Callable[[], bool] | None = None,
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
+        heard: Heard | None = None,
         execution: str = "",
         is_looking: bool = False,
     ) -> None:
@@ -86,7 +90,7 @@ class DjangoHost:
         self.is_looking = is_looking
         self.execution = execution or uuid.uuid4().hex
         self._users: dict[object, tuple[datetime, AbstractBaseUser | None]] = {}
-        self._outside = outside
+        self._outside, self._heard = outside, heard
         #: The plan of the run itself, whichever sub process is at work.
         self.main_plan = plan
         self.submitted: Mapping[str, JSON] = submitted or {}
@@ -111,7 +115,8 @@ class DjangoHost:
     def outside(self) -> Outside:
         """Return the way to other systems."""
         if self._outside is None:
-            self._outside = live_outside()
+            live = live_outside()
+            self._outside = live if self._heard is None else HeardOutside(live, self._heard)
         return self._outside
 
     def user(self, authority: JSON) -> AbstractBaseUser | None:
@@ -131,6 +136,19 @@ class DjangoHost:
     def describe_user(self, user: object) -> dict[str, JSON]:
         """Return what conditions may know of a user."""
         return described_user(user)
+
+    def audience(self, config: AudienceConfig, *, data: Mapping[str, JSON]) -> Audience:
+        """Return who may answer a form; raises PermanentError `form_audience` for somebody who isn't there."""
+        has_owner = self.caller.user_id is not None or bool(self.caller.session_key)
+        return find_audience(config, data=data, has_owner=has_owner)
+
+    def callback_token(self, callback: str) -> str:
+        """Return the token of a callback; raises CallbackNotFoundError for what is no id."""
+        return token_of(callback)
+
+    def callback_of(self, token: str) -> str:
+        """Return the id of the callback that a token is for; raises CallbackNotFoundError for what is no token."""
+        return str(callback_of_token(token))
 
     def script(self, name: str) -> ScriptSpec:
         """Return a script by name; raises UnknownScriptError."""

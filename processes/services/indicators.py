@@ -5,6 +5,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from django.db import transaction
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
+from processes.domain.callback_tokens import redact
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.errors import ProcessError, ScriptError
@@ -179,7 +181,7 @@ def told_reason(error: ProcessError) -> str:
     URL, a row of somebody else's), so it stays in the run's own record, which staff can read.
     """
     if not isinstance(error, ScriptError):
-        return error.message
+        return redact(error.message)
     if error.action:
         text = _(
             "The step “%(step)s” failed unexpectedly. The operators of this site find the details in the record of "
@@ -208,6 +210,7 @@ def upcoming_steps(plan: Plan, *, first: int) -> list[dict[str, JSON]]:
     return steps
 
 
+@lru_cache(maxsize=1_000)
 def spoken(name: str) -> str:
     """Return an action's name as a title: `importRows` and `import_rows` become `Import rows`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.lstrip("@")).replace("_", " ").replace("-", " ").split()

@@ -1,4 +1,4 @@
-"""Deleting what has expired: temporary data nodes, files that belong to nothing, grants, and sessions.
+"""Deleting what has expired: data nodes, files that belong to nothing, callbacks, grants, sessions, firings.
 
 And settling what a process that was killed has left: rows of files whose content never came, contents without a row.
 
@@ -8,16 +8,19 @@ What can't be deleted stands in nobody's way: it is logged and passed over, unti
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessions
 from django.db import connections, transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from processes.models import DataNode, Grant, StoredFile
+from processes.domain.run_status import RUN_TERMINAL
+from processes.models import Callback, DataNode, Grant, InboxItem, StoredFile, TriggerFiring
+from processes.services.callback_ends import expire_overdue
 from processes.services.file_contents import settle_contents
 from tasks.domain.bounds import MESSAGE_CHARS, shorten
 
@@ -31,10 +34,12 @@ PURGE_JOB = "processes.purge.2"
 #: What it was called: jobs that an older beat has enqueued.
 OLDER_PURGE_JOBS = ("processes.purge",)
 
+#: How long is remembered what triggers did: so long a delivery that comes again is recognised.
+FIRINGS_KEPT = timedelta(days=30)
 #: Rows of one batch: a long purge holds no lock for long.
 BATCH = 500
 #: What belongs to something goes with that; only what never became complete goes anyway.
-_OVER = Q(is_complete=False) | Q(node=None, run=None, instance=None)
+_OVER = Q(is_complete=False) | Q(node=None, run=None, instance=None, callback=None)
 
 Row = TypeVar("Row", bound=Model)
 
@@ -49,8 +54,10 @@ class Purged:
     data_nodes: int = 0
     files: int = 0
     contents: int = 0
+    callbacks: int = 0
     grants: int = 0
     sessions: int = 0
+    firings: int = 0
     passed_over: tuple[str, ...] = ()
 
 
@@ -59,14 +66,23 @@ def purge_expired() -> Purged:
     purge = _Purge()
     nodes = DataNode.objects.filter(expires_at__lt=Now())
     files = StoredFile.objects.filter(_OVER, expires_at__lt=Now())
+    # A run that hasn't taken all of its messages may yet be led on by one of a callback that has ended.
+    untaken = InboxItem.objects.filter(run=OuterRef("run"), taken_at=None)
+    is_over = Q(run__status__in=[status.value for status in RUN_TERMINAL])
+    callbacks = Callback.objects.filter(is_over | ~Exists(untaken), purge_at__lt=Now())
     # What was lent to whom stays in the audit log.
     grants = Grant.objects.filter(expires_at__lt=Now())
+    # The newest one of each trigger stays, however long ago: it says what became of it.
+    newer = TriggerFiring.objects.filter(trigger=OuterRef("trigger"), pk__gt=OuterRef("pk"))
+    firings = TriggerFiring.objects.filter(Exists(newer), at__lt=Now() - FIRINGS_KEPT)
     counts = {
         "data_nodes": purge.do("data nodes", lambda: purge.delete(nodes, by="expires_at")),
         "files": purge.do("files", lambda: purge.delete(files, by="expires_at")),
         "contents": purge.do("contents without a row", lambda: settle_contents(passed_over=purge.pass_over)),
+        "callbacks": purge.do("callbacks", lambda: purge.delete_callbacks(callbacks)),
         "grants": purge.do("grants", lambda: purge.delete(grants, by="expires_at")),
         "sessions": purge.do("sessions", purge.delete_sessions),
+        "firings": purge.do("firings of triggers", lambda: purge.delete(firings, by="at")),
     }
     return Purged(**counts, passed_over=tuple(purge.passed_over))
 
@@ -101,6 +117,11 @@ class _Purge:
             ahead = Q(**{f"{by}__gt": last}) | Q(**{by: last, "pk__gt": key})
         return deleted
 
+    def delete_callbacks(self, rows: QuerySet[Callback]) -> int:
+        """End callbacks whose time was up unnoticed, and delete those that have been kept long enough."""
+        expire_overdue()
+        return self.delete(rows, by="purge_at")
+
     def delete_sessions(self) -> int:
         """Forget sessions that are over: every visitor who isn't signed in leaves one behind."""
         engine = import_module(settings.SESSION_ENGINE).SessionStore
@@ -131,6 +152,6 @@ def _delete(rows: QuerySet[Row], keys: list[Any]) -> int:
     with transaction.atomic(using=rows.db):
         # Django reads what it deletes beforehand. Locked, nothing can be prolonged or adopted in between; what somebody
         # is at work on is left to the next time.
-        found = rows.filter(pk__in=keys).order_by("pk").select_for_update(skip_locked=True)
+        found = rows.filter(pk__in=keys).order_by("pk").select_for_update(skip_locked=True, of=("self",))
         held = list(found.values_list("pk", flat=True))
         return rows.filter(pk__in=held).delete()[1].get(rows.model._meta.label, 0) if held else 0

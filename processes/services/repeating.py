@@ -5,39 +5,30 @@ began with. Everything that was done is done again: a `once` action that has beg
 at most once, by the row that says which run it repeats; whoever asks second, or at the same moment, gets the same one.
 """
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from processes.domain.application import STORED_USER
-from processes.domain.json_values import JSON
 from processes.domain.origin import begin_anew, spent_actions
-from processes.domain.run_status import RunStatus
-from processes.models import DataNode, Run, RunValue
+from processes.models import Run
 from processes.services import audit
-from processes.services.access import Caller, executable_by, may_execute_instance
+from processes.services.access import executable_by, may_execute_instance
 from processes.services.authority import user_of_authority
-from processes.services.background import RUN_JOB, record_repetition
-from processes.services.data_nodes import LOADED_REVISION
 from processes.services.errors import AuthorityError, NotRepeatableError
-from processes.services.file_ownership import adopt_files
-from processes.services.grants import SCOPES, check_grant, move_grants
+from processes.services.executions import next_execution, open_execution
+from processes.services.grants import SCOPES, check_grant
 from processes.services.host import CREDENTIALS
-from processes.services.indicators import INDICATOR_KEY, progress_url, spoken
-from processes.services.run_store import write_values
-from tasks.domain.jsonvalue import dumps
+from processes.services.indicators import spoken
+from processes.services.kept_pieces import spent_below
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import TaskNotFound
-from tasks.models import TaskRoot
+from tasks.models import Job, TaskRoot
 from tasks.services.access import Viewer, owns
-from tasks.services.enqueuing import enqueue
-from tasks.services.roots import Owner, create_root
 
 __all__ = ["Repetition", "Standing", "repeat_run", "standing_of"]
 
@@ -73,7 +64,7 @@ def standing_of(root: TaskRoot, *, viewer: Viewer, user: User) -> Standing:
     run = Run.objects.select_related("root", "instance").filter(pk=root.pk).first()
     if run is None:
         return Standing()
-    repeated_as = _repetition_of(run)
+    repeated_as = next_execution(run)
     if repeated_as is not None:
         return Standing(repeated_as=repeated_as)
     refused = _refusal(run, user)
@@ -87,12 +78,13 @@ def repeat_run(*, run_id: uuid.UUID, viewer: Viewer, user: User) -> Repetition:
     them, where it can't be repeated.
     """
     with transaction.atomic():
-        # Whoever asks at the same moment waits here, and then finds what was begun.
+        # Whoever asks at the same moment waits here, and then finds what was begun; who purges it passes it over.
+        Job.objects.select_for_update().filter(pk=run_id).values_list("pk").first()
         rows = Run.objects.select_for_update(of=("self",)).select_related("root", "template", "instance")
         run = rows.filter(pk=run_id).first()
         if run is None or not owns(viewer, run.root):
             raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(run_id))
-        repeated_as = _repetition_of(run)
+        repeated_as = next_execution(run)
         if repeated_as is not None:
             return Repetition(run_id=repeated_as, is_new=False)
         refused = _refusal(run, user)
@@ -101,19 +93,20 @@ def repeat_run(*, run_id: uuid.UUID, viewer: Viewer, user: User) -> Repetition:
         return Repetition(run_id=_begin(run, user), is_new=True)
 
 
-def _repetition_of(run: Run) -> uuid.UUID | None:
-    return Run.objects.filter(previous_id=run.pk).values_list("root_id", flat=True).first()
-
-
 def _refusal(run: Run, user: User) -> str:
     """Return why a run can't be repeated now; empty where it can."""
     if not run.root.closed:
         return _("This is still at work. It can be tried again once it has ended.")
     if run.root.status not in _ENDED_BADLY:
         return _("This has ended well: there is nothing to try again.")
+    if run.fan_out_id is not None:
+        return _("This is a part of something else, which can be tried again as a whole.")
     if run.origin is None:
         return _("This was begun by an older release, which didn't keep what it began with. Please start again.")
-    if spent := spent_actions(run.origin):
+    spent = spent_actions(run.origin)
+    # Those of parts that nobody has waited for to their end.
+    below = spent_below(run, after=int(run.origin["cursor"]["ordinal"]))
+    if spent := spent or [name for _step, names in sorted(below.items()) for name in names]:
         return _(
             "The step “%(step)s” must not be done twice, and it was done, or nobody knows whether it was. Please find "
             "out how things stand before you start again."
@@ -162,69 +155,7 @@ def _grant_holds(reference: str, run: Run) -> bool:
 
 
 def _begin(run: Run, user: User) -> uuid.UUID:
-    """Store the run that repeats `run`, which is locked, and return its id."""
+    """Open the execution that repeats `run`, which is locked, from its beginning, and return its id."""
     assert run.origin is not None
-    origin, owner = begin_anew(run.origin), _owner_of(run)
-    root = create_root(title=run.root.title, owner=owner, steps=run.root.steps, shared=run.root.shared)
-    origin = _renamed(origin, run, new_id=root.pk)
-    new = Run.objects.create(
-        root=root,
-        template_id=run.template_id,
-        plan_id=run.plan_id,
-        instance_id=run.instance_id,
-        user_id=run.user_id,
-        session_key=run.session_key,
-        status=RunStatus.CREATED.value,
-        cursor=origin["cursor"],
-        ordinal=origin["cursor"]["ordinal"],
-        attributes=origin["attributes"],
-        request=origin["request"],
-        response=origin["response"],
-        origin=origin,
-        previous=run,
-    )
-    data = _data_of(run, new_id=root.pk)
-    write_values(new.pk, ordinal=origin["ordinal"], changed={key: dumps(value) for key, value in data.items()})
-    # They would go with the old tree, which is purged first.
-    adopt_files(data, caller=_caller_of(run), owner=new)
-    move_grants(execution=str(run.pk), to=str(new.pk))
-    # Whoever still has the form that began it is led to the work that goes on.
-    DataNode.objects.filter(continued_in=run.pk).update(continued_in=new.pk)
-    record_repetition(new, repeats=run.pk, actor=audit.actor_of(user if user.is_authenticated else None))
-    enqueue(RUN_JOB, owner=owner, root_id=root.pk)
-    return root.pk
-
-
-def _data_of(run: Run, *, new_id: uuid.UUID) -> dict[str, JSON]:
-    """Return what a run began with, where it named its own indicator now naming the new one."""
-    assert run.origin is not None
-    rows = RunValue.objects.filter(run_id=run.pk, ordinal=run.origin["ordinal"], value__isnull=False)
-    data: dict[str, JSON] = {key: json.loads(value) for key, value in rows.values_list("key", "value") if value}
-    if data.get(INDICATOR_KEY) == str(run.pk):
-        data[INDICATOR_KEY] = str(new_id)
-    return data
-
-
-def _renamed(origin: dict[str, Any], run: Run, *, new_id: uuid.UUID) -> dict[str, Any]:
-    """Return an origin in which the old run's page is the new one's, and its own changes are no one else's."""
-    attributes, response = dict(origin["attributes"]), origin["response"]
-    if isinstance(response, Mapping) and response.get("redirect") == progress_url(run.pk):
-        response = {**response, "redirect": progress_url(new_id)}
-    if attributes.get(LOADED_REVISION) is not None:
-        # What the run itself has saved of an instance's Data is no reason to refuse the one that repeats it.
-        attributes[LOADED_REVISION] = run.attributes.get(LOADED_REVISION)
-    return {**origin, "attributes": attributes, "response": response}
-
-
-def _owner_of(run: Run) -> Owner:
-    return Owner(user_id=run.root.owner_id, session_key=run.root.session_key)
-
-
-def _caller_of(run: Run) -> Caller:
-    return Caller(
-        user_id=run.user_id,
-        session_key=run.session_key,
-        template_id=run.template_id,
-        slug=run.template.slug if run.template is not None else "",
-        instance_id=run.instance_id,
-    )
+    actor = audit.actor_of(user if user.is_authenticated else None)
+    return open_execution(run, origin=begin_anew(run.origin), actor=actor, how="again").root_id

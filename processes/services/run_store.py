@@ -3,79 +3,76 @@
 import json
 import uuid
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.contrib.auth import get_user_model
 
 from processes.domain.application import Application
+from processes.domain.callback_tokens import redact
 from processes.domain.interpreter import Interpreter
-from processes.domain.json_values import JSON, json_problems
+from processes.domain.json_values import JSON
 from processes.domain.request import Request
 from processes.domain.response import Response
 from processes.domain.run_status import RUN_TRANSITIONS, RunStatus
-from processes.errors import NotJsonError
-from processes.models import Run, RunValue
-from tasks.domain.jsonvalue import dumps, storable
+from processes.models import ProcessTemplate, Run
+from tasks.domain.jsonvalue import storable
 from tasks.errors import IllegalTransition
+from tasks.services import prepared
 
+#: The job that carries a run on (processes.jobs registers it). A release whose runs the one before it couldn't carry on
+#: gives it a new name: workers claim only jobs that they know, so those of the older release leave them alone.
+RUN_JOB = "processes.run.3"
+#: What it was called: runs that older releases have begun. Their workers know nothing of what is tried again, undone or
+#: led on by callbacks; those of the first one neither of lent authority nor of today's scripts.
+OLDER_RUN_JOBS = ("processes.run", "processes.run.2")
 #: Values longer than this as JSON are stored, but not told to those who follow the run.
 TOLD_CHARS = 4_096
 
+#: The columns that hold the context; `data` has rows of its own.
+CONTEXT = ("attributes", "request", "response")
 #: Attributes that a durable run sets itself; scripts read them, checkpoints needn't hold them.
 RUN_ID = "run_id"
 
 
-class StoredData:
-    """Know what is stored of a run's data, so that a checkpoint writes only the keys that changed."""
+_runs = prepared.Reader(Run)
+_templates = prepared.Reader(ProcessTemplate, only=("id", "slug", "title"))
 
-    def __init__(self, stored: Mapping[str, str]) -> None:
-        self._stored = dict(stored)
 
-    @classmethod
-    def load(cls, run_id: uuid.UUID) -> tuple["StoredData", dict[str, JSON]]:
-        """Return what is stored, and the data itself; the newest version of each key counts."""
-        rows = RunValue.objects.filter(run_id=run_id)
-        # Older versions stay in the database, so that a long history costs no memory.
-        latest = rows.filter(key=OuterRef("key")).order_by("-ordinal").values("ordinal")[:1]
-        newest = dict(rows.filter(ordinal=Subquery(latest)).values_list("key", "value"))
-        stored = {key: value for key, value in newest.items() if value is not None}
-        return cls(stored), {key: json.loads(value) for key, value in stored.items()}
+@cache
+def _users() -> prepared.Reader[Any]:
+    return prepared.Reader(get_user_model())
 
-    def changes(self, data: Mapping[str, JSON]) -> dict[str, str | None]:
-        """Return the JSON text of each changed key, None for removed ones; raises NotJsonError, naming the place."""
-        changed: dict[str, str | None] = {}
-        for key, value in data.items():
-            text = _encode(key, value)
-            if self._stored.get(key) != text:
-                changed[key] = text
-        changed.update(dict.fromkeys(self._stored.keys() - data.keys()))
-        return changed
 
-    def saved(self, changed: Mapping[str, str | None]) -> None:
-        """Take note that `changed` is committed."""
-        for key, value in changed.items():
-            if value is None:
-                self._stored.pop(key, None)
-            else:
-                self._stored[key] = value
+def find_run(run_id: uuid.UUID) -> Run:
+    """Return a run with its template and its user, for whoever carries it on; raises Run.DoesNotExist."""
+    run = _runs.one(run_id)
+    if run is None:
+        raise Run.DoesNotExist(f"There is no run {run_id}.")
+    if run.template_id is not None:
+        run.template = _templates.one(run.template_id)
+    if run.user_id is not None:
+        run.user = _users().one(run.user_id)
+    return run
 
 
 def told(changed: Mapping[str, str | None]) -> dict[str, JSON]:
-    """Return what of `changed` those who follow the run are told: short values, no private keys (`_score`)."""
+    """Return what of `changed` those who follow a run are told: short values, no private keys (`_score`), no tokens."""
     return {
-        key: json.loads(value)
+        key: json.loads(redact(value))
         for key, value in changed.items()
         if value is not None and len(value) <= TOLD_CHARS and not key.startswith("_")
     }
 
 
-def new_context(run: Run, data: dict[str, JSON]) -> Application:
-    """Return the context of a run as its last checkpoint left it."""
+def new_context(run: Run, data: dict[str, JSON], *, attributes: Mapping[str, JSON] | None = None) -> Application:
+    """Return the context of a run as its last checkpoint left it, or with `attributes`."""
     app = Application(
         data=data,
         request=Request.from_json(run.request or {}),
         response=Response.from_json(run.response or {}),
         user=run.user,
-        attributes=run.attributes,
+        attributes=run.attributes if attributes is None else attributes,
         execution=str(run.pk),
     )
     app.set(RUN_ID, str(run.pk))
@@ -89,43 +86,29 @@ def check_run_transition(run: Run, new: RunStatus) -> None:
         raise IllegalTransition(f"A run can't go from {current.value} to {new.value}.")
 
 
-def run_columns(app: Application, interpreter: Interpreter) -> dict[str, object]:
-    """Return the columns of a checkpoint; raises NotJsonError, naming the place, for what isn't JSON."""
-    context = app.context_json()
+def run_columns(
+    app: Application, interpreter: Interpreter, *, context: Mapping[str, Mapping[str, JSON]] | None = None
+) -> dict[str, JSON]:
+    """Return the columns of a run's row; raises NotJsonError, naming the place, for what isn't JSON.
+
+    `context` is that of `app`, where it has been asked for already.
+    """
+    columns = checkpoint_columns(app, interpreter, context=context)
+    # Data and attributes that can't be stored are refused; the text of an error, which may quote them, is mended.
+    columns["cursor"] = storable(columns["cursor"])
+    return columns
+
+
+def checkpoint_columns(
+    app: Application, interpreter: Interpreter, *, context: Mapping[str, Mapping[str, JSON]] | None = None
+) -> dict[str, JSON]:
+    """Return the same for a checkpoint, which mends the text of errors when it writes the cursor."""
+    context = app.context_json() if context is None else context
     attributes = context["attributes"]
     return {
-        # Data and attributes that can't be stored are refused; the text of an error, which may quote them, is mended.
-        "cursor": storable(interpreter.cursor_json()),
+        "cursor": interpreter.cursor_json(),
         "ordinal": app.ordinal,
         "attributes": {key: value for key, value in attributes.items() if key != RUN_ID},
         "request": context["request"],
         "response": context["response"],
     }
-
-
-def write_values(run_id: uuid.UUID, *, ordinal: int, changed: Mapping[str, str | None]) -> None:
-    """Append the changed keys of a checkpoint.
-
-    An action that stops to wait isn't done, so what it changed belongs to the ordinal before it, which has its
-    checkpoint already: the same key of the same ordinal is replaced.
-    """
-    RunValue.objects.bulk_create(
-        [RunValue(run_id=run_id, key=key, ordinal=ordinal, value=value) for key, value in changed.items()],
-        update_conflicts=True,
-        unique_fields=["run", "key", "ordinal"],
-        update_fields=["value"],
-    )
-
-
-def _encode(key: str, value: JSON) -> str:
-    try:
-        text = dumps(value)
-        text.encode()  # Half of a surrogate pair is refused here, and below NUL: no database stores them.
-        if "\\u0000" in text and json_problems(value, limit=1):
-            raise ValueError("NUL")
-    except (TypeError, ValueError, RecursionError) as error:
-        place, message = "", str(error)
-        if problems := json_problems(value, limit=1):
-            place, message = problems[0].path, problems[0].message
-        raise NotJsonError(f"data.{key}{place} can't be stored: {message}", path=f"/{key}{place}") from error
-    return text

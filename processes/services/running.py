@@ -30,6 +30,7 @@ from processes.services.access import Caller, find_executable
 from processes.services.audit import actor_of, record
 from processes.services.documents import Runnable, find_template, without_database
 from processes.services.errors import TemplateNotFoundError
+from processes.services.form_audience import Audience, AudienceConfig
 from processes.services.host import DjangoHost
 from processes.services.indicators import find_open_indicator
 from tasks.domain.statuses import NodeStatus
@@ -79,6 +80,10 @@ class LocalHost(DjangoHost):
         """Return a plan from memory, else the stored one; raises NotFoundError."""
         known = self._plans.get(plan_hash)
         return super().plan_by_hash(plan_hash) if known is None else known
+
+    def audience(self, config: AudienceConfig, *, data: Mapping[str, JSON]) -> Audience:
+        """Return nobody: what waits in memory isn't shown to anyone."""
+        return Audience()
 
     def _by_reference(self, target: ProcessTarget) -> Plan | None:
         reference = target.reference if isinstance(target.reference, str) else target.name

@@ -47,23 +47,23 @@ def encrypt(text: str) -> str:
     return _fernet().encrypt(text.encode()).decode()
 
 
-def decrypt(ciphertext: str, *, name: str) -> Secret:
-    """Return the secret of the connection `name`; raises SecretUnreadableError where no key fits."""
+def decrypt(ciphertext: str, *, name: str, what: str = "connection") -> Secret:
+    """Return the secret of the connection `name` (or of something else); raises SecretUnreadableError: no key fits."""
     try:
         return Secret(_fernet().decrypt(ciphertext).decode())
     except (InvalidToken, ValueError):
         pass
     # Raised here, so that the error doesn't hang on frames that know keys.
-    raise _unreadable(name)
+    raise _unreadable(name, what)
 
 
-def reencrypt(ciphertext: str, *, name: str) -> str:
+def reencrypt(ciphertext: str, *, name: str, what: str = "connection") -> str:
     """Return the same secret under the first key; raises SecretUnreadableError where no key fits."""
     try:
         return _fernet().rotate(ciphertext).decode()
     except (InvalidToken, ValueError):
         pass
-    raise _unreadable(name)
+    raise _unreadable(name, what)
 
 
 def mask(text: str, forms: Iterable[str]) -> str:
@@ -81,9 +81,9 @@ def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-def _unreadable(name: str) -> SecretUnreadableError:
+def _unreadable(name: str, what: str) -> SecretUnreadableError:
     message = (
-        f'The secret of the connection "{name}" can\'t be read: none of the keys is the one it was encrypted with. Add '
+        f'The secret of the {what} "{name}" can\'t be read: none of the keys is the one it was encrypted with. Add '
         "that key to STEPLINE_ENCRYPTION_KEYS (the same on every host), or enter the secret again."
     )
-    return SecretUnreadableError(message, fields={"connection": name})
+    return SecretUnreadableError(message, fields={what: name})

@@ -1,13 +1,19 @@
 """Template tags of the admin's pages."""
 
+from typing import Any
+
 from django import template
+from django.template.context import Context
 
 from processes.admin.tabs import TABS
 
 register = template.Library()
 
 
-@register.simple_tag
-def template_tabs() -> list[dict[str, str]]:
-    """Return the tabs beside a template's form: name, label and the name of the address."""
-    return [{"name": tab.name, "label": tab.label, "address": f"admin:{tab.url_name}"} for tab in TABS]
+@register.simple_tag(takes_context=True)
+def template_tabs(context: Context) -> list[dict[str, Any]]:
+    """Return the tabs beside a template's form that the reader may see: name, label and the name of the address."""
+    user = context["request"].user
+    return [
+        {"name": tab.name, "label": tab.label, "address": f"admin:{tab.url_name}"} for tab in TABS if tab.allowed(user)
+    ]

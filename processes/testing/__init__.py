@@ -16,6 +16,7 @@ from processes.testing.answers import Answers, UnexpectedRequestError
 from processes.testing.builders import action, definition, process
 from processes.testing.clock import FakeClock
 from processes.testing.ran import Ran
+from processes.testing.recorded import Replayed, replay
 from processes.testing.reports import Reported
 from processes.testing.runs import Options, run, run_script, start
 from processes.testing.stepping import Stepping
@@ -27,12 +28,14 @@ __all__ = [
     "FakeUser",
     "Options",
     "Ran",
+    "Replayed",
     "Reported",
     "Stepping",
     "UnexpectedRequestError",
     "action",
     "definition",
     "process",
+    "replay",
     "run",
     "run_script",
     "start",

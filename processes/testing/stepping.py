@@ -5,7 +5,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 
 from processes.domain.application import Application
-from processes.domain.json_values import json_problems
+from processes.domain.directives import Park, Suspended
+from processes.domain.entering import LEADS, FormAnswer
+from processes.domain.json_values import JSON, copy_json, json_problems
 from processes.errors import NotJsonError, ProcessError
 from processes.registry import scripts as registry
 from processes.services.documents import Runnable
@@ -95,6 +97,18 @@ class Stepping:
     def resume(self, state: str | None = None, value: object = None) -> "Stepping":
         """Complete the action at which a run waits, as whatever it waits for would."""
         return self._go(lambda: self._run.interpreter.resume(state, value))
+
+    def answer(self, values: Mapping[str, JSON] | None = None, *, button: str = "submit") -> "Stepping":
+        """Answer the form at which a durable run waits, as somebody would whose values the form has taken.
+
+        None is what a button takes along that leaves the form, or leads back.
+        """
+        outcome = self._run.interpreter.outcome
+        parked = outcome.directive if isinstance(outcome, Suspended) else None
+        if not isinstance(parked, Park) or button not in parked.private.get(LEADS, {}):
+            raise AssertionError(f'No form with a button "{button}" waits: {self!r}')
+        answer = FormAnswer(ordinal=parked.at, button=button, values=None if values is None else copy_json(values))
+        return self._go(lambda: self._run.interpreter.answer(answer))
 
     def fail(self, error: ProcessError) -> "Stepping":
         """Let the action fail at which a run waits, or which comes next."""

@@ -43,6 +43,7 @@ export class ProgressPage {
     this._problem = "";
     this._isLeaving = false;
     this._hasEnded = false;
+    this._wasWaiting = page.dataset.status === "waiting";
     // What follows the first part of the title stays: the page's own title, and the site's.
     this._titleRest = document.title.slice(document.title.indexOf(" · "));
     this._drawing = new TreeDrawing(page, this._tree, this._words);
@@ -52,7 +53,7 @@ export class ProgressPage {
     /** The last update that the page shows, drawn by the server or live. */
     this._seq = Number(page.dataset.seq);
     this._telling = new Telling(page, this._words);
-    this._stalls = new StallWatch(`/api/tasks/${this._taskId}/`, (stall) => this._showStall(stall));
+    this._stalls = new StallWatch(`/api/tasks/${this._taskId}/`, (stall) => this._hearStall(stall));
     this._refresher = new Refresher({ refresh: () => this._refresh(), onChange: () => this._tick() });
   }
 
@@ -167,6 +168,12 @@ export class ProgressPage {
     if (live.textContent !== text) live.textContent = text;
   }
 
+  _hearStall(stall) {
+    this._showStall(stall);
+    // It is quiet: parts of the work may have come to a form meanwhile, of which this log says nothing.
+    if (this._page.dataset.status === "waiting") void this._refresh();
+  }
+
   _showStall(stall) {
     const { dataset } = this._page;
     if (hasEnded(dataset.status)) stall = null;
@@ -181,7 +188,15 @@ export class ProgressPage {
 
   _drawWaits() {
     const { status, stalled } = this._page.dataset;
-    this._parts.waits.hidden = status !== "waiting" || stalled !== undefined;
+    const { forms } = this._parts;
+    const isWaiting = status === "waiting";
+    if (forms) {
+      forms.hidden = !isWaiting || forms.querySelector("a") === null;
+      // What this visitor may answer, only the server knows.
+      if (isWaiting && !this._wasWaiting) void this._refresh();
+      this._wasWaiting = isWaiting;
+    }
+    this._parts.waits.hidden = !isWaiting || stalled !== undefined || forms?.hidden === false;
   }
 
   _show(state) {

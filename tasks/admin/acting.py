@@ -4,6 +4,7 @@ Each task is dealt with by itself, in a transaction of its own: one that can't b
 others from it, and the answer says of each why not.
 """
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -34,7 +36,9 @@ from tasks.services.access import Viewer, viewer_of
 from tasks.services.cancelling import request_cancel
 from tasks.services.replaying import replay
 
-__all__ = ["CANCEL", "MOST_AT_ONCE", "REPLAY", "ActingAdmin", "Verb", "viewer_behind"]
+__all__ = ["CANCEL", "MOST_AT_ONCE", "REPLAY", "ActingAdmin", "Verb", "check_chosen", "viewer_behind"]
+
+logger = logging.getLogger(__name__)
 
 #: Tasks that one request cancels or replays: its answer must not be long in coming.
 MOST_AT_ONCE = 500
@@ -89,7 +93,7 @@ def _cancel(request: HttpRequest, root_id: uuid.UUID) -> Done:
 
 
 def _replay(request: HttpRequest, root_id: uuid.UUID) -> Done:
-    fresh = replay(root_id)
+    fresh = replay(root_id, by=viewer_of(user=request.user, session=request.session))
     return Done(kind="replayed", logged=_("Replayed as %(id)s.") % {"id": fresh.root_id}, fresh_id=fresh.root_id)
 
 
@@ -113,6 +117,15 @@ REPLAY = Verb(
         "has ended stays as it is."
     ),
 )
+
+
+def check_chosen(request: HttpRequest) -> None:
+    """Raise BadRequest for rows that no list has offered: their ids are UUIDs."""
+    for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+        try:
+            uuid.UUID(chosen)
+        except ValueError:
+            raise BadRequest("No row has such an id.") from None
 
 
 class ActingAdmin(ListAdmin):
@@ -159,11 +172,7 @@ class ActingAdmin(ListAdmin):
         self, request: HttpRequest, queryset: "QuerySet[Any]", *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
         """Do what was chosen with the rows that were; refuse what no list has asked for."""
-        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
-            try:
-                uuid.UUID(chosen)
-            except ValueError:
-                raise BadRequest("No row has such an id.") from None
+        check_chosen(request)
         return super().response_action(request, queryset, *args, **kwargs)
 
     def _ask_or_act(self, request: HttpRequest, queryset: "QuerySet[Any]", verb: Verb) -> HttpResponseBase | None:
@@ -171,6 +180,9 @@ class ActingAdmin(ListAdmin):
         if len(chosen) > MOST_AT_ONCE:
             text = _("At most %(count)d at once: narrow the list, or do it page by page. Nothing was done.")
             self.message_user(request, text % {"count": MOST_AT_ONCE}, messages.ERROR)
+            return None
+        if not chosen:
+            self.message_user(request, _("None of what was chosen is there any more."), messages.WARNING)
             return None
         if request.POST.get("post") != "yes":
             return self._question(request, chosen, verb)
@@ -244,6 +256,12 @@ class ActingAdmin(ListAdmin):
                 done = verb.act(request, obj.pk)
             except TasksError as error:
                 results.refused[obj.pk] = (self.title_of(obj), error.message)
+                continue
+            except OperationalError:
+                raise
+            except Exception:
+                logger.exception("%s of task %s went wrong.", verb.name, obj.pk)
+                results.refused[obj.pk] = (self.title_of(obj), _("Something went wrong; the site's log says what."))
                 continue
             results.done[done.kind] += 1
             if done.fresh_id is not None:

@@ -59,9 +59,8 @@ class DeadLetterAdmin(JobRows):
 
     @admin.display(description=gettext_lazy("error"))
     def error_shown(self, job: DeadLetter) -> SafeString:
-        """Show the error's message."""
-        message = job.error.get("message") if isinstance(job.error, dict) else None
-        return format_html('<span class="task-error">{}</span>', shorten(str(message or job.root.error), ERROR_CHARS))
+        """Show what went wrong, with the error's name: the message of a KeyError says nothing by itself."""
+        return format_html('<span class="task-error">{}</span>', shorten(job.root.error, ERROR_CHARS))
 
     @admin.display(description=gettext_lazy("set aside"), ordering="finished_at")
     def set_aside(self, job: DeadLetter) -> SafeString | str:

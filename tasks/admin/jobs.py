@@ -20,7 +20,7 @@ from tasks.admin.words import block, held_back, moment, once, pretty, schedule_o
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import JOB_TERMINAL, JobStatus
 from tasks.models import Job
-from tasks.services.replaying import REPLAYABLE
+from tasks.services.replaying import can_replay
 
 __all__ = ["JobAdmin"]
 
@@ -88,7 +88,6 @@ class JobAdmin(JobRows):
     ) -> HttpResponse:
         """Add attempts, log and relatives to the page."""
         job: Job = kwargs["obj"]
-        status = JobStatus(job.status)
         sees_trees = request.user.has_perm("tasks.view_taskroot") or request.user.has_perm("tasks.change_taskroot")
         context |= {
             "title": job.root.title,
@@ -96,7 +95,7 @@ class JobAdmin(JobRows):
             "list_url": "admin:tasks_job_changelist",
             "heading": self.heading,
             "task_title": job.root.title,
-            "buttons": self.offered(request, job, _possible(status)),
+            "buttons": self.offered(request, job, _possible(job)),
             "live_address": live_address(viewer_behind(request), job.root),
             "tree_address": reverse("admin:tasks_taskroot_change", args=(job.pk,)) if sees_trees else "",
             "attempts": attempts_of(job, with_tracebacks=request.user.has_perm("tasks.view_job")),
@@ -219,7 +218,7 @@ class JobAdmin(JobRows):
         return moment(job.root.purge_at)
 
 
-def _possible(status: JobStatus) -> tuple[Verb, ...]:
-    if status not in JOB_TERMINAL:
+def _possible(job: Job) -> tuple[Verb, ...]:
+    if JobStatus(job.status) not in JOB_TERMINAL:
         return (CANCEL,)
-    return (REPLAY,) if status in REPLAYABLE else ()
+    return (REPLAY,) if can_replay(job) else ()

@@ -81,15 +81,17 @@ def log_of(root: TaskRoot) -> dict[str, object]:
     return {"updates": rows, "last_seq": root.last_seq, "is_whole": len(rows) == root.last_seq}
 
 
-def related_to(request: HttpRequest, root: TaskRoot) -> dict[str, list[Link]]:
-    """Return the links from a task that was read with its `parent` and its `previous`."""
+def related_to(request: HttpRequest, root: TaskRoot) -> dict[str, object]:
+    """Return the links from a task: to what started it and what it started, to what it repeats and what repeats it."""
     linked = [pk for pk in (root.parent_id, root.previous_id) if pk is not None]
     above = {found.pk: found for found in read_related(most=2, pk__in=linked)} if linked else {}
+    children = read_related(most=MOST_RELATED + 1, parent_id=root.pk)
     return {
         "parent": links_to(request, [above[pk] for pk in (root.parent_id,) if pk in above]),
         "previous": links_to(request, [above[pk] for pk in (root.previous_id,) if pk in above]),
         "repetitions": links_to(request, read_related(most=MOST_RELATED, previous_id=root.pk)),
-        "children": links_to(request, read_related(most=MOST_RELATED, parent_id=root.pk)),
+        "children": links_to(request, children[:MOST_RELATED]),
+        "has_more_children": len(children) > MOST_RELATED,
     }
 
 

@@ -63,6 +63,10 @@ class TaskTreeAdmin(ActingAdmin):
         """Leave out the trees of requests, which belong to one client and are soon forgotten."""
         return super().get_queryset(request).filter(request_scoped=False).select_related(*self.list_select_related)
 
+    def without_parts(self, rows: "QuerySet[TaskRoot]") -> "QuerySet[TaskRoot]":
+        """Leave out parts, of which a task may have many thousands."""
+        return rows.filter(is_part=False)
+
     def may(self, request: HttpRequest, verb: Verb) -> bool:
         """Let those who may change everybody's tasks."""
         viewer = viewer_behind(request)

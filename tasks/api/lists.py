@@ -1,5 +1,6 @@
 """Many tasks over HTTP: lists, and streams of several tasks or lists."""
 
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponse, HttpResponseBase
 from django.views.decorators.cache import never_cache
@@ -41,6 +42,7 @@ def tasks(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_GET
+@non_atomic_requests
 async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream the updates of many tasks, and lists, as server-sent events."""
     visitor = Visitor(user=request.user, session=request.session)
@@ -56,12 +58,14 @@ async def events(request: HttpRequest) -> HttpResponseBase:
 
 
 @require_POST
+@non_atomic_requests
 async def subscribe_job(request: HttpRequest) -> HttpResponseBase:
     """Add to what an open stream follows: 202, and the stream tells how it went; 404 where it isn't the caller's."""
     return await _ask_line(request, action="subscribe")
 
 
 @require_POST
+@non_atomic_requests
 async def unsubscribe_job(request: HttpRequest) -> HttpResponseBase:
     """Take away from what an open stream follows: 202, and the stream tells of it."""
     return await _ask_line(request, action="unsubscribe")

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
@@ -36,6 +37,7 @@ def task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
 
 
 @require_GET
+@non_atomic_requests
 async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
     """Stream the updates of a task as server-sent events, until its end."""
     visitor = Visitor(user=request.user, session=request.session)

@@ -10,18 +10,14 @@ from celery.result import AsyncResult, GroupResult
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from tasks.celery_tasks.run import HEADER, current_root_id, owner_of
+from tasks.celery_tasks.parts import PART_OF, copy_of, id_of, leaves, plan_of, tell
+from tasks.celery_tasks.run import MEMBER, current_root_id, owner_of
 from tasks.celery_tasks.task import TrackedTask
-from tasks.domain.canvas import CHAIN, GROUP
-from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JobStatus
 from tasks.models.root import new_id
-from tasks.services.celery_roots import (
-    Origin,
-    cancel_celery_task,
-    create_canvas,
-    root_id_of,
-)
+from tasks.services.celery_cancelling import cancel_celery_task
+from tasks.services.celery_canvases import create_canvas
+from tasks.services.celery_rows import Origin
 from tasks.services.roots import Owner
 
 
@@ -43,16 +39,24 @@ def track(
     of the work that sends it. Raises ValueError where the canvas has no tracked task.
     """
     root_id = new_id()
-    leaves: dict[str, tuple[str, Origin]] = {}
-    plan = _plan(canvas, parent_id=root_id, leaves=leaves)
-    if not leaves:
+    canvas = copy_of(canvas)
+    tracked: dict[str, tuple[str, Origin]] = {}
+    for leaf in leaves(canvas):
+        task, task_id = current_app.tasks.get(leaf.task), id_of(leaf)
+        if not isinstance(task, TrackedTask):
+            tell(leaf, {PART_OF: str(root_id)})
+            continue
+        own = _own_origin(leaf, task, parent_id=root_id)
+        tell(leaf, {**own.to_json(), MEMBER: True})
+        tracked[task_id] = (task.name, own)
+    if not tracked:
         raise ValueError("There is no tracked task in this canvas: give its tasks the base TrackedTask.")
     who = Owner(session_key=session_key) if owner is None and session_key else owner_of(owner)
     origin = Origin(title=title, owner=who, parent_id=current_root_id(), shared=shared)
     result = canvas.freeze()
 
     def send() -> None:
-        create_canvas(plan=plan, tasks=leaves, origin=origin, root_id=root_id)
+        create_canvas(plan=plan_of(canvas), tasks=tracked, origin=origin, root_id=root_id)
         try:
             canvas.apply_async()
         except Exception:
@@ -69,31 +73,11 @@ def cancel(root_id: uuid.UUID, *, reason: str = "") -> JobStatus:
     return cancel_celery_task(root_id, reason=reason)
 
 
-# What a canvas is made of.
-
-
-def _plan(signature: Any, *, parent_id: uuid.UUID, leaves: dict[str, tuple[str, Origin]]) -> JSON:
-    """Return the plan of a canvas, and give each of its tracked tasks an id and the header of a member."""
-    kind = signature.get("subtask_type")
-    if kind in ("chain", "group"):
-        parts = [_plan(part, parent_id=parent_id, leaves=leaves) for part in signature.tasks]
-        return [CHAIN if kind == "chain" else GROUP, *parts]
-    if kind == "chord":
-        header = signature.tasks
-        parts = [_plan(part, parent_id=parent_id, leaves=leaves) for part in getattr(header, "tasks", header)]
-        body = [] if signature.body is None else [_plan(signature.body, parent_id=parent_id, leaves=leaves)]
-        return [CHAIN, [GROUP, *parts], *body]
-    task = current_app.tasks.get(signature.task)
-    if not isinstance(task, TrackedTask):
-        return [GROUP]
-    options = signature.options
-    task_id = str(options.setdefault("task_id", str(uuid.uuid4())))
-    own = Origin(
-        title=str(options.pop("title", "") or task.title_of(signature)),
+def _own_origin(leaf: Any, task: TrackedTask, *, parent_id: uuid.UUID) -> Origin:
+    options = leaf.options
+    return Origin(
+        title=str(options.pop("title", "") or task.title_of(leaf)),
         owner=owner_of(options.pop("owner", None)),
         parent_id=parent_id,
         shared=bool(options.pop("shared", False)),
     )
-    options["headers"] = {**(options.get("headers") or {}), HEADER: {**own.to_json(), "member": True}}
-    leaves[task_id] = (task.name, own)
-    return str(root_id_of(task_id))

@@ -3,18 +3,20 @@
 import logging
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
-from celery import states
+from celery import current_app, states
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
@@ -22,17 +24,9 @@ from tasks.domain.jsonvalue import JSON, dumps
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import format_timestamp
 from tasks.errors import StaleFence, TaskCancelled, TasksError
-from tasks.services.celery_roots import (
-    Begun,
-    Origin,
-    begin,
-    is_cancel_requested,
-    prolong,
-    put_off,
-    root_id_of,
-    run_lease,
-    settle,
-)
+from tasks.services.celery_cancelling import is_cancel_requested
+from tasks.services.celery_roots import Begun, begin, prolong, put_off, run_lease, settle, settle_late
+from tasks.services.celery_rows import Origin, root_id_of
 from tasks.services.flusher import process_flusher
 from tasks.services.heartbeat import Leased, process_heart
 from tasks.services.recorder import Recorder, TaskNode
@@ -44,12 +38,22 @@ logger = logging.getLogger(__name__)
 
 #: The header that tells a worker what the sender knows of the tree.
 HEADER = "stepline"
+#: … and that it is part of a canvas, where its tree is already.
+MEMBER = "member"
+#: How much later than it expires a task's message may still be told to have done so.
+EXPIRY_GRACE = timedelta(minutes=1)
+#: A connection that nobody has used for so long is looked at before it is used.
+CONNECTION_SECONDS = 1.0
 #: Results whose JSON is longer stay out of the tree; the result backend has them.
 RESULT_CHARS = 65_536
 
 
 class TaskRevoked(TaskCancelled, Ignore):
     """The task was cancelled; Celery's `autoretry_for` lets it pass."""
+
+
+class RunSuperseded(StaleFence, Ignore):
+    """Celery has delivered the task again, and its tree goes on there; `autoretry_for` lets it pass."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -59,6 +63,10 @@ class Run(Leased):
     begun: Begun
     recorder: Recorder
     lease: timedelta
+    #: Whether its message can be given back: Celery has not acknowledged it yet.
+    acks_late: bool
+    #: How long the next message for the same tree may wait.
+    begin_within: timedelta
     error: BaseException | None = None
     #: A message for the same tree has left meanwhile: `Task.replace`.
     handed_on: bool = False
@@ -73,15 +81,15 @@ class Run(Leased):
         return self.begun.root_id
 
     def check(self) -> None:
-        """Raise TaskRevoked once the end of the task was asked for, StaleFence once its tree went on without it."""
+        """Raise TaskRevoked once the end of the task was asked for, RunSuperseded once another run has its tree."""
         if self.lost:
-            raise StaleFence(task_id=str(self.root_id))
+            raise RunSuperseded(task_id=str(self.root_id))
         if self.cancel_requested:
             raise TaskRevoked(_("The work was cancelled."), task_id=str(self.root_id))
 
     def beat(self) -> None:
         """Prolong the lease, and learn whether the end was asked for."""
-        self.lost = self.lost or not prolong(self.root_id, fence=self.begun.delivery, lease=self.lease)
+        self.lost = self.lost or prolong(self.root_id, fence=self.begun.delivery, lease=self.lease)
         self.cancel_requested = self.cancel_requested or is_cancel_requested(self.root_id)
 
 
@@ -89,8 +97,7 @@ def begin_run(task: Any) -> Run | None:
     """Begin the tree of the task's present request; None where that can't be: the task runs untracked."""
     request: Any = task.request
     with harmless("Task %s runs without a tree.", request.id):
-        given = request.get(HEADER) or (request.headers or {}).get(HEADER) or {}
-        origin = Origin.from_json(given)
+        origin = Origin.from_json(header_of(request))
         parent_id = origin.parent_id or current_root_id()
         if parent_id is None and request.parent_id:
             parent_id = root_id_of(request.parent_id)
@@ -117,7 +124,13 @@ def begin_run(task: Any) -> Run | None:
             strict=False,
             schedule=None if alone else process_flusher(),
         )
-        run = Run(begun=begun, recorder=recorder, lease=lease)
+        run = Run(
+            begun=begun,
+            recorder=recorder,
+            lease=lease,
+            acks_late=bool(task.acks_late),
+            begin_within=timedelta(seconds=task.begin_within_seconds),
+        )
         # So that code deep inside may ask, through `tasks.check_cancelled`.
         recorder.check = run.check
         if begun.refused is not None:
@@ -132,6 +145,22 @@ def begin_run(task: Any) -> Run | None:
     return None
 
 
+@contextmanager
+def fresh_connection() -> Iterator[None]:
+    """Give up the connection to the database after the block, where the database has gone away meanwhile.
+
+    It was opened to begin the tree. A body that needs none must not lose its result by it.
+    """
+    began = monotonic()
+    try:
+        yield
+    finally:
+        if monotonic() - began >= CONNECTION_SECONDS and connection.connection is not None:
+            with harmless("The connection to the database can't be looked at."):
+                if not connection.in_atomic_block and not connection.is_usable():
+                    connection.close()
+
+
 def tell(run: Run, state: str | None, retval: Any, *, throws: tuple[type[BaseException], ...]) -> None:
     """End, or put off, the tree of a run as Celery has ended it."""
     recorder, error = run.recorder, run.error
@@ -140,12 +169,14 @@ def tell(run: Run, state: str | None, retval: Any, *, throws: tuple[type[BaseExc
     try:
         if isinstance(error, TaskCancelled):
             _end(recorder, NodeStatus.CANCELLED, reason=error.message)
-        elif isinstance(error, Reject) and getattr(error, "requeue", False):
+        elif isinstance(error, Reject) and getattr(error, "requeue", False) and run.acks_late:
             recorder.end_all(NodeStatus.CANCELLED, error=_("It was given back, to be done later."))
-            put_off(recorder, status=JobStatus.PENDING, waiting_for={"code": "given_back"})
+            until = timezone.now() + run.begin_within
+            put_off(recorder, status=JobStatus.PENDING, waiting_for={"code": "given_back"}, waits_until=until)
         elif isinstance(error, Retry) and not run.handed_on:
             # Eagerly: nothing was sent, it just runs again.
-            _put_off_for_retry(recorder, error.exc, due_at=timezone.now())
+            now = timezone.now()
+            _put_off_for_retry(recorder, error.exc, due_at=now, waits_until=now + run.begin_within)
         elif run.handed_on and (error is None or isinstance(error, Ignore | Retry)):
             if run.untold is not None:
                 run.untold()
@@ -156,29 +187,38 @@ def tell(run: Run, state: str | None, retval: Any, *, throws: tuple[type[BaseExc
         elif state in (states.FAILURE, "REJECTED") or (state is None and error is not None):
             _end(recorder, NodeStatus.FAILED, reason=reason_of(error or retval, throws=throws))
         else:
-            _end(recorder, NodeStatus.COMPLETED, result=_result(retval) if state == states.SUCCESS else None)
+            # Of what ignores itself Celery tells nobody, and what would have followed is never begun.
+            is_success = state == states.SUCCESS
+            _end(recorder, NodeStatus.COMPLETED, result=result_of(retval) if is_success else None, goes_on=is_success)
     except StaleFence:
         # It has ended otherwise, or its next run has begun: whoever did that has told the rest.
         logger.info("The tree of task %s went on without this run.", run.root_id)
 
 
-def _end(recorder: Recorder, status: NodeStatus, *, reason: str = "", result: JSON = None) -> None:
+def _end(
+    recorder: Recorder, status: NodeStatus, *, reason: str = "", result: JSON = None, goes_on: bool = True
+) -> None:
     recorder.end_all(status, error=reason)
-    settle(recorder, status=status, reason=reason, result=result)
+    try:
+        settle(recorder, status=status, reason=reason, result=result, goes_on=goes_on)
+    except StaleFence:
+        if not settle_late(recorder, status=status, reason=reason, result=result):
+            raise
 
 
-def hand_on(run: Run, *, is_retry: bool, due_at: datetime | None) -> None:
+def hand_on(run: Run, *, waits_until: datetime, retry_at: datetime | None = None, parts: Sequence[str] = ()) -> None:
     """Let the run end, since a message for the same tree is about to leave: a retry, or `Task.replace`.
 
-    Told before it leaves, as the next run may begin before this one has ended.
+    Told before it leaves, as the next run may begin before this one has ended. `parts` are the roots of what goes on in
+    the task's place before.
     """
     run.handed_on = True
     recorder = run.recorder
-    if is_retry:
+    if retry_at is not None:
         error = sys.exc_info()[1]
-        tell = partial(_put_off_for_retry, recorder, error, due_at=due_at or timezone.now())
+        tell = partial(_put_off_for_retry, recorder, error, due_at=retry_at, waits_until=waits_until)
     else:
-        tell = partial(_put_off_for_another, recorder, due_at=due_at)
+        tell = partial(_put_off_for_another, recorder, waits_until=waits_until, parts=parts)
     if connection.in_atomic_block:
         # The body's own transaction, which the retry's exception may roll back.
         run.untold = tell
@@ -189,19 +229,20 @@ def hand_on(run: Run, *, is_retry: bool, due_at: datetime | None) -> None:
         logger.info("The tree of task %s went on without this run.", run.root_id)
 
 
-def _put_off_for_another(recorder: Recorder, *, due_at: datetime | None) -> None:
+def _put_off_for_another(recorder: Recorder, *, waits_until: datetime, parts: Sequence[str]) -> None:
     recorder.end_all(NodeStatus.COMPLETED)
-    put_off(recorder, status=JobStatus.PENDING, waiting_for={"code": "replaced"}, due_at=due_at)
+    waiting_for: JSON = {"code": "replaced"}
+    put_off(recorder, status=JobStatus.PENDING, waiting_for=waiting_for, waits_until=waits_until, parts=parts)
 
 
-def _put_off_for_retry(recorder: Recorder, error: object, *, due_at: datetime) -> None:
+def _put_off_for_retry(recorder: Recorder, error: object, *, due_at: datetime, waits_until: datetime) -> None:
     reason = reason_of(error) if isinstance(error, Exception) else _("It is tried again.")
     recorder.end_all(NodeStatus.FAILED, error=reason)
     put_off(
         recorder,
         status=JobStatus.RETRY,
         waiting_for={"code": "retry_at", "until": format_timestamp(due_at), "reason": reason},
-        due_at=due_at,
+        waits_until=waits_until,
     )
 
 
@@ -221,7 +262,7 @@ def reason_of(error: object, *, throws: tuple[type[BaseException], ...] = ()) ->
     return _("It failed (%(kind)s).") % {"kind": type(error).__name__}
 
 
-def _result(value: Any) -> JSON:
+def result_of(value: Any) -> JSON:
     """Return a task's result where it is JSON and not too long for a tree, else None."""
     try:
         text = dumps(value)
@@ -229,6 +270,25 @@ def _result(value: Any) -> JSON:
         return None
     result: JSON = value
     return result if len(text) <= RESULT_CHARS else None
+
+
+def header_of(request: Any) -> dict[str, Any]:
+    """Return what the message of a task's request says of its tree; nothing for most."""
+    return request.get(HEADER) or (request.headers or {}).get(HEADER) or {}
+
+
+def moment(value: str | datetime | None) -> datetime | None:
+    """Return a time of a message's headers."""
+    found = parse_datetime(value) if isinstance(value, str) else value
+    return timezone.make_aware(found, current_app.timezone) if found is not None and found.tzinfo is None else found
+
+
+def waits_until(task: Any, headers: Mapping[str, Any]) -> datetime:
+    """Return until when a tree waits for the task of a message to be begun. Nobody begins what has expired."""
+    now = timezone.now()
+    until = max(now, moment(headers.get("eta")) or now) + timedelta(seconds=task.begin_within_seconds)
+    expires_at = moment(headers.get("expires"))
+    return until if expires_at is None else min(until, max(now, expires_at) + EXPIRY_GRACE)
 
 
 def current_root_id() -> uuid.UUID | None:

@@ -5,11 +5,10 @@ from typing import Any
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
 
-from tasks.celery_tasks.run import HEADER, Run, TaskRevoked, begin_run, owner_of, title_from
+from tasks.celery_tasks.replacing import stand_in
+from tasks.celery_tasks.run import HEADER, Run, TaskRevoked, begin_run, fresh_connection, harmless, owner_of, title_from
 from tasks.errors import TaskCancelled
-from tasks.services.celery_roots import (
-    Origin,
-)
+from tasks.services.celery_rows import QUEUED, Origin
 from tasks.tracking import tracking
 
 
@@ -21,12 +20,16 @@ class TrackedTask(DjangoTask):
     """
 
     abstract = True
+    is_tracked = True
 
     #: What people read; by default the last part of the task's name.
     tracked_title: str | None = None
     #: How long after a worker's death Celery delivers the task again, where it does (`acks_late`): so long its tree
     #: waits. For RabbitMQ a moment will do; Redis takes its visibility timeout, an hour unless set.
     redelivery_seconds: float = 60.0
+    #: How long a message of it may wait to be begun, beyond the time that it is sent for; then its tree ends, since of
+    #: a message that the broker has lost nobody else knows.
+    begin_within_seconds: float = QUEUED.total_seconds()
     #: Whether cancelling ends the process that the task runs in. Without, its body must ask `check_cancelled`.
     cancel_terminates = False
 
@@ -61,16 +64,16 @@ class TrackedTask(DjangoTask):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body; tracked where a worker runs it, as a plain function where it is called like one."""
         request: Any = self.request
-        if request.called_directly:
+        # A body that calls its own task calls a function, too.
+        if request.called_directly or hasattr(request, "stepline_run"):
             return super().__call__(*args, **kwargs)
-        run = begin_run(self)
+        request.stepline_run = run = begin_run(self)
         if run is None:
             return self.run(*args, **kwargs)
-        request.stepline_run = run
         try:
             if run.begun.refused is not None:
                 raise TaskRevoked(run.begun.refused, task_id=str(run.root_id))
-            with tracking(run.recorder.root):
+            with fresh_connection(), tracking(run.recorder.root):
                 return self.run(*args, **kwargs)
         except TaskCancelled as error:
             run.error = error
@@ -79,6 +82,15 @@ class TrackedTask(DjangoTask):
         except BaseException as error:
             run.error = error
             raise
+
+    def replace(self, sig: Any) -> Any:
+        """Let another task, or a canvas, go on in this one's place, as Celery does; its tree ends with that."""
+        run = run_of(self)
+        if run is None or self.request.is_eager:
+            return super().replace(sig)
+        with harmless("What goes on in the place of task %s can't be followed.", self.request.id):
+            sig = stand_in(run, self, sig)
+        return super().replace(sig)
 
     def check_cancelled(self) -> None:
         """Raise TaskRevoked once the end of this task was asked for: call it where the work can stop."""

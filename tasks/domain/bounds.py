@@ -1,13 +1,19 @@
 """What a tree takes of the texts and numbers that are reported: how long, and in which form."""
 
 import re
+from collections.abc import Iterable
 from math import isfinite
 
 TITLE_CHARS = 200
+TYPE_CHARS = 32
 MESSAGE_CHARS = 500
 ERROR_CHARS = 2_000
-#: Streamed text kept on a node for snapshots; the log has all of it.
+#: Nodes that stand below one another; deeper ones are shown beside those above them. Trees are walked recursively.
+NODE_DEPTH = 100
+#: Streamed text kept on a node for snapshots; the log has more.
 OUTPUT_TAIL_CHARS = 65_536
+#: Text of one node that waits to be written; where more comes than can be written, the oldest is left out.
+OUTPUT_WAITING_CHARS = 4_194_304
 #: Text of one nodeOutput update; longer output is split.
 OUTPUT_UPDATE_CHARS = 16_384
 
@@ -17,8 +23,12 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def storable_text(text: str) -> str:
-    """Return `text` with U+FFFD for what no database stores: NUL and halves of surrogate pairs."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    """Return `text` with U+FFFD for what no database stores: NUL and halves of surrogate pairs.
+
+    What is no text yet becomes one: a translation that waits for its language, an exception.
+    """
+    text = str(text)
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
 def measure(value: object) -> int | float | None:
@@ -33,6 +43,19 @@ def measure(value: object) -> int | float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if isfinite(number) else None
+
+
+def counted(value: float | None, steps: Iterable[float]) -> float:
+    """Return a reported value and the steps that came after it, together.
+
+    Numbers that Python doesn't add to each other, as a decimal and a float, are added as `measure` has them; what is no
+    number then counts as nothing.
+    """
+    steps = list(steps)
+    try:
+        return (value or 0) + sum(steps)
+    except Exception:  # noqa: BLE001 - whatever adds itself up may raise whatever it likes
+        return sum(measure(each) or 0 for each in (value, *steps))
 
 
 def shorten(text: str, limit: int) -> str:

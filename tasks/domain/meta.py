@@ -1,5 +1,6 @@
 """The meta of nodes: JSON of any shape, or what a model class says."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 from typing import Any, TypeVar
@@ -48,17 +49,16 @@ class MetaType:
 def meta_to_json(meta: object, meta_type: MetaType | None = None) -> JSON:
     """Return meta as JSON: what `meta_type` says where one is given, else a model's or dataclass's values, or JSON.
 
-    Raises InvalidMeta.
+    It is a copy: its giver may change the original later. Raises InvalidMeta.
     """
     if meta is not None and meta_type is not None:
         meta = meta_type.to_json(meta)
     elif isinstance(meta, BaseModel) or (is_dataclass(meta) and not isinstance(meta, type)):
         meta = MetaType(type(meta)).to_json(meta)
     try:
-        storable_dumps(meta)
+        return json.loads(storable_dumps(meta))  # type: ignore[no-any-return]
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMeta(f"The meta is not JSON: {error}") from error
-    return meta  # type: ignore[return-value]
 
 
 class MetaRegistry:

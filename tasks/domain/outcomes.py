@@ -40,13 +40,14 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """Give the worker back until somebody wakes the job; `waiting_for` says what it waits for.
+    """Give the worker back until somebody wakes the job, or until `until`; `waiting_for` says what it waits for.
 
     `is_woken` is asked once the job's row is locked: whoever wakes it locks the row first, so that a message which came
     while the function was about to park isn't missed. If it says yes, the job goes on with the next claim.
     """
 
     waiting_for: JSON = None
+    until: datetime | None = None
     write: Write | None = None
     is_woken: Callable[[], bool] | None = None
 
@@ -55,10 +56,11 @@ class Parked:
 class Yielded:
     """Give the worker back at a checkpoint, to go on with the next claim, at once or from `due_at` on.
 
-    No attempt is consumed.
+    No attempt is consumed. `waiting_for` says why it doesn't go on at once.
     """
 
     due_at: datetime | None = None
+    waiting_for: JSON = None
     write: Write | None = None
 
 

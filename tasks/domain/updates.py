@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple
 
 from tasks.domain.jsonvalue import JSON, storable_dumps
@@ -122,6 +123,7 @@ def type_of(body: str) -> str:
     return body.partition('"type":"')[2].partition('"')[0]
 
 
+@cache
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)

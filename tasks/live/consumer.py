@@ -134,6 +134,16 @@ class TasksConsumer(AsyncWebsocketConsumer):
             logger.debug("A WebSocket was closed already.", exc_info=True)
 
 
+class NoSocket(AsyncWebsocketConsumer):
+    """Refuse a WebSocket to an address where there is none (403), which Channels takes for an error of ours."""
+
+    channel_layer_alias = ""
+
+    async def connect(self) -> None:
+        """Refuse it."""
+        await self.close()
+
+
 class Intake:
     """Know how much of what was sent a client has taken.
 

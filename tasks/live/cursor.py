@@ -2,7 +2,8 @@
 
 To clients it is opaque: they give the last one back (`Last-Event-ID`), and what they followed goes on. It bears no
 secret and no right: who may follow is asked again. Written `1,t<hex>:<position>:<label>:<types>,…`; `t` is a task's id,
-`r` that of a request; the position is a number, or `s` before a snapshot that is still to come.
+`r` that of a request; the position is a number, or `s` before a snapshot that is still to come. It begins with `1s`
+where the stream stays open after the last of them.
 """
 
 import uuid
@@ -12,13 +13,13 @@ from urllib.parse import quote, unquote
 from tasks.domain.updates import UpdateType
 from tasks.live.protocol import MAX_LABEL_CHARS, MAX_SEQ, MAX_SUBSCRIPTIONS, BadRequest, Subscribe, Target
 
-__all__ = ["END", "MAX_CHARS", "Place", "decode", "encode"]
+__all__ = ["END", "MAX_CHARS", "Place", "decode", "encode", "stays_open"]
 
 #: Longer ones aren't sent: many proxies take no longer headers.
 MAX_CHARS = 2_048
 #: The id of the last event: whoever comes back with it has everything.
 END = "1,end"
-_VERSION = "1"
+_VERSION, _STAYS_OPEN = "1", "1s"
 
 
 class Place:
@@ -38,21 +39,26 @@ class Place:
         return f"{self._head}:{position}:{self._tail}" if self._tail else f"{self._head}:{position}"
 
 
-def encode(places: Iterable[Place]) -> str:
+def encode(places: Iterable[Place], *, stays: bool = False) -> str:
     """Return the cursor, or an empty one where it would be too long: then the client has to say what it wants."""
-    text = ",".join([_VERSION, *map(str, places)])
+    text = ",".join([_STAYS_OPEN if stays else _VERSION, *map(str, places)])
     return text if len(text) <= MAX_CHARS else ""
 
 
 def decode(text: str) -> list[Subscribe]:
     """Return what the client goes on with; raises BadRequest for what `encode` never wrote."""
     version, *parts = text.split(",")
-    if version != _VERSION or len(text) > MAX_CHARS or len(parts) > MAX_SUBSCRIPTIONS:
+    if version not in (_VERSION, _STAYS_OPEN) or len(text) > MAX_CHARS or len(parts) > MAX_SUBSCRIPTIONS:
         raise BadRequest("Last-Event-ID is not one of this stream's.")
     try:
         return [_decode_place(part) for part in parts]
     except ValueError:
         raise BadRequest("Last-Event-ID is not one of this stream's.") from None
+
+
+def stays_open(text: str) -> bool:
+    """Tell whether the stream that wrote the cursor stays open when all that it follows has ended."""
+    return text.partition(",")[0] == _STAYS_OPEN
 
 
 def _decode_place(part: str) -> Subscribe:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,7 +14,7 @@ from tasks.domain.updates import WIRE_VERSION
 from tasks.errors import TasksError
 from tasks.live import cursor
 from tasks.live.hub import Hub
-from tasks.live.lines import new_line, sign_line
+from tasks.live.lines import sign_line
 from tasks.live.protocol import (
     Interrupted,
     Subscribe,
@@ -53,20 +53,28 @@ def events_response(
         return HttpResponse(status=204)
     goes_on = cursor.decode(last_event_id) if last_event_id else []
     wanted = {request.target: request for request in [*requests, *goes_on]}
-    events = Events(hub, visitor=visitor, named=frozenset(request.target for request in requests))
+    events = Events(
+        hub,
+        visitor=visitor,
+        named=frozenset(request.target for request in requests),
+        added=cursor.stays_open(last_event_id),
+    )
     return event_response(events.stream(list(wanted.values()), heartbeat_seconds=heartbeat_seconds))
 
 
 class Events:
     """One open stream. What follows its tasks fills it, one message at a time and only as fast as the client reads."""
 
-    def __init__(self, hub: Hub, *, visitor: Visitor, named: frozenset[Target]) -> None:
+    def __init__(self, hub: Hub, *, visitor: Visitor, named: frozenset[Target], added: bool = False) -> None:
         self.visitor = visitor
         self._hub = hub
         self._named = named
+        #: Whether something was added to it, or to the one that it goes on with: then it waits for more.
+        self._added = added
         #: Whether it is over once all that it was opened for has ended.
-        self._ends = bool(named) and all(target.scope is None for target in named)
-        self._line = new_line()
+        self._ends = not added and bool(named) and all(target.scope is None for target in named)
+        #: The name of its connection, once it is open.
+        self._line: str | None = None
         self._subscriptions = Subscriptions(hub=hub, visitor=visitor, client=self, on_end=self._take_end)
         self._places: dict[Target, cursor.Place] = {}
         #: Held from looking at the places until the event is in the outbox: no id is ahead of what was sent before it.
@@ -84,7 +92,7 @@ class Events:
         try:
             viewer = await self._hub.viewer(self.visitor)
             # Before the client learns the connection's id, other processes can reach it.
-            await self._hub.open_line(self._line, self.take_message)
+            self._line = await self._hub.open_line(self.take_message)
             self._hub.doors.add(self)
             hello = {"v": WIRE_VERSION, "type": "connected", "connectionId": sign_line(self._line, viewer)}
             yield PREAMBLE + f"data: {dumps(hello)}\n\n".encode()
@@ -104,7 +112,7 @@ class Events:
 
     def take_message(self, message: Mapping[str, Any]) -> None:
         """Take what a request to this process or another one asks for."""
-        self._ends = False
+        self._added, self._ends = True, False
         try:
             self._asked.put_nowait(message)
         except asyncio.QueueFull:
@@ -123,6 +131,7 @@ class Events:
         """Put messages of one subscription into the stream, each with the id with which all go on behind it."""
         async with self._turn:
             place = self._places.get(subscription.request.target)
+            before = None if place is None else place.position
             if place is None:
                 # A list begins anew whenever it is followed.
                 parts = [_event(item.text, self._cursor()) for item in items]
@@ -131,8 +140,14 @@ class Events:
                 parts = []
                 for item in items:
                     place.position = item.seq
-                    parts.append(_event(item.text, cursor.encode([*others, place])))
-            await self._outbox.put(b"".join(parts))
+                    parts.append(_event(item.text, self._cursor([*others, place])))
+            try:
+                await self._outbox.put(b"".join(parts))
+            except asyncio.CancelledError:
+                # It is followed no more, and was not sent.
+                if place is not None:
+                    place.position = before
+                raise
 
     async def begun(self, subscription: Subscription) -> None:
         """Confirm a subscription."""
@@ -188,8 +203,8 @@ class Events:
         if isinstance(error, Interrupted):
             self._ends = False
 
-    def _cursor(self) -> str:
-        return cursor.encode(self._places.values())
+    def _cursor(self, places: Iterable[cursor.Place] | None = None) -> str:
+        return cursor.encode(self._places.values() if places is None else places, stays=self._added)
 
     def _is_over(self) -> bool:
         return self._ends and self._started and not len(self._subscriptions)
@@ -212,7 +227,8 @@ class Events:
 
     def _close(self) -> None:
         self._over = True
-        self._hub.close_line(self._line)
+        if self._line is not None:
+            self._hub.close_line(self._line)
         self._hub.doors.discard(self)
         self._subscriptions.close()
         for task in (self._worker, self._finishing):

@@ -53,19 +53,18 @@ class Feed:
             self._beginning = asyncio.create_task(self._begin(join))
         await asyncio.shield(self._beginning)
 
-    async def wait_until_mentioned(self, *, timeout_seconds: float) -> None:
-        """Wait for a message about a root that isn't there yet, or until the time is over."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._mentioned.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._mentioned.clear()
+    def mention(self) -> None:
+        """Take notice that the root is there."""
+        self._mentioned.set()
+
+    async def wait_until_mentioned(self) -> None:
+        """Wait for a sign of a root that isn't there yet."""
+        await self._mentioned.wait()
+        self._mentioned.clear()
 
     def take_message(self, message: Mapping[str, Any]) -> None:
         """Take a message of the root's group."""
-        self._mentioned.set()
+        self.mention()
         first, last, bodies = int(message["first"]), int(message["last"]), message.get("bodies")
         if bodies and len(bodies) == last - first + 1:
             fresh = self.sequencer.offer(first=first, bodies=bodies)

@@ -88,6 +88,8 @@ class Follower:
         An empty list means that none came within `timeout_seconds`, or that none will (`ended`). Raises TaskNotFound
         once the visitor may not see the root any more, or it is gone.
         """
+        # Of the whole: what a filter leaves out ends no silence.
+        deadline = None if timeout_seconds is None else asyncio.get_running_loop().time() + timeout_seconds
         while not self.ended:
             self._news.clear()
             if self._error is not None:
@@ -104,7 +106,7 @@ class Follower:
                 self.ended = True
             else:
                 try:
-                    async with asyncio.timeout(timeout_seconds):
+                    async with asyncio.timeout_at(deadline):
                         await self._news.wait()
                 except TimeoutError:
                     break

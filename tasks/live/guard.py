@@ -5,7 +5,10 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tasks.errors import TaskNotFound
+from django.db import Error as DatabaseTrouble
+
+from tasks.errors import TaskNotFound, TasksError
+from tasks.live.protocol import Interrupted
 from tasks.live.reader import Reader
 from tasks.live.stream import Stream
 from tasks.live.visitor import Visitor
@@ -65,8 +68,8 @@ class Guard:
                 by_visitor.setdefault(stream.visitor, []).append(stream)
         asked = list(by_visitor.items())
         for start in range(0, len(asked), BATCH):
-            for stream in await self._reader.run(_refused, asked[start : start + BATCH]):
-                stream.end(TaskNotFound())
+            for stream, reason in await self._reader.run(_refused, asked[start : start + BATCH]):
+                stream.end(reason)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -94,16 +97,23 @@ class Guard:
                 logger.exception("It could not be checked who may still follow; the next look will.")
 
 
-def _refused(asked: Asked) -> list[Stream]:
-    """Return those of the streams that may not go on; one query for the roots, a few for each visitor."""
+def _refused(asked: Asked) -> list[tuple[Stream, TasksError]]:
+    """Return those of the streams that may not go on, and why; one query for the roots, a few for each visitor."""
     wanted = {stream.root_id for _, streams in asked for stream in streams if stream.root_id is not None}
     rows = TaskRoot.objects.only("owner_id", "session_key", "shared", "request_scoped").in_bulk(wanted)
-    refused: list[Stream] = []
+    refused: list[tuple[Stream, TasksError]] = []
     for visitor, streams in asked:
-        viewer = visitor.now()
-        refused += [
-            stream
-            for stream in streams
-            if not stream.may_go_on(viewer, rows.get(stream.root_id) if stream.root_id is not None else None)
-        ]
+        viewer = None
+        for stream in streams:
+            root = rows.get(stream.root_id) if stream.root_id is not None else None
+            try:
+                viewer = viewer or visitor.now()
+                if not stream.may_go_on(viewer, root):
+                    refused.append((stream, TaskNotFound()))
+            except DatabaseTrouble:
+                raise
+            except Exception:
+                # A team's own rule has failed. Nobody goes on by it, and nobody else is to suffer from it.
+                logger.exception("It could not be told who may follow %s.", stream.root_id)
+                refused.append((stream, Interrupted()))
     return refused

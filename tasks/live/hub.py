@@ -14,7 +14,7 @@ from tasks.errors import TaskNotFound
 from tasks.live.feed import Feed
 from tasks.live.follower import Follower
 from tasks.live.guard import Door, Guard
-from tasks.live.lines import LINE_TYPE, line_group
+from tasks.live.lines import LINE_TYPE, line_group, new_exchange, new_line
 from tasks.live.link import Link
 from tasks.live.list_follower import ListFollower
 from tasks.live.lists import Lists
@@ -74,6 +74,7 @@ class Hub:
             USERS_TYPE: self._guard.take_message,
             LINE_TYPE: self.take_line_message,
         }
+        self._exchange = new_exchange()
         self._lines: dict[str, MessageHandler] = {}
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -142,7 +143,7 @@ class Hub:
             async with asyncio.timeout(self._await_seconds):
                 await self._begin(feed)
                 while feed.sequencer.last_seq is None:
-                    await feed.wait_until_mentioned(timeout_seconds=self._reread_seconds)
+                    await feed.wait_until_mentioned()
                     await self._begin(feed)
         except TimeoutError:
             raise TaskNotFound(task_id=str(root_id)) from None
@@ -162,17 +163,22 @@ class Hub:
         """Return who a visitor is at the moment."""
         return await self._reader.run(visitor.now)
 
-    async def open_line(self, name: str, take: MessageHandler) -> None:
-        """Let `take` have what other processes send to the connection `name` (tasks.live.lines)."""
+    async def open_line(self, take: MessageHandler) -> str:
+        """Let `take` have what other processes send to a connection, and return its name (tasks.live.lines)."""
+        name = new_line(self._exchange)
         self._lines[name] = take
         self._watch()
         self._link.want(USERS_GROUP)
-        await self._link.join(line_group(name))
+        try:
+            await self._link.join(line_group(name))
+        except BaseException:
+            self.close_line(name)
+            raise
+        return name
 
     def close_line(self, name: str) -> None:
-        """End what `open_line` began."""
-        if self._lines.pop(name, None) is not None:
-            self._link.leave(line_group(name))
+        """End what `open_line` began. The group is kept: the next one to come needs it."""
+        self._lines.pop(name, None)
 
     def take_line_message(self, message: Mapping[str, Any]) -> bool:
         """Hand a message on to its connection, and tell whether that is one of this process."""
@@ -242,13 +248,17 @@ class Hub:
         for feed in list(self._feeds.values()):
             # A stream that vanished without being closed leaves its feed behind.
             self._drop_if_unused(feed)
-        feeds = [feed for feed in self._feeds.values() if feed.sequencer.last_seq is not None]
+        feeds = list(self._feeds.values())
         if not feeds:
             return
         heads = await self._reader.run(read_heads, [feed.root_id for feed in feeds])
         for feed in feeds:
             head = heads.get(feed.root_id)
-            if head is None:
+            if feed.sequencer.last_seq is None:
+                # Whoever waits for it begins now.
+                if head is not None:
+                    feed.mention()
+            elif head is None:
                 feed.end(TaskNotFound(task_id=str(feed.root_id)))
             else:
                 feed.take_head(head)

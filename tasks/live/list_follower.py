@@ -1,7 +1,7 @@
 """One client's way through a list of tasks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import cached_property
 
 from tasks.domain.jsonvalue import dumps
@@ -59,27 +59,31 @@ class ListFollower:
         self.window: dict[str, Shown] = {}
         #: Put into each message, for a client that follows several lists.
         self.label: str | None = None
-        self._wanted = wanted
-        self._viewer = viewer
+        self.wanted = wanted
+        self.viewer = viewer
         self._read = read
         self._on_close = on_close
         self._begun = False
-        #: What came before the list itself was read.
-        self._early: list[tuple[list[Shown], list[str]]] = []
+        #: What comes while the list itself is read; what came before that is in it.
+        self._early: list[tuple[Sequence[Shown], Collection[str]]] | None = None
+        #: What the client's list holds: of anything else it needn't be told that it has gone.
+        self._told: frozenset[str] = frozenset()
         self._changed: dict[str, Shown] = {}
         self._gone: dict[str, None] = {}
         self._error: TasksError | None = None
         self._news = asyncio.Event()
 
-    def take(self, found: Sequence[Shown], gone: Sequence[str]) -> None:
-        """Take what has changed, and the ids of what is in no list any more."""
+    def take(self, found: Sequence[Shown], gone: Collection[str]) -> None:
+        """Take what has changed, and the ids of what is not in this list, whatever has become of it."""
         if not self._begun:
-            self._early.append((list(found), list(gone)))
+            if self._early is not None:
+                self._early.append((found, gone))
             return
-        for shown in found:
-            self._take(shown)
         for task_id in gone:
             self._drop(task_id)
+        for shown in found:
+            if shown.summary.task_id not in gone:
+                self._take(shown)
         for shown in self._overflow():
             self._drop(shown.summary.task_id)
         if self._changed or self._gone:
@@ -87,7 +91,7 @@ class ListFollower:
 
     def may_go_on(self, viewer: Viewer, root: TaskRoot | None) -> bool:
         """Tell whether the visitor is still who they were, and may still follow this list."""
-        same = (viewer.user_id, viewer.session_key) == (self._viewer.user_id, self._viewer.session_key)
+        same = (viewer.user_id, viewer.session_key) == (self.viewer.user_id, self.viewer.session_key)
         return same and (self.scope is not ListScope.ALL or viewer.sees_all)
 
     def wake(self) -> None:
@@ -117,6 +121,7 @@ class ListFollower:
             if self._changed or self._gone:
                 changed, self._changed = self._changed, {}
                 gone, self._gone = self._gone, {}
+                self._told = frozenset(self.window)
                 return [self._message(changed.values(), gone=list(gone))]
             try:
                 async with asyncio.timeout(timeout_seconds):
@@ -130,10 +135,15 @@ class ListFollower:
         return [item.text for item in items]
 
     async def _begin(self) -> Item:
-        shown = await self._read(self._viewer, self.scope, self._wanted)
+        early: list[tuple[Sequence[Shown], Collection[str]]] = []
+        self._early = early
+        try:
+            shown = await self._read(self.viewer, self.scope, self.wanted)
+        finally:
+            self._early = None
         self.window = {one.summary.task_id: one for one in shown}
+        self._told = frozenset(self.window)
         self._begun = True
-        early, self._early = self._early, []
         for found, gone in early:
             self.take(found, gone)
         # The list as it was read; what came meanwhile follows at once.
@@ -146,21 +156,23 @@ class ListFollower:
             return
         if known is not None and known.summary.seq > summary.seq:
             return
-        if not is_visible(self._viewer, self.scope, summary):
+        if not is_visible(self.viewer, self.scope, summary):
             self._drop(summary.task_id)
-        elif self._wanted.takes(summary):
+        elif self.wanted.takes(summary):
             if known is not None or self._has_room_for(summary):
                 self.window[summary.task_id] = self._changed[summary.task_id] = shown
                 self._gone.pop(summary.task_id, None)
         elif known is not None:
-            # Told once more, so that whoever watches it sees what it has become.
             self._drop(summary.task_id)
-            self._changed[summary.task_id] = shown
+            if summary.task_id in self._gone:
+                # Told once more, so that whoever watches it sees what it has become.
+                self._changed[summary.task_id] = shown
 
     def _drop(self, task_id: str) -> None:
         if self.window.pop(task_id, None) is not None:
             self._changed.pop(task_id, None)
-            self._gone[task_id] = None
+            if task_id in self._told:
+                self._gone[task_id] = None
 
     def _has_room_for(self, summary: Summary) -> bool:
         if len(self.window) < WINDOW:
@@ -172,7 +184,7 @@ class ListFollower:
         return sorted(self.window.values(), key=lambda shown: age_key(shown.summary))[:excess] if excess > 0 else []
 
     def _message(self, shown: Iterable[Shown], *, gone: Sequence[str] = (), is_snapshot: bool = False) -> Item:
-        text = list_text(self._viewer, self.scope, shown, gone=gone, is_snapshot=is_snapshot, label=self.label)
+        text = list_text(self.viewer, self.scope, shown, gone=gone, is_snapshot=is_snapshot, label=self.label)
         return Item(0, text)
 
 

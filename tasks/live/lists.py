@@ -20,11 +20,14 @@ from tasks.domain.listing import ListFilter, ListScope, Summary
 from tasks.live.list_follower import ListFollower, Shown
 from tasks.live.reader import Reader
 from tasks.live.visitor import Visitor
-from tasks.services.access import Viewer
-from tasks.services.lists import check_scope, read_list, read_new_heads, read_summaries
+from tasks.services.access import Viewer, has_authorizer
+from tasks.services.lists import check_scope, read_kept_from, read_list, read_new_heads, read_summaries
 from tasks.services.reading import Head, read_heads
 
 logger = logging.getLogger(__name__)
+
+#: What a team's authorizer keeps from whom.
+KeptFrom = Mapping[tuple[Viewer, ListScope], frozenset[str]]
 
 #: How long the ids of changed roots are gathered before they are read.
 GATHER_SECONDS = 0.1
@@ -48,6 +51,8 @@ class Lists:
         self._changed: set[uuid.UUID] = set()
         self._gathering: asyncio.Task[None] | None = None
         self._readings: dict[object, asyncio.Task[list[Shown]]] = {}
+        #: How often something was handed out: what was handed out is in what is read from then on.
+        self._handed_out = 0
         #: Roots shown by no list that were looked at lately, and their numbers then.
         self._judged: dict[uuid.UUID, int] = {}
         self._looked_at: datetime | None = None
@@ -105,6 +110,10 @@ class Lists:
             self._hand_out([], gone)
         if changed:
             self._take_changed(changed)
+        if everything:
+            await self._look_for_statuses()
+            for start in range(0, len(asked) if has_authorizer() else 0, BATCH):
+                self._hand_out([], [], kept_from=await self._kept_from(asked[start : start + BATCH]))
 
     async def close(self) -> None:
         """End all followers and stop what is under way."""
@@ -128,6 +137,7 @@ class Lists:
                 part = root_ids[start : start + BATCH]
                 try:
                     summaries = await self._reader.run(read_summaries, part)
+                    kept_from = await self._kept_from(part)
                 except Exception:
                     # The next look finds what they have become.
                     logger.exception("The summaries of changed tasks could not be read.")
@@ -135,17 +145,36 @@ class Lists:
                 found = [Shown(summary) for summary in summaries]
                 ids = {uuid.UUID(one.summary.task_id): one.summary.seq for one in found}
                 self._judged.update(ids)
-                self._hand_out(found, [root_id for root_id in part if root_id not in ids])
+                self._hand_out(found, [root_id for root_id in part if root_id not in ids], kept_from=kept_from)
         self._changed.clear()
 
-    def _hand_out(self, found: list[Shown], gone: list[uuid.UUID]) -> None:
-        gone_ids = [str(root_id) for root_id in gone]
+    async def _look_for_statuses(self) -> None:
+        """Find what has come to a status that a list is about: it may be in no list, and is no new root either."""
         for follower in list(self.followers):
-            follower.take(found, gone_ids)
+            if follower.wanted.statuses:
+                follower.take(await self._read(follower.viewer, follower.scope, follower.wanted), ())
+
+    async def _kept_from(self, root_ids: list[uuid.UUID]) -> KeptFrom:
+        """Return which of the roots a team's authorizer keeps from whom, for everyone who follows when it is known."""
+        found: dict[tuple[Viewer, ListScope], frozenset[str]] = {}
+        while has_authorizer():
+            asking = {(follower.viewer, follower.scope) for follower in self.followers} - found.keys()
+            if not asking:
+                break
+            found |= await self._reader.run(read_kept_from, asking, root_ids)
+        return found
+
+    def _hand_out(self, found: list[Shown], gone: list[uuid.UUID], *, kept_from: KeptFrom | None = None) -> None:
+        self._handed_out += 1
+        gone_ids = frozenset(map(str, gone))
+        for follower in list(self.followers):
+            kept = (kept_from or {}).get((follower.viewer, follower.scope))
+            follower.take(found, gone_ids | kept if kept else gone_ids)
 
     async def _read(self, viewer: Viewer, scope: ListScope, wanted: ListFilter) -> list[Shown]:
         """Return a list; those who want the same at the same time share one reading."""
-        key = (scope, wanted, viewer if scope is ListScope.MINE else viewer.sees_all)
+        each_their_own = scope is ListScope.MINE or has_authorizer()
+        key = (scope, wanted, viewer if each_their_own else viewer.sees_all, self._handed_out)
         reading = self._readings.get(key)
         if reading is None or reading.done():
             reading = self._readings[key] = asyncio.create_task(self._read_list(viewer, scope, wanted))

@@ -136,6 +136,8 @@ def parse_object(text: str | None) -> dict[str, Any]:
         raise BadRequest(f"Send JSON text of at most {MAX_MESSAGE_CHARS} characters.")
     try:
         message = json.loads(text)
+        # Half of a surrogate pair could be neither looked for nor answered with: UTF-8 doesn't know it.
+        dumps(message).encode()
     except (ValueError, RecursionError):
         raise BadRequest("This is not JSON.") from None
     if not isinstance(message, dict):

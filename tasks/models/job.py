@@ -8,6 +8,7 @@ from tasks.models.root import TaskRoot
 
 _CLAIMABLE = Q(status__in=sorted(status.value for status in JOB_CLAIMABLE))
 _HELD = Q(status__in=sorted(status.value for status in JOB_HELD))
+_WAKES = Q(status=JobStatus.WAITING.value, wake_at__isnull=False)
 _UNBLOCKED = Q(blocked_by="")
 _KEYED = ~Q(concurrency_key="")
 
@@ -47,6 +48,8 @@ class Job(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - nulls are never equal
     due_at = models.DateTimeField()
     hinted_at = models.DateTimeField(null=True, blank=True)
+    #: When a waiting job goes on by itself, if it does.
+    wake_at = models.DateTimeField(null=True, blank=True)
     fence = models.BigIntegerField(default=0)
     worker = models.CharField(max_length=200, blank=True, default="")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -75,6 +78,7 @@ class Job(models.Model):
                 condition=_CLAIMABLE & _UNBLOCKED,
             ),
             models.Index(fields=["due_at"], name="tasks_job_due", condition=_CLAIMABLE & _UNBLOCKED),
+            models.Index(fields=["wake_at"], name="tasks_job_wake", condition=_WAKES),
             models.Index(fields=["lease_until"], name="tasks_job_lease", condition=_HELD),
             models.Index(fields=["concurrency_key"], name="tasks_job_key_held", condition=_HELD & _KEYED),
             models.Index(fields=["blocked_by", "-priority", "due_at"], name="tasks_job_blocked", condition=~_UNBLOCKED),

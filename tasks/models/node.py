@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from tasks.domain.bounds import TITLE_CHARS
+from tasks.domain.bounds import TITLE_CHARS, TYPE_CHARS
 from tasks.domain.statuses import NodeStatus
 from tasks.models.root import TaskRoot, new_id
 
@@ -15,7 +15,7 @@ class Node(models.Model):
     #: Another node of the same root; none directly below the root.
     parent_id = models.UUIDField(null=True, blank=True)
     ordinal = models.IntegerField()
-    type = models.CharField(max_length=32)
+    type = models.CharField(max_length=TYPE_CHARS)
     title = models.CharField(max_length=TITLE_CHARS)
     alias = models.CharField(max_length=TITLE_CHARS, blank=True, default="")
     status = models.CharField(max_length=16, choices=[(s.value, s.value) for s in NodeStatus])

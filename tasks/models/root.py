@@ -46,6 +46,8 @@ class TaskRoot(models.Model):
     shared = models.BooleanField(default=False)
     #: It belongs to one request and its client: nobody else lists it, and it is soon forgotten.
     request_scoped = models.BooleanField(default=False, db_default=False)
+    #: It is a part of its parent's work: lists hold the parent alone.
+    is_part = models.BooleanField(default=False, db_default=False)
     #: The work that started this one; its cancellation reaches down to here.
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", db_index=False
@@ -78,31 +80,40 @@ class TaskRoot(models.Model):
                 condition=models.Q(closed=False, lease_until__isnull=False),
             ),
             models.Index(fields=["purge_at"], name="tasks_root_purge", condition=models.Q(purge_at__isnull=False)),
-            models.Index(fields=["owner", "-created_at"], name="tasks_root_owner"),
+            # Lists hold no parts, of which one task may have many thousands.
+            models.Index(fields=["owner", "-created_at"], name="tasks_root_owner", condition=models.Q(is_part=False)),
             models.Index(
                 fields=["session_key", "-created_at"],
                 name="tasks_root_session",
-                condition=~models.Q(session_key=""),
+                condition=models.Q(is_part=False) & ~models.Q(session_key=""),
             ),
             # What is open or has failed is little, and its owner looks for it among all that is done.
-            models.Index(fields=["owner", "-created_at"], name="tasks_root_open", condition=models.Q(closed=False)),
+            models.Index(
+                fields=["owner", "-created_at"],
+                name="tasks_root_open",
+                condition=models.Q(closed=False, is_part=False),
+            ),
             models.Index(
                 fields=["session_key", "-created_at"],
                 name="tasks_root_session_open",
-                condition=models.Q(closed=False) & ~models.Q(session_key=""),
+                condition=models.Q(closed=False, is_part=False) & ~models.Q(session_key=""),
             ),
             models.Index(
                 fields=["owner", "-created_at"],
                 name="tasks_root_failed",
-                condition=models.Q(status=NodeStatus.FAILED.value),
+                condition=models.Q(status=NodeStatus.FAILED.value, is_part=False),
             ),
             models.Index(
                 fields=["session_key", "-created_at"],
                 name="tasks_root_session_failed",
-                condition=models.Q(status=NodeStatus.FAILED.value) & ~models.Q(session_key=""),
+                condition=models.Q(status=NodeStatus.FAILED.value, is_part=False) & ~models.Q(session_key=""),
             ),
             models.Index(fields=["-created_at"], name="tasks_root_shared", condition=models.Q(shared=True)),
-            models.Index(fields=["-created_at"], name="tasks_root_created", condition=models.Q(request_scoped=False)),
+            models.Index(
+                fields=["-created_at"],
+                name="tasks_root_created",
+                condition=models.Q(request_scoped=False, is_part=False),
+            ),
             models.Index(fields=["parent"], name="tasks_root_parent", condition=models.Q(parent__isnull=False)),
             models.Index(
                 fields=["parent"],

@@ -13,9 +13,10 @@ from tasks.domain.retry import Backoff, RetryPolicy
 from tasks.domain.schedule import Cron, parse_schedule
 from tasks.domain.signature import Signature, read_signature
 from tasks.registry.context import JobContext
-from tasks.registry.port import EnqueuedJob, JobOwner, Options, enqueue_declared
+from tasks.registry.port import EnqueuedJob, Options, enqueue_declared
 from tasks.registry.registry import jobs
-from tasks.registry.spec import JobFunction, JobSpec, Key, NoteCancel, Repeat, SettleIdle
+from tasks.registry.spec import EndsItself, JobFunction, JobSpec, Key, NoteCancel, Repeat, SettleIdle
+from tasks.tracking.port import TaskOwner, TaskUser
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +42,7 @@ class DeclaredJob(Generic[P, R]):
     def using(
         self,
         *,
-        owner: JobOwner | None = None,
+        owner: TaskOwner | TaskUser | None = None,
         title: str | None = None,
         queue: str | None = None,
         priority: int | None = None,
@@ -52,7 +53,10 @@ class DeclaredJob(Generic[P, R]):
         concurrency_key: str | None = None,
         detached: bool | None = None,
     ) -> "DeclaredJob[P, R]":
-        """Return the job with other options: `export_users.using(priority=5, owner=owner).enqueue(user_id=7)`."""
+        """Return the job with other options: `export_users.using(priority=5, owner=user).enqueue(user_id=7)`.
+
+        `owner` is a user, or has `user_id` and `session_key`, as for `start_task`.
+        """
         given = {
             "owner": owner,
             "title": title,
@@ -111,6 +115,8 @@ def job(
     checkpointed: bool = False,
     settle_idle: SettleIdle | None = None,
     note_cancel: NoteCancel | None = None,
+    ends_itself: EndsItself | None = None,
+    undoes: EndsItself | None = None,
     repeat: Repeat | None = None,
 ) -> Declare: ...
 
@@ -138,7 +144,8 @@ def job(
     `retry` says it all at once; or `attempts`, `backoff` (fixed, linear, exponential), `delay_seconds`, `cap_seconds`
     and `jitter`, each for itself. `rate_limit` is written `10/m`. `concurrency_key` and `idempotency_key` are functions
     of the stored arguments, or texts with their names: `tenant:{tenant_id}`. `schedule` is a time span, or five fields
-    of crontab. `checkpointed`, `settle_idle`, `note_cancel` and `repeat` are for jobs that keep rows of their own.
+    of crontab. `checkpointed`, `settle_idle`, `note_cancel`, `ends_itself`, `undoes` and `repeat` are for jobs
+    that keep rows of their own.
 
     Raises ValueError or TypeError where something isn't well declared, DuplicateJob where the name is taken.
     """

@@ -12,18 +12,7 @@ from typing import Protocol
 from tasks.domain.jsonvalue import JSONObject
 from tasks.errors import NotConnected
 from tasks.registry.spec import JobSpec
-
-
-class JobOwner(Protocol):
-    """Say to whom a job belongs: a user, or the session of someone who is not signed in."""
-
-    @property
-    def user_id(self) -> int | str | None:
-        """The user, None for somebody not signed in."""
-
-    @property
-    def session_key(self) -> str:
-        """The session of somebody not signed in; empty for a user."""
+from tasks.tracking.port import TaskOwner, TaskUser
 
 
 class EnqueuedJob(Protocol):
@@ -39,7 +28,7 @@ class Options:
     """Say what of a declared job is different this once; what is None stays as it is declared."""
 
     #: By default the owner of the work that enqueues it, or nobody.
-    owner: JobOwner | None = None
+    owner: TaskOwner | TaskUser | None = None
     title: str | None = None
     queue: str | None = None
     priority: int | None = None

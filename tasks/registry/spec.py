@@ -17,15 +17,15 @@ JobFunction = Callable[..., Any]
 #: Write what the function's own rows say when its job ends while nobody holds it: its id, how it ends, and why. It runs
 #: inside the transaction that ends the job.
 SettleIdle = Callable[[uuid.UUID, NodeStatus, str], None]
-#: Copy what the function's own rows say for a repetition: the old id, and the new one. It runs inside the transaction
-#: that makes the new job; it may raise IllegalTransition, which says why the work can't be repeated.
-Repeat = Callable[[uuid.UUID, uuid.UUID], None]
+#: Tell whether the work has something left to do before it ends: then a cancellation wakes it, and its function does
+#: that, and ends it. It is asked inside the transaction that cancels the job, whose row is locked.
+EndsItself = Callable[[uuid.UUID], bool]
 #: Return a key for a job's arguments, as they are stored.
 Key = Callable[[Mapping[str, JSON]], str]
 
 
 class Canceller(Protocol):
-    """Say who cancels a job: a user, or the session of somebody not signed in."""
+    """Say who cancels a job, or repeats it: a user, or the session of somebody not signed in."""
 
     @property
     def user_id(self) -> int | str | None:
@@ -34,6 +34,10 @@ class Canceller(Protocol):
 
 #: Take note of who asks for a job's end: its id, and who. It runs inside the transaction that cancels the job.
 NoteCancel = Callable[[uuid.UUID, Canceller], None]
+#: Copy what the function's own rows say for a repetition: the old id, the new one, and who asks for it, where somebody
+#: does. It runs inside the transaction that makes the new job; it may raise IllegalTransition, which says why the work
+#: can't be repeated.
+Repeat = Callable[[uuid.UUID, uuid.UUID, Canceller | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,4 +66,7 @@ class JobSpec:
     checkpointed: bool = False
     settle_idle: SettleIdle | None = None
     note_cancel: NoteCancel | None = None
+    ends_itself: EndsItself | None = None
+    #: Tells of a job that it undoes what it has done: nobody can ask any more for its end, or that of its parts.
+    undoes: EndsItself | None = None
     repeat: Repeat | None = None

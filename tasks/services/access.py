@@ -1,5 +1,6 @@
 """Who may see a task, and who may cancel it. Missing and forbidden look the same."""
 
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.checks import CheckMessage, Error, register
 from django.core.signals import setting_changed
+from django.db import Error as DatabaseTrouble
 from django.db.models import Q
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from tasks.errors import TaskNotFound
 from tasks.models import TaskRoot
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +87,11 @@ def owns(viewer: Viewer, root: TaskRoot) -> bool:
 
 
 def owned_by(viewer: Viewer) -> Q:
-    """Return the filter for the roots that belong to `viewer` and may be listed: those of requests never are."""
+    """Return the filter for the roots that belong to `viewer` and may be listed: no request's, and no parts."""
     owned = Q(pk__in=()) if viewer.user_id is None else Q(owner_id=viewer.user_id)
     if viewer.session_key:
         owned |= Q(owner__isnull=True, session_key=viewer.session_key)
-    return owned & Q(request_scoped=False)
+    return owned & Q(request_scoped=False, is_part=False)
 
 
 def may_see(viewer: Viewer, root: TaskRoot) -> bool:
@@ -98,6 +102,22 @@ def may_see(viewer: Viewer, root: TaskRoot) -> bool:
     if root.request_scoped:
         return owns(viewer, root)
     return root.shared or viewer.sees_all or owns(viewer, root)
+
+
+def has_authorizer() -> bool:
+    """Tell whether a team's own authorizer is asked before the rules."""
+    return _authorizer() is not None
+
+
+def is_kept_from(viewer: Viewer, root: TaskRoot) -> bool:
+    """Tell whether a team's authorizer keeps `viewer` from seeing `root`; one that fails does."""
+    try:
+        return _ask(viewer, root, "see") is False
+    except DatabaseTrouble:
+        raise
+    except Exception:
+        logger.exception("It could not be told whether task %s may be seen.", root.pk)
+        return True
 
 
 def may_cancel(viewer: Viewer, root: TaskRoot) -> bool:
@@ -151,4 +171,4 @@ def check_authorizer(app_configs: Sequence[AppConfig] | None, **kwargs: object) 
             return []
         problem = f"{path!r} is no function."
     hint = "Give it the dotted path of a function (viewer, root, action) that returns True, False or None."
-    return [Error(f"{AUTHORIZER_SETTING} can't be used: {problem}", hint=hint, id="tasks.E001")]
+    return [Error(f"{AUTHORIZER_SETTING} can't be used: {problem}", hint=hint, id="tasks.E003")]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.utils.translation import gettext as _
 from uuid_utils.compat import uuid7
 
-from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, measure, pieces, shorten, storable_text, tail
+from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS, NODE_DEPTH, measure, pieces, shorten, storable_text, tail
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.meta import meta_to_json
 from tasks.domain.statuses import NODE_TERMINAL, NODE_TRANSITIONS, NodeStatus, check_transition
@@ -45,6 +46,8 @@ class Flushed(Protocol):
 class Batch:
     """Hold what was taken out of the buffers for one transaction."""
 
+    #: What goes back into the buffers where the transaction fails.
+    entries: list[Draft | OutputEntry]
     drafts: list[Draft]
     rows: list[tuple[sql.Value, ...]]
     root_columns: dict[str, sql.Value]
@@ -107,10 +110,11 @@ class Buffer:
         """Start a node below `parent`, or below the root."""
         with self.mutex:
             self._ordinal += 1
+            parent = parent or self.root
             node = TaskNode(
                 recorder=self,
                 id=id or uuid7(),
-                parent=parent or self.root,
+                parent=parent if parent.depth < NODE_DEPTH else parent.parent,
                 ordinal=self._ordinal,
                 type=type,
                 title=title,
@@ -152,6 +156,17 @@ class Buffer:
                     self._end_one(other, status, error)
             self._end_one(node, status, error)
 
+    def end_again(self, node: TaskNode, status: NodeStatus) -> None:
+        """Say what has become of a node after its end; raises IllegalTransition for what can't."""
+        with self.mutex:
+            check_transition(NODE_TRANSITIONS, current=node.status, new=status)
+            self._end_one(node, status, "")
+
+    def touched_node(self, node_id: uuid.UUID) -> TaskNode | None:
+        """Return a node that is to be written."""
+        with self.mutex:
+            return next((node for node in self._touched if node.id == node_id), None)
+
     def end_all(self, status: NodeStatus, *, error: str = "") -> None:
         """End every node that is still open, leaves first: the work is over."""
         with self.mutex:
@@ -171,12 +186,14 @@ class Buffer:
                     self._open[node.id] = node
 
     def defer(self, node: TaskNode, *, reason: str, until: str | None = None) -> None:
-        """Say that a node waits, for what, and until when (RFC 3339)."""
+        """Say that a node waits, for what (for people; empty: what it has told stays), and until when (RFC 3339)."""
         with self.mutex:
             check_transition(NODE_TRANSITIONS, current=node.status, new=NodeStatus.WAITING)
             node.status = NodeStatus.WAITING
-            node.message = shorten(reason, MESSAGE_CHARS)
-            self._note(node, draft(UpdateType.NODE_DEFER, node=node.reference, reason=node.message, until=until))
+            if reason:
+                node.message = shorten(reason, MESSAGE_CHARS)
+            told = node.message if reason else None
+            self._note(node, draft(UpdateType.NODE_DEFER, node=node.reference, reason=told, until=until))
 
     def note_progress(self, node: TaskNode) -> None:
         """Put a place for the node's progress into the buffer. The caller holds the mutex."""
@@ -206,13 +223,15 @@ class Buffer:
             if node.output_entry is None:
                 node.output_entry = OutputEntry(node)
                 self._note(node, node.output_entry)
-            node.output_entry.parts.append(text)
+            node.output_entry.add(text)
 
     def note_meta(self, node: TaskNode, meta: object) -> None:
         """Put a node's new meta into the buffer; raises InvalidMeta where it isn't what the tree takes."""
         value = meta_to_json(meta, node.meta_type)
         change = draft(UpdateType.NODE_META, node=node.reference, meta=value)
         with self.mutex:
+            if self.closed:
+                return
             node.meta = value
             self._note(node, change)
 
@@ -235,7 +254,8 @@ class Buffer:
 
     def _end_one(self, node: TaskNode, status: NodeStatus, error: str) -> None:
         node.status = status
-        # What comes later would stand behind the end.
+        # What comes later would stand behind the end, and is dropped with the steps that it brings.
+        node.add_up()
         node.progress_entry = node.output_entry = None
         self._open.pop(node.id, None)
         if error:
@@ -254,7 +274,7 @@ class Buffer:
             else:
                 taken = [entry for entry in self._entries if may_go_early(entry)]
                 if not taken:
-                    return Batch(drafts=[], rows=[], root_columns={}, touched={}, settled=[])
+                    return Batch(entries=[], drafts=[], rows=[], root_columns={}, touched={}, settled=[])
                 self._entries = [entry for entry in self._entries if not may_go_early(entry)]
                 touched, self._touched = self._touched, {}
                 # What has ended meanwhile is written again, whole, by the checkpoint.
@@ -264,21 +284,33 @@ class Buffer:
                     entry.node.progress_entry = None
             for node in touched:
                 node.add_up()
+            entries = [_draft_progress(entry) if isinstance(entry, ProgressEntry) else entry for entry in taken]
             drafts: list[Draft] = []
-            for entry in taken:
-                _draft_entry(entry, drafts)
+            for each in entries:
+                drafts += [each] if isinstance(each, Draft) else _draft_output(each)
             settled = [(node, _current(node) if everything else node.settled) for node in touched]
             rows = [self._row(node, state) for node, state in settled if node is not self.root]
             columns = self._root_columns(dict(settled)[self.root][2]) if self.root in touched else {}
         rows.sort(key=lambda row: row[3])  # type: ignore[arg-type, return-value]  # by ordinal: one lock order
-        return Batch(drafts=drafts, rows=rows, root_columns=columns, touched=touched, settled=settled)
+        return Batch(entries=entries, drafts=drafts, rows=rows, root_columns=columns, touched=touched, settled=settled)
 
     def put_back(self, batch: Batch) -> None:
         """Take back what could not be written."""
         with self.mutex:
-            self._entries[:0] = batch.drafts
+            for entry in batch.entries:
+                if isinstance(entry, OutputEntry):
+                    self._gather_again(entry)
+            self._entries[:0] = batch.entries
             self._touched = {**batch.touched, **self._touched}
         self.reschedule()
+
+    def _gather_again(self, entry: OutputEntry) -> None:
+        # One place for all the text that waits, so that it is bounded however often a write fails.
+        node = entry.node
+        if node.output_entry is not None:
+            entry.take_over(node.output_entry)
+        if node.is_open:
+            node.output_entry = entry
 
     def reschedule(self) -> None:
         """Ask to be flushed again, where something is left."""
@@ -342,23 +374,25 @@ def may_go_early(entry: _Entry) -> bool:
     return not isinstance(entry, Draft) or entry.type in OUT_OF_BAND_TYPES
 
 
-def _draft_entry(entry: _Entry, drafts: list[Draft]) -> None:
-    """Turn a buffer entry into drafts, reading what its node has gathered until now."""
-    if isinstance(entry, Draft):
-        drafts.append(entry)
-        return
+def _draft_progress(entry: ProgressEntry) -> Draft:
+    """Return the update that tells what a node has counted until now."""
     node = entry.node
-    if isinstance(entry, ProgressEntry):
-        drafts.append(
-            draft(
-                UpdateType.NODE_PROGRESS,
-                node=node.reference,
-                current=measure(node.current),
-                total=measure(node.total),
-                message=node.message or None,
-            )
-        )
-        return
+    return draft(
+        UpdateType.NODE_PROGRESS,
+        node=node.reference,
+        current=measure(node.current),
+        total=measure(node.total),
+        message=node.message or None,
+    )
+
+
+def _draft_output(entry: OutputEntry) -> list[Draft]:
+    """Return the updates that tell what was gathered until now; what comes later is gathered anew."""
+    node = entry.node
     if node.output_entry is entry:
         node.output_entry = None
-    drafts += [draft(UpdateType.NODE_OUTPUT, node=node.reference, text=text) for text in pieces("".join(entry.parts))]
+    text = "".join(entry.parts)
+    if entry.omitted:
+        told = _("[… %(count)d characters are left out here: they came faster than they could be written. …]")
+        text = f"{told % {'count': entry.omitted}}\n{text}"
+    return [draft(UpdateType.NODE_OUTPUT, node=node.reference, text=text) for text in pieces(text)]

@@ -15,16 +15,19 @@ from django.utils.translation import gettext as _
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, StaleFence, TaskNotFound
-from tasks.models import TaskRoot
+from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
 from tasks.services import sql
 from tasks.services.access import Viewer, find_root, may_cancel
-from tasks.services.celery_roots import cancel_celery_task
+from tasks.services.celery_cancelling import cancel_celery_task
 from tasks.services.committing import after_commit
-from tasks.services.jobs import cancel_job
+from tasks.services.jobs import cancel_job, undoes
 from tasks.services.log import append_updates
 
 logger = logging.getLogger(__name__)
+
+#: Where it stands that the end of a root was asked for, whatever works on it.
+_ASKED_AT = ("cancel_requested_at", "job__cancel_requested_at", "celery_task__cancel_requested_at")
 
 __all__ = ["cancel", "cancel_below", "cancel_orphans", "request_cancel"]
 
@@ -53,19 +56,28 @@ def cancel(*, root_id: uuid.UUID, reason: str) -> JobStatus:
     """Cancel a tree, and what it has started, on the system's own authority; see `request_cancel`."""
     with transaction.atomic():
         status = _cancel_one(root_id, reason=reason)
-        after_commit(cancel_below, root_id=root_id)
+        job = Job.objects.filter(pk=root_id).only("root_id", "function").first()
+        if job is None or not undoes(job):
+            after_commit(cancel_below, root_id=root_id)
     return status
 
 
-def cancel_below(*, root_id: uuid.UUID) -> int:
-    """Ask for the end of everything that a tree has started and that isn't detached; return for how many roots."""
+def cancel_below(*, root_id: uuid.UUID, most: int | None = None) -> int:
+    """Ask for the end of everything that a tree has started and that isn't detached; return for how many roots.
+
+    With `most`, for so many at once, and of those only that weren't asked yet.
+    """
     reason = _("cancelled with the work that started it")
     asked = 0
     above = seen = {root_id}
     while above:
-        children = TaskRoot.objects.filter(parent_id__in=above).values_list("pk", "closed")
-        found = {pk: closed for pk, closed in children if pk not in seen}
-        for pk in [pk for pk, closed in found.items() if not closed]:
+        children = TaskRoot.objects.filter(parent_id__in=above).order_by("pk").values_list("pk", "closed", *_ASKED_AT)
+        found = {
+            pk: closed or (most is not None and any(asked_at)) for pk, closed, *asked_at in children if pk not in seen
+        }
+        for pk in [pk for pk, is_done in found.items() if not is_done]:
+            if asked == most:
+                return asked
             try:
                 _cancel_one(pk, reason=reason)
             except (IllegalTransition, StaleFence, TaskNotFound):
@@ -81,19 +93,21 @@ def cancel_below(*, root_id: uuid.UUID) -> int:
 
 
 def cancel_orphans(*, limit: int = 100) -> int:
-    """Cancel what was started by work that is cancelled, where that was missed; return for how many roots."""
+    """Cancel up to `limit` that were started by work that is cancelled, where that was missed; return how many.
+
+    So many and no more: those who lost their worker mustn't wait until all that somebody started is dealt with.
+    """
     above = Q(parent__status=NodeStatus.CANCELLED.value)
     above |= Q(parent__cancel_requested_at__isnull=False) | Q(parent__job__cancel_requested_at__isnull=False)
-    unasked = Q(
-        cancel_requested_at__isnull=True,
-        job__cancel_requested_at__isnull=True,
-        celery_task__cancel_requested_at__isnull=True,
-    )
+    unasked = Q(**{f"{column}__isnull": True for column in _ASKED_AT})
     # A root that nobody works on yet can't be asked.
     somebody_s = Q(job__isnull=False) | Q(celery_task__isnull=False) | Q(started_at__isnull=False)
     rows = TaskRoot.objects.filter(above, unasked, somebody_s, parent__isnull=False, closed=False)
     parents = list(rows.order_by().values_list("parent_id", flat=True).distinct()[:limit])
-    return sum(cancel_below(root_id=parent) for parent in parents)
+    asked = 0
+    for parent in parents:
+        asked += cancel_below(root_id=parent, most=limit - asked)
+    return asked
 
 
 def _cancel_one(root_id: uuid.UUID, *, reason: str) -> JobStatus:

@@ -21,6 +21,7 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import JobStatus
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import StaleFence
+from tasks.models import Job
 from tasks.registry import jobs
 from tasks.services import job_sql, sql
 from tasks.services.hints import hint_after_commit
@@ -177,6 +178,13 @@ def heartbeat(*, root_id: uuid.UUID, fence: int) -> Beat:
     with sql.fixed_cursor() as cursor:
         requested = job_sql.prolong(cursor, root_id=root_id, fence=fence, lease_seconds=lease_seconds())
     return Beat(held=requested is not None, cancel_requested=bool(requested))
+
+
+def consume_cancel(claim: Claim) -> None:
+    """Forget that a claimed job is to be cancelled, in the caller's transaction; raises StaleFence."""
+    held = Job.objects.filter(pk=claim.root_id, fence=claim.fence, status=JobStatus.RUNNING.value)
+    if not held.update(cancel_requested_at=None):
+        raise StaleFence("Another worker has taken this job over.", task_id=str(claim.root_id))
 
 
 def save_state(claim: Claim, state: str) -> None:

@@ -1,16 +1,21 @@
 """What a job's function asks and tells while it works."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from tasks.domain.jsonvalue import JSON, JSONObject, dumps, storable
-from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled
-from tasks.services.claims import Claim, save_state
+from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled, WorkInterrupted
+from tasks.services.claims import Claim, consume_cancel, save_state
 from tasks.services.committing import after_commit
+from tasks.services.connections import renew_connections
 from tasks.services.draining import is_draining
 from tasks.services.hold import Hold, StopReason
+from tasks.services.interruption import Interruption
 from tasks.services.recorder import Recorder
 
 __all__ = ["Context"]
@@ -84,6 +89,49 @@ class Context:
             # The heart has had to wait for this row until now, and the lease may be over.
             after_commit(self.hold.beat)
 
+    def may_interrupt(self) -> bool:
+        """Tell whether this thread may be broken into: not while it writes a checkpoint, whose commit must be known of.
+
+        Nor while it reports: the buffers, and those who wait for them, must stay whole.
+        """
+        return not self.recorder.is_writing and not self.recorder.mutex.locked()
+
+    @contextmanager
+    def limited(self, seconds: float | None) -> Iterator[None]:
+        """Interrupt the block where it takes longer than `seconds`; it then raises JobTimeout.
+
+        The thread has new database connections afterwards. Code that can't be interrupted is ended with its process,
+        after the time of grace; somebody else goes on from the last checkpoint.
+        """
+        if seconds is None:
+            yield
+            return
+        outer = self.hold.interruption
+        inner = Interruption(self.may_interrupt, in_any_thread=False)
+        self.hold.interruption = inner
+        self.hold.limit(seconds)
+        try:
+            with inner:
+                yield
+        except WorkInterrupted as interrupted:
+            renew_connections()
+            if self.hold.stop_reason is StopReason.OVERDUE:
+                raise JobTimeout(f"It took longer than {seconds:g} seconds.") from interrupted
+            if outer is not None:
+                inner.pass_on(outer)
+            raise
+        finally:
+            self.hold.interruption = outer
+            self.hold.go_on()
+
+    def consume_cancel(self) -> None:
+        """Take the wish to cancel the work, in the caller's transaction: it ends by what it does about it.
+
+        Raises StaleFence where the work was taken over. This locks the job.
+        """
+        consume_cancel(self.claim)
+        after_commit(self.hold.go_on, after_cancel=True)
+
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report a percentage, clamped to 0 to 100, and a message."""
         self.recorder.root.progress(max(0.0, min(100.0, percent)), 100, message)
@@ -98,6 +146,6 @@ class Context:
         if reason is StopReason.LOST or self.recorder.lost:
             raise StaleFence("Another worker has taken this job over.", task_id=str(self.id))
         if reason is StopReason.CANCELLED:
-            raise TaskCancelled("The work was cancelled.", task_id=str(self.id))
-        if reason is StopReason.TIMED_OUT:
-            raise JobTimeout("The work took longer than it may.", task_id=str(self.id))
+            raise TaskCancelled(_("The work was cancelled."), task_id=str(self.id))
+        if reason in (StopReason.TIMED_OUT, StopReason.OVERDUE):
+            raise JobTimeout(_("The work took longer than it may."), task_id=str(self.id))

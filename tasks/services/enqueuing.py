@@ -39,6 +39,7 @@ def enqueue(
     title: str = "",
     root_id: uuid.UUID | None = None,
     parent_id: uuid.UUID | None = None,
+    is_part: bool = False,
     previous_id: uuid.UUID | None = None,
     input: JSON = None,
     steps: JSON = None,
@@ -52,9 +53,10 @@ def enqueue(
 ) -> Job:
     """Insert a job, with its root unless `root_id` names one that exists and has none, in the caller's transaction.
 
-    Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that is
-    down changes nothing: the dispatcher hints again. Where the function has a job of this idempotency key already, that
-    one is returned and nothing is inserted; an empty key is none, whatever is declared. Raises UnknownJob.
+    Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that
+    is down changes nothing: the dispatcher hints again. With `is_part` lists hold its parent alone. Where the
+    function has a job of this idempotency key already, that one is returned and nothing is inserted; an empty key
+    is none, whatever is declared. Raises UnknownJob.
     """
     spec = jobs.get(function)
     arguments = dict(arguments or {})
@@ -83,6 +85,7 @@ def enqueue(
             steps=sql.json_value(steps),
             shared=shared,
             parent_id=None if parent_id is None else sql.uuid_value(parent_id),
+            is_part=is_part,
             previous_id=None if previous_id is None else sql.uuid_value(previous_id),
             last_seq=_FIRST_UPDATES,
             created_at=sql.time_value(job.created_at),
@@ -110,7 +113,7 @@ def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> 
     work = current_work()
     owner = Owner()
     if options.owner is not None:
-        owner = Owner(user_id=options.owner.user_id, session_key=options.owner.session_key)
+        owner = Owner.of(options.owner)
     elif work is not None:
         owner = work.owner
     due_at = options.due_at

@@ -8,6 +8,7 @@ from time import monotonic
 
 from django.db import DatabaseError, connection, connections
 
+from tasks.services import sql
 from tasks.services.buffer import Flushed
 
 logger = logging.getLogger(__name__)
@@ -17,8 +18,9 @@ FLUSH_SECONDS = 0.1
 #: How long the first report after a quiet time is held, so that a quick action reaches its checkpoint first and costs
 #: no write of its own.
 GRACE_SECONDS = 0.005
-#: SQLite has one writer: progress waits this long for it, then tries again at the next tick.
-SQLITE_WAIT_MILLISECONDS = 50
+#: How long a flush waits for a lock that somebody holds, then it tries again at the next tick: the trees of the whole
+#: process wait behind it. SQLite has one writer, whose lock is everybody's.
+WAIT_MILLISECONDS = {"sqlite": 50, "postgresql": 200}
 #: How long a process that ends waits for what its recorders still have to write.
 EXIT_SECONDS = 2.0
 
@@ -45,6 +47,9 @@ class Flusher:
 
     def _want(self, recorder: Flushed, *, urgent: bool) -> None:
         with self._condition:
+            if recorder in self._wanted and not urgent:
+                # The thread waits for it already. To wake it each time would cost the work more than its own report.
+                return
             self._wanted[recorder] = None
             if urgent:
                 self._urgent.add(recorder)
@@ -126,11 +131,10 @@ class Flusher:
                     return due
 
     def _prepare_connection(self) -> None:
-        if connection.connection is not None or connection.vendor != "sqlite":
+        if connection.connection is not None or connection.vendor not in WAIT_MILLISECONDS:
             return
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {SQLITE_WAIT_MILLISECONDS}")
+            sql.limit_lock_wait(WAIT_MILLISECONDS[connection.vendor])
         except DatabaseError:
             connection.close_if_unusable_or_obsolete()
 

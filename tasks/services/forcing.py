@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
@@ -34,14 +35,15 @@ def end_stuck(claim: Claim, hold: Hold) -> bool:
     """
     logger.error("Task %s doesn't stop (%s); it is ended from outside.", claim.root_id, claim.function)
     reason = hold.stop_reason
-    ended = reason is StopReason.LOST
+    # Where only a part of the work takes too long, somebody else goes on with the rest once the lease is over.
+    ended = reason in (StopReason.LOST, StopReason.OVERDUE)
     try:
         if reason is StopReason.CANCELLED:
-            told = "cancelled; it didn't stop by itself"
+            told = _("cancelled; it didn't stop by itself")
             ended = _end(claim, JobStatus.CANCELLED, reason=told, error=TaskCancelled.code)
         elif reason is StopReason.TIMED_OUT:
             status = JobStatus.RETRY if claim.has_attempts_left else claim.status_without_attempts
-            told = "It took longer than it may, and didn't stop."
+            told = _("It took longer than it may, and didn't stop.")
             ended = _end(claim, status, reason=told, error=JobTimeout.code)
     except Exception:
         # It may be the work itself that holds the lock. Its process's end lets go of that, and the lease does the rest.

@@ -7,12 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
-import psycopg
 from django.db import OperationalError, connection, connections
 
-from tasks.services import dead_man
+from tasks.services import dead_man, sql
 from tasks.services.claims import lease_seconds
 
 logger = logging.getLogger(__name__)
@@ -30,6 +29,10 @@ class Held(Protocol):
     def root_id(self) -> uuid.UUID:
         """The root that it is about."""
 
+    @property
+    def ends_process(self) -> bool:
+        """Whether this process must end once the lease can't be prolonged: somebody else does the work then."""
+
     def beat(self) -> None:
         """Prolong the lease; called once a second, on the heart's own thread and connection."""
 
@@ -44,7 +47,9 @@ class Held(Protocol):
 
 
 class Leased:
-    """Be something whose lease is all that the heart looks after."""
+    """Be something whose lease is all that the heart looks after: nobody takes it over when that runs out."""
+
+    ends_process: ClassVar[bool] = False
 
     def keep(self) -> None:
         """Do nothing: the next beat prolongs it."""
@@ -81,7 +86,7 @@ class Heart:
 
     def hold(self, hold: Held) -> None:
         """Keep it alive until `let_go`."""
-        if not dead_man.is_armed():
+        if hold.ends_process and not dead_man.is_armed():
             dead_man.arm(lease_seconds())
         with self._condition:
             self._holds[hold] = None
@@ -108,7 +113,7 @@ class Heart:
         try:
             while True:
                 with self._condition:
-                    if not self._holds:
+                    if not any(hold.ends_process for hold in self._holds):
                         dead_man.disarm()
                     self._condition.wait_for(lambda: self._stopping or bool(self._holds))
                     # A claim that ends within a second needs no beat: its lease is far longer.
@@ -132,8 +137,8 @@ class Heart:
 
     def _beat_all(self, holds: list[Held]) -> None:
         began = monotonic()
-        succeeded = [self._beat(hold) for hold in holds]
-        if all(succeeded):
+        kept = [hold.ends_process for hold in holds if self._beat(hold)]
+        if any(kept) and sum(kept) == sum(hold.ends_process for hold in holds):
             # The leases count from when they were prolonged, not from here.
             dead_man.arm(max(0.1, lease_seconds() - (monotonic() - began)))
 
@@ -142,7 +147,7 @@ class Heart:
             self._prepare_connection()
             hold.beat()
         except OperationalError as error:
-            if _is_locked(error):
+            if sql.is_lock_error(error):
                 # As long as somebody else has the lock, nobody can take this claim away. It may be the very work that
                 # it is about, in a transaction of its own.
                 hold.keep()
@@ -168,35 +173,36 @@ class Heart:
         if connection.connection is not None:
             return
         # Not for as long as others may wait: the time limits of what is held are looked after by this thread, too.
-        with connection.cursor() as cursor:
-            if connection.vendor == "sqlite":
-                cursor.execute(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
-            elif connection.vendor == "postgresql":
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{WAIT_MILLISECONDS}ms"])
-
-
-def _is_locked(error: OperationalError) -> bool:
-    """Tell whether somebody else's lock has made a statement fail."""
-    if connection.vendor == "sqlite":
-        return "locked" in str(error)
-    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+        sql.limit_lock_wait(WAIT_MILLISECONDS)
 
 
 _heart: Heart | None = None
 _heart_pid = 0
+_guard = threading.Lock()
 
 
 def process_heart() -> Heart:
     """Return this process's heart. Threads don't survive a fork, so a child process makes its own."""
     global _heart, _heart_pid
-    if _heart is None or _heart_pid != os.getpid():
-        _heart, _heart_pid = Heart(), os.getpid()
-    return _heart
+    with _guard:
+        if _heart is None or _heart_pid != os.getpid():
+            _heart, _heart_pid = Heart(), os.getpid()
+        return _heart
 
 
 def stop_heart() -> None:
     """End this process's heart, if there is one."""
-    global _heart  # noqa: PLW0603
-    if _heart is not None and _heart_pid == os.getpid():
-        _heart.stop()
-    _heart = None
+    global _heart
+    with _guard:
+        heart, _heart = _heart, None
+    if heart is not None and _heart_pid == os.getpid():
+        heart.stop()
+
+
+def _renew_after_fork() -> None:
+    # The lock may have been held at the time of the fork.
+    global _guard  # noqa: PLW0603
+    _guard = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_after_fork)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from time import monotonic
+from typing import ClassVar
 
 from django.conf import settings
 
@@ -26,6 +27,8 @@ class StopReason(Enum):
     LOST = "lost"
     CANCELLED = "cancelled"
     TIMED_OUT = "timed_out"
+    #: A part of the work has taken too long, not the whole.
+    OVERDUE = "overdue"
 
 
 def grace_seconds() -> float:
@@ -36,6 +39,8 @@ def grace_seconds() -> float:
 @dataclass(slots=True, eq=False, kw_only=True)
 class Hold:
     """Hold what the heart knows of a claim; the worker reads it, the heart writes it."""
+
+    ends_process: ClassVar[bool] = True
 
     root_id: uuid.UUID
     fence: int
@@ -54,6 +59,8 @@ class Hold:
     _interrupted_at: float | None = None
     _forced: bool = False
     _changed: threading.Event = field(default_factory=threading.Event)
+    _overdue_at: float | None = None
+    _overdue: bool = False
 
     @property
     def stop_reason(self) -> StopReason | None:
@@ -62,7 +69,22 @@ class Hold:
             return StopReason.LOST
         if self.cancel_requested:
             return StopReason.CANCELLED
-        return StopReason.TIMED_OUT if self.timed_out else None
+        if self.timed_out:
+            return StopReason.TIMED_OUT
+        return StopReason.OVERDUE if self._overdue else None
+
+    def limit(self, seconds: float) -> None:
+        """Let what comes next stop after `seconds`, until `go_on`."""
+        self._overdue_at = monotonic() + seconds
+
+    def go_on(self, *, after_cancel: bool = False) -> None:
+        """Lift the limit of a part of the work, or take back that the work is to stop because it was cancelled."""
+        self._overdue_at, self._overdue = None, False
+        if after_cancel:
+            self.cancel_requested = False
+        if self.stop_reason is None:
+            self._stop_at = self._interrupted_at = None
+            self._changed.clear()
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait until the work has to stop, and tell whether it does."""
@@ -95,6 +117,8 @@ class Hold:
             self.lost = True
         if self.timeout_seconds is not None and now - self._began_at > self.timeout_seconds:
             self.timed_out = True
+        if self._overdue_at is not None and now > self._overdue_at:
+            self._overdue = True
         self._note_stop()
         interruption = self.interruption
         if self._stop_at is None or interruption is None:
@@ -109,10 +133,14 @@ class Hold:
             self._forced = self.force(self)
 
     def next_look_seconds(self) -> float | None:
-        """Return in how many seconds the time limit is over; None where there is none, or it is over already."""
-        if self.timeout_seconds is None or self.timed_out:
-            return None
-        return max(0.0, self.timeout_seconds - (monotonic() - self._began_at))
+        """Return in how many seconds a time limit is over; None where there is none, or it is over already."""
+        ends = []
+        if self.timeout_seconds is not None and not self.timed_out:
+            ends.append(self._began_at + self.timeout_seconds)
+        overdue_at = self._overdue_at
+        if overdue_at is not None and not self._overdue:
+            ends.append(overdue_at)
+        return max(0.0, min(ends) - monotonic()) if ends else None
 
     def _note_stop(self) -> None:
         if self._stop_at is None and self.stop_reason is not None:

@@ -88,6 +88,10 @@ class Interruption:
                 _set_async_exception(self._thread, WorkInterrupted)
                 self._arrived = True
 
+    def pass_on(self, outer: "Interruption") -> None:
+        """Let what has interrupted this block count as an interruption of the one around it."""
+        outer._wanted, outer._arrived = outer._wanted or self._wanted, outer._arrived or self._arrived
+
     @property
     def was_sent(self) -> bool:
         """Tell whether somebody has tried to interrupt."""

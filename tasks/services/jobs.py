@@ -30,6 +30,15 @@ def wake(root_id: uuid.UUID) -> bool:
     return True
 
 
+def wake_due(*, limit: int = 500) -> int:
+    """Make waiting jobs claimable whose time has come, by the database's clock; return how many."""
+    with transaction.atomic():
+        due = Job.objects.filter(status=JobStatus.WAITING.value, wake_at__lte=Now())
+        jobs_due = list(due.order_by("wake_at").select_for_update(skip_locked=True)[:limit])
+        _set_pending(*jobs_due)
+    return len(jobs_due)
+
+
 def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
     """Cancel a job that nobody holds, or ask its holder to stop; returns the status that clients see.
 
@@ -43,8 +52,12 @@ def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
         status = JobStatus(job.status)
         if status in JOB_TERMINAL:
             raise IllegalTransition(_("This task has ended already."), status=status.value)
-        # A process that doesn't know the function can't settle its rows: whoever claims the job next does.
-        if status not in JOB_HELD and job.function in jobs.names():
+        if undoes(job):
+            # It was asked already, and does what follows from that.
+            return JobStatus.CANCEL_REQUESTED
+        # A process that doesn't know the function can't settle its rows: whoever claims the job next does. So it is
+        # with work that has something left to do before it ends.
+        if status not in JOB_HELD and job.function in jobs.names() and not _ends_itself(job):
             _cancel_idle(job, reason=reason)
             return JobStatus.CANCELLED
         if job.cancel_requested_at is None:
@@ -56,6 +69,17 @@ def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
                 root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
             )
         return JobStatus.CANCEL_REQUESTED
+
+
+def undoes(job: Job) -> bool:
+    """Tell whether a job undoes what it has done, which goes on whoever asks for its end; ask with its row locked."""
+    hook = jobs.get(job.function).undoes if job.function in jobs.names() else None
+    return hook is not None and hook(job.root_id)
+
+
+def _ends_itself(job: Job) -> bool:
+    hook = jobs.get(job.function).ends_itself
+    return hook is not None and hook(job.root_id)
 
 
 def _cancel_idle(job: Job, *, reason: str) -> None:
@@ -72,10 +96,12 @@ def _cancel_idle(job: Job, *, reason: str) -> None:
     append_updates(root_id=job.root_id, drafts=[*drafts, status, closing], columns=columns)
 
 
-def _set_pending(job: Job) -> None:
-    check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.PENDING)
-    Job.objects.filter(pk=job.pk).update(
-        status=JobStatus.PENDING.value, due_at=Now(), hinted_at=Now(), lease_until=None, worker=""
+def _set_pending(*waiting: Job) -> None:
+    for job in waiting:
+        check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.PENDING)
+    Job.objects.filter(pk__in=[job.pk for job in waiting]).update(
+        status=JobStatus.PENDING.value, due_at=Now(), hinted_at=Now(), wake_at=None, lease_until=None, worker=""
     )
-    append_updates(root_id=job.root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)])
-    hint_after_commit(job.queue)
+    for job in waiting:
+        append_updates(root_id=job.root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.PENDING.value)])
+        hint_after_commit(job.queue)

@@ -11,11 +11,11 @@ from tasks.domain.listing import WINDOW, ListFilter, ListScope, Summary, keep_ne
 from tasks.domain.statuses import JOB_TERMINAL, JobStatus
 from tasks.errors import NotAllowed
 from tasks.models import TaskRoot
-from tasks.services.access import Viewer
+from tasks.services.access import Viewer, has_authorizer, is_kept_from
 from tasks.services.overview import read_percentages
 from tasks.services.reading import Head
 
-__all__ = ["check_scope", "is_mine", "is_visible", "read_list", "read_new_heads", "read_summaries"]
+__all__ = ["check_scope", "is_mine", "is_visible", "read_kept_from", "read_list", "read_new_heads", "read_summaries"]
 
 _COLUMNS = (
     *("title", "status", "error", "current", "total", "message", "steps", "last_seq", "closed"),
@@ -50,7 +50,7 @@ def is_visible(viewer: Viewer, scope: ListScope, summary: Summary) -> bool:
 def read_list(viewer: Viewer, scope: ListScope, wanted: ListFilter, *, count: int = WINDOW) -> list[Summary]:
     """Return the newest `count` tasks of a scope that pass the filter, newest first.
 
-    Trees that belong to one request are in no list. Raises NotAllowed.
+    Trees that belong to one request are in no list, nor are parts of others. Raises NotAllowed.
     """
     check_scope(viewer, scope)
     rows = _filtered(_listed(), wanted)
@@ -66,6 +66,8 @@ def read_list(viewer: Viewer, scope: ListScope, wanted: ListFilter, *, count: in
         if viewer.session_key:
             parts.append(rows.filter(owner__isnull=True, session_key=viewer.session_key).exclude(session_key=""))
     found = [root for part in parts for root in part.order_by("-created_at")[:count]]
+    if has_authorizer():
+        found = [root for root in found if not is_kept_from(viewer, root)]
     return keep_newest(_summaries(found), count=count)
 
 
@@ -74,15 +76,31 @@ def read_summaries(root_ids: Iterable[uuid.UUID]) -> list[Summary]:
     return _summaries(list(_listed().filter(pk__in=list(root_ids))))
 
 
+def read_kept_from(
+    asking: Iterable[tuple[Viewer, ListScope]], root_ids: Iterable[uuid.UUID]
+) -> dict[tuple[Viewer, ListScope], frozenset[str]]:
+    """Return the ids of those roots that a team's authorizer keeps from whoever would find them in a scope."""
+    roots = list(_listed().filter(pk__in=list(root_ids)))
+    return {
+        (viewer, scope): frozenset(
+            str(root.pk)
+            for root in roots
+            if is_visible(viewer, scope, _summary(root, None)) and is_kept_from(viewer, root)
+        )
+        for viewer, scope in asking
+    }
+
+
 def read_new_heads(*, since: datetime) -> Mapping[uuid.UUID, Head]:
     """Return the heads of the roots created since a moment."""
-    rows = TaskRoot.objects.filter(created_at__gte=since, request_scoped=False).order_by("-created_at")
+    rows = TaskRoot.objects.filter(created_at__gte=since, request_scoped=False, is_part=False).order_by("-created_at")
     heads = rows.values_list("pk", "last_seq", "closed")[:_NEW_LIMIT]
     return {pk: Head(last_seq=last_seq, closed=closed) for pk, last_seq, closed in heads}
 
 
 def _listed() -> QuerySet[TaskRoot]:
-    return TaskRoot.objects.filter(request_scoped=False).select_related("job", "celery_task").only(*_COLUMNS)
+    rows = TaskRoot.objects.filter(request_scoped=False, is_part=False)
+    return rows.select_related("job", "celery_task").only(*_COLUMNS)
 
 
 def _filtered(rows: QuerySet[TaskRoot], wanted: ListFilter) -> QuerySet[TaskRoot]:
@@ -100,13 +118,17 @@ def _filtered(rows: QuerySet[TaskRoot], wanted: ListFilter) -> QuerySet[TaskRoot
 
 
 def _has_status(statuses: frozenset[str]) -> Q:
-    """Return the condition under which a task shows one of `statuses` (tasks.domain.statuses.shown_job_status)."""
+    """Return the condition under which a task shows one of `statuses` (TaskRoot.shown_status)."""
     terminal = [status.value for status in JOB_TERMINAL]
-    shown_as_stored = Q(job__cancel_requested_at__isnull=True) | Q(job__status__in=terminal)
-    condition = Q(job__isnull=True, status__in=sorted(statuses))
-    condition |= Q(job__isnull=False, job__status__in=sorted(statuses)) & shown_as_stored
+    # Of a job, and of a tree without one: whose end is asked for shows that instead of what is stored.
+    stopping = Q(job__cancel_requested_at__isnull=False) & ~Q(job__status__in=terminal)
+    ending = Q(closed=False) & (
+        Q(cancel_requested_at__isnull=False) | Q(celery_task__cancel_requested_at__isnull=False)
+    )
+    condition = Q(job__isnull=True, status__in=sorted(statuses)) & ~ending
+    condition |= Q(job__isnull=False, job__status__in=sorted(statuses)) & ~stopping
     if JobStatus.CANCEL_REQUESTED in statuses:
-        condition |= Q(job__isnull=False, job__cancel_requested_at__isnull=False) & ~Q(job__status__in=terminal)
+        condition |= Q(job__isnull=False) & stopping | Q(job__isnull=True) & ending
     return condition
 
 

@@ -53,8 +53,13 @@ def stamped(drafts: Sequence[Draft]) -> list[Unnumbered]:
 
 def announce(root_id: uuid.UUID, updates: Sequence[Unnumbered], *, last: int) -> None:
     """Tell followers of updates that were just written, the last of them as number `last`, once they are committed."""
-    if not updates:
-        return
-    task_id, first = str(root_id), last - len(updates) + 1
-    bodies = [update.numbered(seq, task_id) for seq, update in enumerate(updates, start=first)]
-    after_commit(publish, root_id, first=first, last=last, bodies=bodies)
+    if updates:
+        after_commit(publish_updates, root_id, updates, last=last)
+
+
+def publish_updates(root_id: uuid.UUID, updates: Sequence[Unnumbered], *, last: int) -> None:
+    """Tell followers of updates that are committed, the last of them as number `last`."""
+    if updates:
+        task_id, first = str(root_id), last - len(updates) + 1
+        bodies = [update.numbered(seq, task_id) for seq, update in enumerate(updates, start=first)]
+        publish(root_id, first=first, last=last, bodies=bodies)

@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Sequence
 from functools import lru_cache
 
-from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from tasks.domain.updates import Unnumbered
 from tasks.models import TaskRoot, Update
-from tasks.services.sql import ROWS_PER_STATEMENT, Value, uuid_value
+from tasks.services.sql import ROWS_PER_STATEMENT, Value, is_postgresql, uuid_value
 
 _ROOT = TaskRoot._meta.db_table
 UPDATE_TABLE = Update._meta.db_table
@@ -39,7 +38,7 @@ def append(
     parameters: list[Value] = [count, *columns.values(), uuid_value(root_id)]
     if fence is not None:
         parameters.append(fence)
-    in_one = connection.vendor == "postgresql" and 0 < count <= ROWS_PER_STATEMENT
+    in_one = is_postgresql() and 0 < count <= ROWS_PER_STATEMENT
     if in_one:
         parameters += [attempt]
         for index, update in enumerate(updates):
@@ -66,7 +65,7 @@ def insert_updates(
         parameters: list[Value] = []
         for seq, update in enumerate(chunk, start=first + start):
             parameters += (root, seq, attempt, update.numbered(seq, task_id))
-        cursor.execute(_insert_statement(len(chunk)), parameters)
+        cursor.execute(insert_statement(len(chunk)), parameters)
 
 
 def head_update(columns: tuple[str, ...], *, fenced: bool) -> str:
@@ -105,6 +104,7 @@ def insert_from_head(count: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert_statement(rows: int) -> str:
+def insert_statement(rows: int) -> str:
+    """Return the statement that writes so many updates; parameters: of each the root, number, attempt and text."""
     values = ", ".join(["(%s, %s, %s, %s)"] * rows)
     return f"INSERT INTO {UPDATE_TABLE} (root_id, seq, attempt, body) VALUES {values}"

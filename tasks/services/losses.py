@@ -6,6 +6,7 @@ from django.db import OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tasks.domain.statuses import JOB_HELD, JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
 from tasks.domain.updates import UpdateType, draft
@@ -62,7 +63,7 @@ def _lost_attempt(job: Job) -> Attempt:
         worker=job.worker,
         started_at=job.claimed_at,
         ended_at=timezone.now(),
-        error={"code": "worker_lost", "message": "Its worker died, or fell silent."},
+        error={"code": "worker_lost", "message": _("Its worker died, or fell silent.")},
     )
 
 
@@ -89,7 +90,7 @@ def _hand_on(job: Job) -> None:
 
 def _bury(job: Job) -> None:
     check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.DEAD_LETTER)
-    reason = f"Its workers died {job.losses + 1} times; it was set aside."
+    reason = _("Its workers died %(count)d times; it was set aside.") % {"count": job.losses + 1}
     Job.objects.filter(pk=job.pk).update(
         status=JobStatus.DEAD_LETTER.value,
         fence=F("fence") + 1,

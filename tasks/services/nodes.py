@@ -2,11 +2,20 @@
 
 import threading
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from tasks.domain.bounds import MESSAGE_CHARS, TITLE_CHARS, shorten
+from tasks.domain.bounds import (
+    MESSAGE_CHARS,
+    OUTPUT_WAITING_CHARS,
+    TITLE_CHARS,
+    TYPE_CHARS,
+    counted,
+    pieces,
+    shorten,
+)
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.meta import MetaType
 from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
@@ -55,7 +64,7 @@ class TaskNode:
     """Be the handle of one node: reports go to its recorder's buffers."""
 
     __slots__ = (
-        "_current", "alias", "attempt", "error", "id", "message", "meta", "meta_type", "ordinal",
+        "_current", "alias", "attempt", "depth", "error", "id", "message", "meta", "meta_type", "ordinal",
         "output_entry", "output_tail", "parent", "progress_entry", "recorder", "reference", "settled", "status",
         "steps", "title", "total", "type",
     )  # fmt: skip
@@ -76,8 +85,10 @@ class TaskNode:
         self.recorder = recorder
         self.id = id
         self.parent = parent
+        #: How many nodes are above it.
+        self.depth: int = 0 if parent is None else parent.depth + 1
         self.ordinal = ordinal
-        self.type = type
+        self.type = shorten(type, TYPE_CHARS)
         self.title = shorten(title, TITLE_CHARS)
         self.alias = shorten(alias, TITLE_CHARS)
         self.attempt = attempt
@@ -106,7 +117,7 @@ class TaskNode:
     @property
     def current(self) -> float | None:
         """How much is done."""
-        return (self._current or 0) + sum(self.steps) if self.steps else self._current
+        return counted(self._current, self.steps) if self.steps else self._current
 
     @current.setter
     def current(self, value: float | None) -> None:
@@ -119,9 +130,11 @@ class TaskNode:
         return self.recorder.root
 
     def progress(self, current: float | None = None, total: float | None = None, message: str | None = None) -> None:
-        """Set what is given of current, total and message."""
+        """Set what is given of current, total and message; an ended node stays as it is."""
         recorder = self.recorder
         with recorder.mutex:
+            if not self.is_open:
+                return
             if current is not None:
                 self.current = current
             if total is not None:
@@ -146,7 +159,7 @@ class TaskNode:
         steps = self.steps
         if count := len(steps):
             # More may come meanwhile, at the end.
-            self._current = (self._current or 0) + sum(islice(steps, count))
+            self._current = counted(self._current, islice(steps, count))
             del steps[:count]
 
     def output(self, text: str) -> None:
@@ -205,7 +218,27 @@ class ProgressEntry:
 
 @dataclass(slots=True, eq=False)
 class OutputEntry:
-    """Stand in the buffer for text of a node that is still being gathered."""
+    """Stand in the buffer for text of a node that is still being gathered; the oldest of too much is left out."""
 
     node: TaskNode
-    parts: list[str] = field(default_factory=list)
+    parts: deque[str] = field(default_factory=deque)
+    chars: int = 0
+    #: Characters that were left out.
+    omitted: int = 0
+
+    def add(self, text: str) -> None:
+        """Gather text."""
+        # In small parts, so that no more is left out than must be.
+        self.parts.extend(pieces(text))
+        self.chars += len(text)
+        while self.chars > OUTPUT_WAITING_CHARS:
+            gone = len(self.parts.popleft())
+            self.chars -= gone
+            self.omitted += gone
+
+    def take_over(self, other: "OutputEntry") -> None:
+        """Gather what another one has gathered, and leave it empty."""
+        self.omitted += other.omitted
+        for part in other.parts:
+            self.add(part)
+        other.parts, other.chars, other.omitted = deque(), 0, 0

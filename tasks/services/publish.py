@@ -10,9 +10,11 @@ import atexit
 import logging
 import os
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol, cast
 
 from channels.layers import get_channel_layer
@@ -29,6 +31,11 @@ LISTS_GROUP = "tasks.lists"
 LISTS_SECONDS = 0.1
 #: Roots named in one message.
 LISTS_ROOTS = 500
+#: After messages the next ones are gathered for so many times what it took to send them, within these limits: work that
+#: writes without a pause would wait for this thread all the time otherwise, since the interpreter is one. The first
+#: message after a pause leaves at once.
+GATHER_TIMES = 9
+LEAST_GATHER_SECONDS, MOST_GATHER_SECONDS = 0.004, 0.03
 #: Bodies longer than this together stay out of the message; followers then read the log.
 MAX_BODIES_CHARS = 65_536
 #: Messages kept while the layer is slow; beyond it the oldest go, since the newest tells how far the log reaches.
@@ -93,7 +100,11 @@ class _Publisher:
         self._thread: threading.Thread | None = None
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
+        #: Somebody waits for the queue to be empty.
+        self._hurried = asyncio.Event()
         self._failing = False
+        #: The thread is about to look at the queue, and needn't be told.
+        self._told = False
         #: Roots that have changed since the last message to lists. Only the thread touches this.
         self._changed: dict[object, None] = {}
         self._lists_timer: asyncio.TimerHandle | None = None
@@ -101,8 +112,11 @@ class _Publisher:
 
     def put(self, group: str, message: dict[str, object]) -> None:
         self._queue.append((group, message))
+        if self._told:
+            return
         with self._guard:
             loop = self._loop or self._start()
+            self._told = True
             loop.call_soon_threadsafe(self._wake)
 
     def flush(self, *, timeout_seconds: float) -> bool:
@@ -132,7 +146,8 @@ class _Publisher:
         loop = asyncio.new_event_loop()
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
-        self._changed, self._lists_timer, self._lists_due = {}, None, False
+        self._hurried = asyncio.Event()
+        self._changed, self._lists_timer, self._lists_due, self._told = {}, None, False, False
         self._thread = threading.Thread(target=self._run, args=(loop,), name="task-publisher", daemon=True)
         self._thread.start()
         self._loop = loop
@@ -156,22 +171,49 @@ class _Publisher:
     async def _drained(self) -> None:
         self._lists_due = True
         self._wake()
+        self._hurried.set()
         await self._idle.wait()
 
     async def _send_all(self, filled: asyncio.Event, idle: asyncio.Event) -> None:
         while True:
             await filled.wait()
             filled.clear()
+            # Before the queue is looked at: what is put behind that look tells again.
+            self._told = False
             while self._queue:
-                group, message = self._queue.popleft()
-                if message["type"] == MESSAGE_TYPE:
-                    self._note_change(message["root"], filled)
-                await self._send(group, message)
+                began = time.thread_time()
+                for group, message in self._take():
+                    if message["type"] == MESSAGE_TYPE:
+                        self._note_change(message["root"], filled)
+                    await self._send(group, message)
+                self._told = True
+                spent = time.thread_time() - began
+                await self._gather(min(max(LEAST_GATHER_SECONDS, GATHER_TIMES * spent), MOST_GATHER_SECONDS))
+                self._told = False
             if self._lists_due:
                 await self._tell_lists()
             # A message that came meanwhile has set `filled` again.
             if not filled.is_set():
+                self._hurried.clear()
                 idle.set()
+
+    async def _gather(self, seconds: float) -> None:
+        """Wait for what comes next, unless somebody waits for the queue to be empty."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
+
+    def _take(self) -> list[tuple[str, dict[str, object]]]:
+        """Take what is queued; updates of one root that follow each other become one message."""
+        taken: list[tuple[str, dict[str, object]]] = []
+        last_of: dict[str, dict[str, object]] = {}
+        for _ in range(len(self._queue)):
+            group, message = self._queue.popleft()
+            before = last_of.get(group)
+            if before is None or not _join(before, message):
+                taken.append((group, message))
+                last_of[group] = message
+        return taken
 
     def _note_change(self, root: object, filled: asyncio.Event) -> None:
         self._changed[root] = None
@@ -207,6 +249,21 @@ class _Publisher:
             if self._failing:
                 logger.warning("The channel layer takes messages again.")
             self._failing = False
+
+
+def _join(before: dict[str, object], message: dict[str, object]) -> bool:
+    """Add updates to a message of those before them, where they follow without a gap; tell whether that was done."""
+    both = before["type"] == message["type"] == MESSAGE_TYPE
+    if not both or message["first"] != cast(int, before["last"]) + 1:
+        return False
+    bodies, more = before.get("bodies"), message.get("bodies")
+    if not isinstance(bodies, list) or not isinstance(more, list):
+        return False
+    if sum(map(len, bodies)) + sum(map(len, more)) > MAX_BODIES_CHARS:
+        return False
+    bodies.extend(more)
+    before["last"] = message["last"]
+    return True
 
 
 _publisher = _Publisher()

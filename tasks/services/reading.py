@@ -14,6 +14,8 @@ from tasks.models import Node, TaskRoot, Update
 
 #: Updates that one read of the log returns at most.
 READ_LIMIT = 500
+#: Readings of a tree that may be in vain because it was written meanwhile.
+FREE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,18 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
     """Return the state of a root; raises TaskNotFound.
 
     Head and nodes are read until both are of the same moment: a writer changes nodes and then, last, the head, so a
-    head that is the same before and after the nodes were read vouches for them. Three queries, whatever the size.
+    head that is the same before and after the nodes were read vouches for them. Three queries, whatever the size. A
+    tree that is written faster than it can be read holds its head still for the last of a few tries.
     """
-    while True:
-        root = TaskRoot.objects.select_related("job", "celery_task").filter(pk=root_id).first()
-        if root is None:
-            raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
-        nodes = list(Node.objects.filter(root_id=root_id).order_by("ordinal"))
-        seq = TaskRoot.objects.filter(pk=root_id).values_list("last_seq", flat=True).first()
-        # Inside a transaction on SQLite the second look sees the same moment anyway.
-        if seq == root.last_seq or transaction.get_connection().in_atomic_block:
+    for _ in range(FREE_TRIES):
+        root, nodes = _read(root_id)
+        if TaskRoot.objects.filter(pk=root_id).values_list("last_seq", flat=True).first() == root.last_seq:
             break
+    else:
+        with transaction.atomic():
+            # A statement of its own: what is joined to a row that was waited for would be older than the row.
+            TaskRoot.objects.select_for_update(no_key=True).filter(pk=root_id).values_list("pk").first()
+            root, nodes = _read(root_id)
     return Snapshot(
         root=root,
         tree=_build_tree(root, nodes),
@@ -89,6 +92,13 @@ def read_heads(root_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
     """Return the heads of the given roots; those that no longer exist are absent."""
     rows = TaskRoot.objects.filter(pk__in=list(root_ids)).values_list("pk", "last_seq", "closed")
     return {pk: Head(last_seq=last_seq, closed=closed) for pk, last_seq, closed in rows}
+
+
+def _read(root_id: uuid.UUID) -> tuple[TaskRoot, list[Node]]:
+    root = TaskRoot.objects.select_related("job", "celery_task").filter(pk=root_id).first()
+    if root is None:
+        raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(root_id))
+    return root, list(Node.objects.filter(root_id=root_id).order_by("ordinal"))
 
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:

@@ -12,22 +12,25 @@ flusher. Four rules hold (docs/architecture.md argues them):
 """
 
 import logging
+import os
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from django.db import Error, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.updates import Draft
 from tasks.errors import StaleFence
 from tasks.models import Node, TaskRoot
-from tasks.services import sql
+from tasks.services import checkpoint_sql, checkpoint_sqlite, sql
 from tasks.services.buffer import Batch, Buffer, FlushSchedule
-from tasks.services.log import append_updates
+from tasks.services.insertion import MOST_ROWS, NODES, Rows
+from tasks.services.log import append_updates, publish_updates, stamped
 from tasks.services.nodes import TaskNode
 
 __all__ = ["Checkpoint", "Recorder", "TaskNode"]
@@ -61,6 +64,9 @@ class Recorder(Buffer):
         #: hold it around several writes of its own.
         self.writing = threading.RLock()
         self._schedule = schedule
+        #: The log tells already that nothing can be written.
+        self._complained = False
+        _recorders.add(self)
 
     @property
     def is_writing(self) -> bool:
@@ -77,23 +83,45 @@ class Recorder(Buffer):
         rows = Node.objects.filter(root_id=self.root_id).order_by("ordinal")
         unfinished = [NodeStatus.CREATED.value, _RUNNING.value, NodeStatus.WAITING.value]
         for row in rows.filter(status__in=unfinished):
-            node = TaskNode(
-                recorder=self,
-                id=row.pk,
-                parent=self._open.get(row.parent_id, self.root) if row.parent_id else self.root,
-                ordinal=row.ordinal,
-                type=row.type,
-                title=row.title,
-                alias=row.alias,
-                attempt=row.attempt,
-                total=row.total,
-            )
-            node.status = NodeStatus(row.status)
-            node.current, node.message, node.meta, node.output_tail = row.current, row.message, row.meta, row.output
-            node.settled = (node.status, "", row.meta)
+            node = self._adopted(row)
             self._open[node.id] = node
         self._ordinal = rows.order_by("-ordinal").values_list("ordinal", flat=True).first() or 0
         return dict(self._open)
+
+    def mark_compensated(self, node_id: uuid.UUID) -> None:
+        """Say that what a completed node has done is undone; without effect where there is no such node."""
+        row = Node.objects.filter(pk=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()
+        # What has ended since the last checkpoint isn't stored yet as what it is.
+        node = self.touched_node(node_id) or (None if row is None else self._adopted(row))
+        if node is not None:
+            self.end_again(node, NodeStatus.COMPENSATED)
+
+    def _adopted(self, row: Node) -> TaskNode:
+        parent = self.root
+        if row.parent_id is not None:
+            parent = self._open.get(row.parent_id) or self._adopted(Node.objects.get(pk=row.parent_id))
+        node = TaskNode(
+            recorder=self,
+            id=row.pk,
+            parent=parent,
+            ordinal=row.ordinal,
+            type=row.type,
+            title=row.title,
+            alias=row.alias,
+            attempt=row.attempt,
+            total=row.total,
+        )
+        node.status = NodeStatus(row.status)
+        node.current, node.message, node.meta, node.output_tail = row.current, row.message, row.meta, row.output
+        node.settled = (node.status, "", row.meta)
+        return node
+
+    def let_be(self) -> None:
+        """Take no more reports: this process is a fork of the one that writes the tree."""
+        # The mutex may have been held at the time of the fork.
+        self.mutex, self.writing = threading.Lock(), threading.RLock()
+        self.closed = True
+        self._entries, self._touched, self._open = [], {}, {}
 
     def flush(self) -> None:
         """Write what may be written between two checkpoints. Never raises: what can't be written now stays buffered."""
@@ -110,13 +138,13 @@ class Recorder(Buffer):
                 self._commit(batch)
             except StaleFence:
                 self.lost = True
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, nothing is lost by it
                 # Locked, or the connection is gone: the next tick tries again.
                 self.put_back(batch)
                 connection.close_if_unusable_or_obsolete()
-                if not isinstance(error, Error):
-                    logger.exception("The progress of task %s can't be written.", self.root_id)
+                self._note_failure(error)
             else:
+                self._complained = False
                 self.settle(batch)
         finally:
             self.last_flush = monotonic()
@@ -146,11 +174,18 @@ class Recorder(Buffer):
         with transaction.atomic():
             self.write(batch)
 
+    def _note_failure(self, error: Exception) -> None:
+        """Complain of a write that another try will hardly mend: once, as it is tried ten times a second."""
+        if self._complained or isinstance(error, OperationalError | InterfaceError):
+            return
+        self._complained = True
+        logger.error("The progress of task %s can't be written.", self.root_id, exc_info=error)
+
     def write(
         self, batch: Batch, *, extra: tuple[Draft, ...] = (), columns: Mapping[str, sql.Value] | None = None
     ) -> int:
         """Write a batch inside the caller's transaction, as its last statements, and return the last number."""
-        with connection.cursor() as cursor:
+        with sql.fixed_cursor() as cursor:
             if batch.rows:
                 sql.upsert_nodes(cursor, batch.rows, changed=sql.NODE_CHECKPOINTED)
         return append_updates(
@@ -170,6 +205,40 @@ class Checkpoint:
     batch: Batch
     written: bool = False
 
+    def can_be_whole(self, *, rows_along: int) -> bool:
+        """Tell whether `write_whole` can write it: outside of a transaction, and not too much at once."""
+        batch = self.batch
+        if max(len(batch.rows), len(batch.drafts), rows_along) > MOST_ROWS or self.recorder.fence is None:
+            return False
+        database = connections[DEFAULT_DB_ALIAS]
+        return not database.in_atomic_block and (sql.is_postgresql() or checkpoint_sqlite.is_at_hand(database))
+
+    def write_whole(self, along: Sequence[Rows]) -> int:
+        """Write nodes, updates, and the rows that belong to them, in a transaction of its own.
+
+        Raises StaleFence, with nothing written, where another claim has taken the work over.
+        """
+        recorder, batch = self.recorder, self.batch
+        assert recorder.fence is not None
+        updates = stamped(batch.drafts)
+        nodes = [Rows(NODES, [value for row in batch.rows for value in row])] if batch.rows else []
+        write = checkpoint_sql.write_whole if sql.is_postgresql() else checkpoint_sqlite.write_whole
+        last = write(
+            root_id=recorder.root_id,
+            fence=recorder.fence,
+            attempt=recorder.attempt,
+            updates=updates,
+            columns=batch.root_columns,
+            rows=[*nodes, *along],
+        )
+        if last is None:
+            recorder.lost = True
+            raise StaleFence("Another worker has taken this work over.", task_id=str(recorder.root_id))
+        self.written = True
+        # It is committed.
+        publish_updates(recorder.root_id, updates, last=last)
+        return last
+
     def write(self, *extra: Draft, columns: dict[str, sql.Value] | None = None) -> int:
         """Write nodes, then number and write the updates and `extra`, and return the last number.
 
@@ -182,3 +251,14 @@ class Checkpoint:
             raise
         self.written = True
         return last
+
+
+_recorders: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for recorder in list(_recorders):
+        recorder.let_be()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

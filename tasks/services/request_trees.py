@@ -17,7 +17,9 @@ from django.utils.translation import gettext as _
 
 from tasks.domain.meta import metas
 from tasks.domain.statuses import NodeStatus
+from tasks.errors import TaskCancelled
 from tasks.services.access import FIRST_KEY, anonymous_key
+from tasks.services.nodes import TaskNode
 from tasks.services.requests import request_root_id
 from tasks.services.roots import Owner
 from tasks.services.trees import Opening, TreeRecorder, in_event_loop
@@ -25,6 +27,8 @@ from tasks.tracking import UNTRACKED, TrackedNode
 
 #: Where a request keeps its scope, once it has one.
 _SCOPE = "_task_scope"
+#: Where a request that is over says so.
+_OVER = "_task_request_over"
 
 _request: ContextVar[HttpRequest | None] = ContextVar("stepline_request", default=None)
 _guard = threading.Lock()
@@ -38,7 +42,9 @@ class RequestScope:
         #: The tree that the client follows by the id of its request.
         self.tree = tree
         #: An exception has left the view, whatever answer became of it.
-        self.raised = False
+        self._raised = False
+        #: That exception said why the work was cancelled.
+        self._cancelled: str | None = None
         self._begun: list[TreeRecorder] = []
         self._ends_with_it: list[TreeRecorder] = [] if tree is None else [tree]
         self._guard = threading.Lock()
@@ -53,6 +59,13 @@ class RequestScope:
     def is_over(self) -> bool:
         """Whether the request has ended; threads that it started may go on."""
         return self._over
+
+    def holds(self, root: TrackedNode) -> bool:
+        """Tell whether what is started at a node of this root is the request's: not what a detached tree starts."""
+        if not isinstance(root, TaskNode):
+            return True
+        with self._guard:
+            return any(root is tree.root for tree in self._ends_with_it)
 
     def add(self, tree: TreeRecorder, *, detached: bool) -> None:
         """Take note of a tree that was begun; one that isn't detached ends with the request."""
@@ -79,14 +92,26 @@ class RequestScope:
 
     def end_by_status(self, code: int) -> None:
         """End what belongs to the request as its answer says: an exception or a fault of the server is a failure."""
-        if code >= 500 or (self.raised and code >= 400):
+        if code >= 500 or (self._raised and code >= 400):
             self.fail()
         else:
             self.end(NodeStatus.COMPLETED)
 
+    def note_error(self, error: BaseException) -> None:
+        """Take note of an exception that has left the view, or the stream."""
+        self._raised = True
+        if isinstance(error, TaskCancelled):
+            self._cancelled = error.message
+
     def fail(self) -> None:
-        """End it as failed. The reason is neutral: what went wrong is for the log of the server."""
-        self.end(NodeStatus.FAILED, _("The request failed."))
+        """End it as failed, or as cancelled where that is what has stopped it.
+
+        The reason of a failure is neutral: what went wrong is for the log of the server.
+        """
+        if self._cancelled is not None:
+            self.end(NodeStatus.CANCELLED, self._cancelled)
+        else:
+            self.end(NodeStatus.FAILED, _("The request failed."))
 
     def abandon(self) -> None:
         """End it as cancelled: the client has gone."""
@@ -111,16 +136,25 @@ def scope_of(request: HttpRequest) -> RequestScope | None:
 def current_scope() -> RequestScope | None:
     """Return the scope of the request that is being answered, a new one where it has none; None outside requests."""
     request = _request.get()
-    if request is None:
+    if request is None or getattr(request, _OVER, False):
         return None
     scope = scope_of(request)
     if scope is None:
         fresh = RequestScope(owner=_owner_in_time(request))
         # Threads of one request may come together here; what tells its owner may have read the database before.
         with _guard:
+            if getattr(request, _OVER, False):
+                return None
             scope = scope_of(request) or fresh
             setattr(request, _SCOPE, scope)
     return None if scope.is_over else scope
+
+
+def close_request(request: HttpRequest) -> RequestScope | None:
+    """Say that the request is over, and return what is to end with it; what its threads start later isn't its."""
+    with _guard:
+        setattr(request, _OVER, True)
+        return scope_of(request)
 
 
 def follow_request(request: HttpRequest, request_id: uuid.UUID, *, owner: Owner) -> RequestScope:

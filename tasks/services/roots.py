@@ -1,6 +1,7 @@
 """Creating roots, and ending those that have no job."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,8 +16,9 @@ from tasks.domain.updates import Draft, UpdateType, draft, encode_node
 from tasks.errors import IllegalTransition, StaleFence
 from tasks.models import Job, Node, TaskRoot
 from tasks.models.root import new_id
-from tasks.services import sql
+from tasks.services import prepared, sql
 from tasks.services.log import append_updates
+from tasks.tracking.port import TaskOwner, TaskUser
 
 _ENDINGS = {
     NodeStatus.COMPLETED: UpdateType.TASK_END,
@@ -38,6 +40,14 @@ class Owner:
     user_id: int | str | None = None
     session_key: str = ""
 
+    @classmethod
+    def of(cls, given: TaskOwner | TaskUser) -> "Owner":
+        """Return the owner that a caller means: a user, or whatever has `user_id` and `session_key`."""
+        return cls(
+            user_id=given.user_id if hasattr(given, "user_id") else given.pk,
+            session_key=getattr(given, "session_key", ""),
+        )
+
 
 def create_root(
     *,
@@ -50,15 +60,16 @@ def create_root(
     shared: bool = False,
     request_scoped: bool = False,
     parent_id: uuid.UUID | None = None,
+    previous_id: uuid.UUID | None = None,
     lease: timedelta | None = None,
 ) -> TaskRoot:
     """Create a root, whose log begins with taskStart, inside the caller's transaction or one of its own.
 
     `lease` is how long its writer may be silent before the dispatcher ends a root that gets no job. `parent_id` names
-    the work that starts it.
+    the work that starts it, `previous_id` the ended execution that it repeats.
     """
     with transaction.atomic():
-        root = TaskRoot.objects.create(
+        root = TaskRoot(
             id=root_id or new_id(),
             title=shorten(title, TITLE_CHARS),
             owner_id=owner.user_id,
@@ -68,8 +79,10 @@ def create_root(
             shared=shared,
             request_scoped=request_scoped,
             parent_id=parent_id,
+            previous_id=previous_id,
             lease_until=timezone.now() + lease if lease is not None else None,
         )
+        prepared.insert(root)
         drafts = [draft(UpdateType.TASK_START, title=root.title, input=input, steps=steps)]
         if meta is not None:
             reference = encode_node(node_id=str(root.pk), type="task", title=root.title)
@@ -167,6 +180,22 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
     if nodes:
         Node.objects.filter(pk__in=[node.pk for node in nodes]).update(status=status.value, error=reason)
     return drafts
+
+
+def report_node(*, root_id: uuid.UUID, node_id: uuid.UUID, current: float, total: float | None) -> None:
+    """Write how far a node is that no recorder holds at the moment, in the caller's transaction.
+
+    Without effect where there is no such node, it has ended, or its root has. This locks the node, then the head.
+    """
+    open_statuses = [s.value for s in NodeStatus if s not in NODE_TERMINAL]
+    rows = Node.objects.filter(pk=node_id, root_id=root_id, status__in=open_statuses)
+    node = rows.select_for_update().first()
+    if node is None or not TaskRoot.objects.filter(pk=root_id, closed=False).exists():
+        return
+    rows.update(current=measure(current), total=measure(total))
+    told = draft(UpdateType.NODE_PROGRESS, node=_reference(node), current=measure(current), total=measure(total))
+    with suppress(StaleFence):
+        append_updates(root_id=root_id, drafts=[told])
 
 
 def end_root(

@@ -5,7 +5,7 @@ Each function here raises StaleFence, having written nothing, where the work was
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -83,7 +83,7 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
 def _is_plain(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> bool:
     """Tell whether job, root and log are all that is to be written: then PostgreSQL does it in one statement."""
     is_more = outcome.write is not None or bool(claim.concurrency_key) or bool(checkpoint.batch.rows)
-    return connection.vendor == "postgresql" and not is_more and len(checkpoint.batch.drafts) < _MOST_IN_ONE
+    return sql.is_postgresql() and not is_more and len(checkpoint.batch.drafts) < _MOST_IN_ONE
 
 
 def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> JobStatus:
@@ -134,13 +134,14 @@ def _interrupt(claim: Claim, outcome: Parked | Yielded) -> tuple[JobStatus, list
         outcome = Yielded(write=outcome.write)
     status = _OUTCOMES[type(outcome)]
     check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
-    # The claim came to a good end, so the job is no poison, however often its workers died before.
-    changes: dict[str, object] = {"status": status.value, "lease_until": None, "worker": "", "losses": 0}
+    # The claim came to a good end, so the job is no poison, however often its workers died before, and what failed
+    # before it got on counts no more: work that goes on for months meets many an outage.
+    changes: dict[str, object] = {"status": status.value, "lease_until": None, "worker": "", "losses": 0, "attempt": 1}
     columns: _Columns = {}
-    waiting_for = None
+    waiting_for = outcome.waiting_for
     if isinstance(outcome, Parked):
         columns["status"] = NodeStatus.WAITING.value
-        waiting_for = outcome.waiting_for
+        changes["wake_at"] = outcome.until
     else:
         # A later one is hinted by the dispatcher when it is due.
         changes |= {"due_at": outcome.due_at or Now(), "hinted_at": None if outcome.due_at else Now()}

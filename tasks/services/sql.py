@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import cast
 
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
@@ -43,6 +43,12 @@ NODE_CHECKPOINTED = ("attempt", "status", "error", "current", "total", "message"
 NODE_OUT_OF_BAND = ("current", "total", "message", "output")
 
 
+@cache
+def is_postgresql() -> bool:
+    """Tell whether the database is PostgreSQL; asked many times for each action, and always the same."""
+    return bool(connection.vendor == "postgresql")
+
+
 @contextmanager
 def fixed_cursor() -> Iterator[CursorWrapper]:
     """Give a cursor for statements that are always the same text.
@@ -50,7 +56,7 @@ def fixed_cursor() -> Iterator[CursorWrapper]:
     Django's own puts the parameters into the text on PostgreSQL, so that the server plans each anew. This one sends
     them beside it, and the driver prepares the statement once the connection's `prepare_threshold` allows it.
     """
-    if connection.vendor != "postgresql":
+    if not is_postgresql():
         with connection.cursor() as cursor:
             yield cursor
         return
@@ -60,14 +66,34 @@ def fixed_cursor() -> Iterator[CursorWrapper]:
         yield cursor
 
 
+def limit_lock_wait(milliseconds: int) -> None:
+    """Let no statement of this connection wait longer than this for somebody else's lock."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA busy_timeout = {int(milliseconds)}")
+        elif connection.vendor == "postgresql":
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{int(milliseconds)}ms"])
+
+
+def is_lock_error(error: BaseException) -> bool:
+    """Tell whether somebody else's lock has made a statement fail."""
+    if not isinstance(error, OperationalError):
+        return False
+    if connection.vendor == "sqlite":
+        return "locked" in str(error)
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+
+
 def uuid_value(value: uuid.UUID) -> Value:
     """Return a UUID as this database takes it."""
-    return value if connection.features.has_native_uuid_field else value.hex
+    return value if is_postgresql() else value.hex
 
 
 def time_value(value: datetime | None) -> Value:
     """Return an aware time as this database takes it."""
-    adapted: Value = None if value is None else connection.ops.adapt_datetimefield_value(value)
+    if value is None or is_postgresql():
+        return value
+    adapted: Value = connection.ops.adapt_datetimefield_value(value)
     return adapted
 
 
@@ -140,7 +166,7 @@ def job_claimable() -> RawSQL:
 
 _ROOT_INSERTED = (
     "id", "title", "status", "error", "message", "output", "session_key", "steps", "meta", "owner_id", "shared",
-    "request_scoped", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until", "created_at",
+    "request_scoped", "is_part", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until", "created_at",
 )  # fmt: skip
 
 
@@ -152,7 +178,7 @@ def root_values(**given: Value) -> list[Value]:
     """Return the parameters of ROOT_INSERT; what is left out is empty."""
     columns = {
         "status": "created", "error": "", "message": "", "output": "", "session_key": "", "shared": False,
-        "request_scoped": False, "last_seq": 0, "fence": 0, "closed": False, **given,
+        "request_scoped": False, "is_part": False, "last_seq": 0, "fence": 0, "closed": False, **given,
     }  # fmt: skip
     return [columns.get(name) for name in _ROOT_INSERTED]
 

@@ -93,28 +93,30 @@ class TreeStarter:
         scope = current_scope()
         meta_type = metas.type_for(options.meta_model)
         meta = None if options.meta is None else meta_to_json(options.meta, meta_type)
-        own = not (options.shared or options.detached or options.owner is not None)
-        if scope is not None and scope.tree is not None and own:
+        above = current_node().root
+        # What a tree starts that outlives the request outlives it too.
+        bound = scope is not None and scope.holds(above)
+        own = bound and not (options.shared or options.detached or options.owner is not None)
+        if own and scope is not None and scope.tree is not None:
             node = scope.tree.root.child(title, total=options.total)
             if options.meta_model is not None:
                 node.meta_type = meta_type
             if meta is not None:
                 node.set_meta(meta)
             return PartWork(node)
-        above = current_node().root
         opening = Opening(
             title=title,
-            owner=_owner(options, scope, above),
+            owner=_owner(options, scope if bound else None, above),
             input=options.input,
             meta=meta,
             total=options.total,
             shared=options.shared,
-            request_scoped=scope is not None and own,
+            request_scoped=own,
             parent_id=None if options.detached else _link(above),
         )
         recorder = TreeRecorder(opening, meta_type=meta_type)
         if scope is not None:
-            scope.add(recorder, detached=options.detached)
+            scope.add(recorder, detached=options.detached or not bound)
         recorder.begin()
         return TreeWork(recorder)
 
@@ -132,10 +134,7 @@ class TreeStarter:
 def _owner(options: StartOptions, scope: RequestScope | None, above: object) -> Callable[[], Owner]:
     given = options.owner
     if given is not None:
-        owner = Owner(
-            user_id=given.user_id if hasattr(given, "user_id") else given.pk,
-            session_key=getattr(given, "session_key", ""),
-        )
+        owner = Owner.of(given)
         return lambda: owner
     if scope is not None:
         return scope.owner

@@ -7,8 +7,6 @@ longer than a moment: what can't be written now is written at the next tick.
 
 import asyncio
 import logging
-import os
-import threading
 import uuid
 import weakref
 from collections.abc import Callable
@@ -45,14 +43,13 @@ logger = logging.getLogger(__name__)
 
 #: Longest time that a caller waits until the beginning or the end of a tree is written.
 WAIT_SECONDS = 0.5
-#: How long the first write waits for a lock that somebody holds on the owner's row; then the next tick tries again.
-_LOCK_MILLISECONDS = 200
 #: A lease is prolonged when this part of it is over: a write for each beat would be many.
 LEASE_PART = 3
 #: After this time, an owner or a parent that isn't there is taken for gone: the transaction that was to bring it has
 #: been rolled back.
 MISSING_SECONDS = 10.0
-#: After this time, a tree that can't begin is given up, and what is reported to it dropped.
+#: After this time, a tree that can't begin is given up, and what is reported to it dropped. Waiting for locks of others
+#: doesn't count.
 GIVE_UP_SECONDS = 30.0
 #: The setting by which trees are written by their callers, inside their transactions: for tests that roll back.
 INLINE_SETTING = "STEPLINE_FLUSH_INLINE"
@@ -99,14 +96,17 @@ class TreeRecorder(Recorder):
         #: An id that a client has chosen may have been used before.
         self._may_exist = root_id is not None
         self._started_at = timezone.now()
+        #: Its root has been written.
+        self._exists = False
         self._wanted = False
         self._tried_at: float | None = None
         self._refused = False
+        #: Why the last write has failed.
+        self._failure = ""
         # Encoded now, so that what is no JSON is the caller's error.
         self._opening_drafts = self._draft_opening()
         self._ending: dict[str, sql.Value] = {}
         self._hold = _TreeHold(self)
-        _trees.add(self)
 
     @property
     def shared(self) -> bool:
@@ -139,6 +139,7 @@ class TreeRecorder(Recorder):
             closing, self._ending = ending(status, reason=reason, kept=kept)
             self.root.status, self.root.error = status, reason
             # What was reported of the root until now comes before its end, what comes later doesn't count.
+            self.root.add_up()
             self.root.progress_entry = self.root.output_entry = None
             wanted = self._wanted
             if wanted:
@@ -151,16 +152,21 @@ class TreeRecorder(Recorder):
         return True
 
     def check_cancelled(self) -> None:
-        """Raise TaskCancelled once the tree was cancelled or is to be, and StaleFence once somebody else ended it."""
+        """Raise TaskCancelled once the tree was cancelled or is to be, and StaleFence once somebody else ended it.
+
+        Of one that could not begin nobody takes the work over, and it goes on.
+        """
         if self.cancel_requested or self.root.status is NodeStatus.CANCELLED:
             raise TaskCancelled(_("The work was cancelled."), task_id=str(self.root_id))
-        super().check_cancelled()
+        if self._exists:
+            super().check_cancelled()
 
     def flush(self) -> None:
         """Write what was reported since the last time, the root before it, and the end after it."""
         super().flush()
         if not self.begun.is_set() and self._tried_at is not None and monotonic() - self._tried_at > GIVE_UP_SECONDS:
-            logger.error("The task %r could not be begun; what it reports is dropped.", self.root.title)
+            told = "The task %r could not be begun; what it reports is dropped. %s"
+            logger.error(told, self.root.title, self._failure)
             self.lost = True
         if self.lost:
             self._conclude()
@@ -171,8 +177,10 @@ class TreeRecorder(Recorder):
         rows = TaskRoot.objects.filter(pk=self.root_id, closed=False)
         found = rows.values_list("cancel_requested_at").first()
         if found is not None and monotonic() - self.leased_at >= lease_seconds() / LEASE_PART:
-            self.leased_at = monotonic()
+            # A try that fails is made again with the next beat.
+            began = monotonic()
             found = found if rows.update(lease_until=lease_end()) else None
+            self.leased_at = began
         if found is None:
             self.lost = self.lost or not self.closed
             self._conclude()
@@ -182,7 +190,7 @@ class TreeRecorder(Recorder):
     def settle(self, batch: Batch) -> None:
         """Give up what has been written; from the root's first write on, keep its lease."""
         super().settle(batch)
-        self.pending = False
+        self.pending, self._exists = False, True
         if _is_last(batch):
             self._conclude()
         elif not self.begun.is_set() and not _is_inline():
@@ -191,10 +199,7 @@ class TreeRecorder(Recorder):
 
     def let_be(self) -> None:
         """Take no more reports: this process is a fork of the one that writes the tree."""
-        # The mutex may have been held at the time of the fork.
-        self.mutex, self.writing = threading.Lock(), threading.RLock()
-        self.closed = True
-        self._entries, self._touched, self._open = [], {}, {}
+        super().let_be()
         self.begun, self.ended = Signal(), Signal()
         self.begun.set()
         self.ended.set()
@@ -220,6 +225,15 @@ class TreeRecorder(Recorder):
             self._refused = True
             raise
 
+    def _note_failure(self, error: Exception) -> None:
+        self._failure = f"{type(error).__name__}: {error}"
+        if sql.is_lock_error(error):
+            # Whoever has the lock gives it back some time, however long their transaction takes.
+            self._tried_at = None
+        elif self.begun.is_set() or not isinstance(error, IntegrityError):
+            # The owner, or the parent, may be committed yet.
+            super()._note_failure(error)
+
     def _insert_root(self) -> bool:
         """Insert the root; False where an earlier write that seemed to fail had done so."""
         if (self._may_exist or self._refused) and TaskRoot.objects.filter(pk=self.root_id).exists():
@@ -228,9 +242,6 @@ class TreeRecorder(Recorder):
             return False
         opening = self.opening
         owner, parent_id = opening.owner(), opening.parent_id
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_LOCK_MILLISECONDS}ms"])
         if self._refused and self._tried_at is not None and monotonic() - self._tried_at > MISSING_SECONDS:
             # As if they had been deleted after it began.
             if not get_user_model()._default_manager.filter(pk__in=[owner.user_id]).exists():
@@ -326,14 +337,3 @@ def _is_inline() -> bool:
 
 def _is_last(batch: Batch) -> bool:
     return bool(batch.drafts) and batch.drafts[-1].type in TERMINAL_TYPES
-
-
-_trees: "weakref.WeakSet[TreeRecorder]" = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
-    for recorder in list(_trees):
-        recorder.let_be()
-
-
-os.register_at_fork(after_in_child=_leave_to_parent)

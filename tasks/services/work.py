@@ -6,11 +6,11 @@ import os
 import random
 import socket
 import traceback
-from contextlib import suppress
 from functools import partial
 from time import monotonic, sleep
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
+from django.db import OperationalError, connection
+from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
@@ -20,6 +20,7 @@ from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, 
 from tasks.registry import JobSpec, jobs
 from tasks.services.calling import call
 from tasks.services.claims import Claim, claim
+from tasks.services.connections import renew_connections, tidy_connections
 from tasks.services.context import Context
 from tasks.services.current import working
 from tasks.services.draining import is_draining
@@ -122,14 +123,14 @@ def carry_out(held: Claim) -> None:
             if held.continues and not spec.checkpointed:
                 # The function starts over, so what an earlier attempt left open never ends by itself.
                 recorder.adopt()
-                recorder.end_all(NodeStatus.CANCELLED, error="interrupted; it runs again")
+                recorder.end_all(NodeStatus.CANCELLED, error=_("interrupted; it runs again"))
             _run(spec, context)
     except StaleFence:
         # Nothing of this claim was stored after it was lost; its successor tells the rest.
         logger.warning("Task %s was taken over by another worker.", held.root_id)
     finally:
         flusher.forget(recorder)
-        _tidy_connections()
+        tidy_connections()
 
 
 def _run(spec: JobSpec, context: Context) -> None:
@@ -151,8 +152,8 @@ def _run(spec: JobSpec, context: Context) -> None:
 def _call(spec: JobSpec, context: Context) -> Outcome:
     hold = context.hold
     if hold.cancel_requested and not spec.checkpointed:
-        raise TaskCancelled("cancelled before it began")
-    interruption = Interruption(partial(_may_interrupt, context), in_any_thread=not spec.checkpointed)
+        raise TaskCancelled(_("cancelled before it began"))
+    interruption = Interruption(context.may_interrupt, in_any_thread=not spec.checkpointed)
     try:
         with working(context.id, context.claim.owner), tracking(context.recorder.root), interruption:
             hold.interruption = interruption
@@ -164,37 +165,13 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
     finally:
         hold.interruption = None
         if interruption.was_sent:
-            _renew_connections()
-
-
-def _renew_connections() -> None:
-    """Give this thread new connections: work may have been broken off in the middle of what it did with one."""
-    for used in connections.all(initialized_only=True):
-        with suppress(Exception):
-            used.close()
-        # The wrapper too, which may take itself to be inside a transaction for ever.
-        del connections[used.alias]
-
-
-def _tidy_connections() -> None:
-    """Leave nothing of a job's connections to the next one; the default one stays open where it is as it was."""
-    for used in connections.all(initialized_only=True):
-        if used.connection is None or used.in_atomic_block:
-            continue
-        if used.alias != DEFAULT_DB_ALIAS or used.errors_occurred or not used.autocommit:
-            used.close()
-
-
-def _may_interrupt(context: Context) -> bool:
-    """Tell whether this thread may be broken into: not while it writes a checkpoint, whose commit must be known of."""
-    # Nor while it reports: the buffers, and those who wait for them, must stay whole.
-    return not context.recorder.is_writing and not context.recorder.mutex.locked()
+            renew_connections()
 
 
 def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:
     reason = context.hold.stop_reason
     if reason is StopReason.CANCELLED:
-        text = "cancelled; it was interrupted"
+        text = _("cancelled; it was interrupted")
         if not spec.checkpointed:
             return Cancelled(reason=text)
         context.recorder.rewind()
@@ -203,7 +180,8 @@ def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) ->
             reason=text, write=None if hook is None else partial(hook, context.id, NodeStatus.CANCELLED, text)
         )
     if reason is StopReason.TIMED_OUT:
-        raise JobTimeout(f"It took longer than {spec.timeout_seconds:g} seconds.") from interrupted
+        text = _("It took longer than %(count)s seconds.") % {"count": f"{spec.timeout_seconds:g}"}
+        raise JobTimeout(text) from interrupted
     raise StaleFence("Another worker has taken this job over.", task_id=str(context.id)) from interrupted
 
 

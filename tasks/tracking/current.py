@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -117,7 +117,9 @@ def tracking(node: TrackedNode) -> Iterator[TrackedNode]:
     try:
         yield node
     finally:
-        _current.reset(token)
+        # A generator may be closed in another context than it was begun in: nothing is to be undone there.
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 def progress(current: float | None = None, total: float | None = None, message: str | None = None) -> None:

@@ -65,7 +65,12 @@ class Task(Handle):
         return self
 
     async def __aenter__(self) -> Self:
-        await self
+        try:
+            await self
+        except BaseException as error:
+            # The block is never entered, so nothing else ends the task.
+            super().err(error)
+            raise
         return self.__enter__()
 
     async def __aexit__(

@@ -54,11 +54,17 @@ class Frames:
     def _follow(self, socket: WebSocket) -> None:
         messages: list[dict[str, Any]] = []
         self.received.append(messages)
-        socket.on("framereceived", lambda text: messages.append(json.loads(text)))
+        socket.on("framereceived", lambda text: messages.extend(_messages(text)))
 
     def numbers(self) -> list[int]:
         """Return the numbers of what has come, from all sockets, one after the other."""
         return [message["seq"] for messages in self.received for message in messages if "seq" in message]
+
+
+def _messages(text: str) -> list[dict[str, Any]]:
+    """Return what a frame bears: one message, or several updates."""
+    content = json.loads(text)
+    return content if isinstance(content, list) else [content]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -52,3 +53,21 @@ def test_the_command_prints_json_lines_and_ends_its_other_output_with_a_summary(
     assert all(figure["runs"] == 1 and figure["value"] > 0 for figure in figures)
     assert "of 5 goals reached" in completed.stderr.splitlines()[-2]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.acceptance
+def test_peers_that_are_not_installed_are_left_out_and_the_rest_is_measured(tmp_path):
+    completed = subprocess.run(
+        [sys.executable, "-m", "benchmarks.child", "benchmarks.runner", "durable", "1", "quick"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=variables(data_folder=tmp_path, database_url=None),
+        timeout=150,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stderr
+    figures = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert figures
+    assert all(figure["value"] > 0 for figure in figures)
+    assert not [figure for figure in figures if re.search("DBOS|viewflow|Prefect", figure["peer"] or "")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -170,3 +171,27 @@ def test_it_is_said_aloud_what_has_changed_and_how_far_it_is_by_quarters(site: S
     expect(site.page).to_have_title("Cancelled · Import · Stepline")
     said = ["Running: 25 %", "Running: 50 %", "Running: 75 %", "Cancelling", "Cancelled"]
     assert site.page.evaluate("said") == said
+
+
+def test_a_form_that_waits_for_the_visitor_appears_when_the_work_comes_to_it_and_goes_when_it_goes_on(
+    site: Site,
+) -> None:
+    site.open(rendered=RUNNING, told=RUNNING)
+    link = site.page.get_by_role("link", name="Approve it")
+    expect(link).to_have_count(0)
+    form = SimpleNamespace(reference="x" * 22, title="Approve it")
+    site.render(WAITING, forms=[form])
+    site.push(RUNNING)
+    expect(link).to_be_visible()
+    expect(link).to_have_attribute("href", f"/forms/{form.reference}/")
+    expect(site.page.locator('[data-part="waits"]')).to_be_hidden()
+    site.tell({"type": "taskStatus", "status": "running"})
+    expect(link).to_be_hidden()
+
+
+def test_work_that_waits_for_somebody_else_shows_no_form(site: Site) -> None:
+    site.open(rendered=RUNNING, told=RUNNING)
+    site.render(WAITING)
+    site.push(RUNNING)
+    expect(site.page.locator('[data-part="waits"]')).to_be_visible()
+    expect(site.page.locator('[data-part="forms"]')).to_be_hidden()

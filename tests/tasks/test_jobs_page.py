@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from tasks.domain.statuses import JobStatus
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, jobs
-from tasks.services.roots import Owner
 from tasks.services.work import work_off
 
 PAGE = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
@@ -40,7 +40,8 @@ class Direct(JobContext):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_example(page: dict[str, Any]) -> None:
-    exec(compile(BLOCKS[1], "docs/jobs.md", "exec"), {**page, "owner": Owner(session_key="s"), "context": Direct()})
+    user = User.objects.create_user("ada")
+    exec(compile(BLOCKS[1], "docs/jobs.md", "exec"), {**page, "user": user, "context": Direct()})
     first, second = Job.objects.order_by("-priority")
     assert (first.idempotency_key, first.concurrency_key, second.arguments) == (
         "export-7",
@@ -49,6 +50,7 @@ def test_the_example(page: dict[str, Any]) -> None:
     )
     assert work_off("default")
     root = TaskRoot.objects.get(pk=first.pk)
+    assert root.owner_id == user.pk
     assert (root.result, root.message, root.current) == ({"rows": 1_000}, "Row 900", 90)
     assert Job.objects.get(pk=first.pk).saved == 900
 

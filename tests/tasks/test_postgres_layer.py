@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from django.db import connection
+from psycopg import sql
 
 from tasks.postgres_layer import PostgresChannelLayer
 from tests.child import database_url
@@ -192,6 +193,19 @@ async def test_a_cancelled_send_leaves_the_layer_usable(layer):
     await layer.group_send("g", {"last": True})
     while (await next_of(layer, channel)) != {"last": True}:
         pass
+
+
+async def test_a_statement_that_fails_does_not_make_it_deaf(layer):
+    channel = await channel_in(layer, "g")
+    with pytest.raises(psycopg.DatabaseError):
+        await layer._end()._execute(sql.SQL("SELECT 1 / 0"))
+
+    sender = PostgresChannelLayer()
+    await sender.group_send("g", {"n": 1})
+
+    assert await next_of(layer, channel) == {"n": 1}
+    for end in sender._ends.values():
+        end.close()
 
 
 async def test_two_sites_on_one_database_don_t_hear_each_other(layer):

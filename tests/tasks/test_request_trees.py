@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import copy_context
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,17 +16,18 @@ from django.contrib.auth import alogin, login
 from django.contrib.auth.models import Permission, User
 from django.core.asgi import get_asgi_application
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 from django.utils import timezone
 
 from tasks import current_node, output, progress, shared_subtask, start_task, step, subtask
 from tasks.errors import TaskCancelled, TaskNotFound
-from tasks.middleware import HEADER
+from tasks.middleware import HEADER, RequestTaskMiddleware
 from tasks.models import TaskRoot
 from tasks.services.access import FIRST_KEY, Viewer, find_root, owned_by, viewer_of
+from tasks.services.flusher import process_flusher
 from tasks.services.requests import request_root_id
 from tasks.services.roots import Owner
 from tasks.tracking import UNTRACKED, Task
@@ -144,6 +146,16 @@ class TestTheTreeOfARequest:
         assert ask(client, work, request_id=request_id).status_code == 200
         assert trees.updates(id_of(user, request_id)) == before
 
+    def test_a_request_whose_id_was_used_before_is_not_stopped(
+        self, client: Client, request_id: uuid.UUID, trees: Trees
+    ) -> None:
+        def view(request: HttpRequest) -> None:
+            step()
+            assert process_flusher().drain(10)
+            current_node().check_cancelled()
+
+        assert [ask(client, view, request_id=request_id).status_code for _ in range(2)] == [200, 200]
+
     def test_only_its_client_sees_it(self, client: Client, user: User, request_id: uuid.UUID, trees: Trees) -> None:
         staff = User.objects.create(username="staff", is_staff=True)
         staff.user_permissions.set(Permission.objects.filter(codename__in=["view_taskroot", "change_taskroot"]))
@@ -251,6 +263,32 @@ class TestTheTreeOfARequest:
             list(response.streaming_content)
         assert trees.read(id_of(user, request_id)).status == "failed"
 
+    def test_work_that_stops_because_it_was_cancelled_cancels_it(
+        self, client: Client, user: User, request_id: uuid.UUID, trees: Trees
+    ) -> None:
+        def view(request: HttpRequest) -> None:
+            current_node().child("Check")
+            raise TaskCancelled("enough")
+
+        ask(client, view, request_id=request_id)
+        assert trees.shape(id_of(user, request_id)) == dict.fromkeys(["Request", "Check"], ("cancelled", "enough"))
+
+    def test_a_stream_that_stops_because_it_was_cancelled_cancels_it(
+        self, client: Client, user: User, request_id: uuid.UUID, trees: Trees
+    ) -> None:
+        def stream(request: HttpRequest) -> StreamingHttpResponse:
+            def parts() -> Iterator[str]:
+                yield "a"
+                raise TaskCancelled("enough")
+
+            step()
+            return StreamingHttpResponse(parts())
+
+        response = ask(client, stream, request_id=request_id)
+        with pytest.raises(TaskCancelled):
+            list(response.streaming_content)
+        assert trees.shape(id_of(user, request_id)) == {"Request": ("cancelled", "enough")}
+
     def test_threads_with_its_context_report_to_it(
         self, client: Client, user: User, request_id: uuid.UUID, trees: Trees
     ) -> None:
@@ -356,7 +394,58 @@ class TestTasksOfARequest:
         task = contexts[0].run(start_task, "Later")
         task.step()
         assert trees.types(task.id)[-1] == "nodeProgress"
+        assert not TaskRoot.objects.get(pk=task.id).request_scoped
         task.close()
+
+    def test_a_task_that_a_detached_one_starts_outlives_the_request_with_it(
+        self, client: Client, user: User, request_id: uuid.UUID, trees: Trees
+    ) -> None:
+        found: list[Task] = []
+
+        def view(request: HttpRequest) -> None:
+            outer = start_task("Outer", detached=True)
+
+            def go() -> None:
+                with outer.activate():
+                    found.extend([outer, start_task("Inner")])
+
+            # A thread of its own, which is ahead of the answer.
+            thread = threading.Thread(target=copy_context().run, args=(go,))
+            thread.start()
+            thread.join()
+
+        ask(client, view, request_id=request_id)
+        outer, inner = found
+        assert trees.types(inner.id)[-1] == "taskStatus"
+        root = TaskRoot.objects.get(pk=inner.id)
+        assert (root.owner_id, root.parent_id, root.request_scoped) == (user.pk, outer.id, False)
+        inner.close()
+        outer.close()
+
+    def test_a_task_of_a_stream_belongs_to_its_client_and_ends_with_it(
+        self, client: Client, user: User, trees: Trees
+    ) -> None:
+        found: list[Task] = []
+
+        def view(request: HttpRequest) -> StreamingHttpResponse:
+            def parts() -> Iterator[str]:
+                found.append(start_task("Export"))
+                yield "a"
+
+            return StreamingHttpResponse(parts())
+
+        assert b"".join(ask(client, view).streaming_content) == b"a"
+        assert trees.read(found[0].id).status == "completed"
+        root = TaskRoot.objects.get()
+        assert (root.owner_id, root.request_scoped) == (user.pk, True)
+
+    def test_a_file_is_left_to_the_server(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.csv"
+        path.write_text("a,b")
+        response = FileResponse(path.open("rb"))
+        RequestTaskMiddleware(lambda request: response)(RequestFactory().get("/"))
+        assert response.file_to_stream is not None  # type: ignore[attr-defined]
+        response.close()
 
     def test_the_client_of_an_answer_finds_what_it_names(self, client: Client, trees: Trees) -> None:
         # On SQLite, the transaction around the view keeps the tree from being written before its end.
@@ -535,12 +624,10 @@ class TestDisconnecting:
     def cookie(self, client: Client) -> str:
         return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
 
-    def connect(self, cookie: str, address: str, request_id: uuid.UUID) -> ApplicationCommunicator:
-        headers = [
-            (b"host", b"testserver"),
-            (b"cookie", cookie.encode()),
-            (HEADER.lower().encode(), str(request_id).encode()),
-        ]
+    def connect(self, cookie: str, address: str, request_id: uuid.UUID | None) -> ApplicationCommunicator:
+        headers = [(b"host", b"testserver"), (b"cookie", cookie.encode())]
+        if request_id is not None:
+            headers.append((HEADER.lower().encode(), str(request_id).encode()))
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "path": address,
             "query_string": b"", "headers": headers, "server": ("testserver", 80), "client": ("127.0.0.1", 1),
@@ -631,6 +718,24 @@ class TestDisconnecting:
         tree = trees.read(found[0].id)
         assert tree.root is not None
         assert (tree.status, tree.root.current) == ("completed", 5)
+
+    def test_a_task_of_a_stream_ends_when_its_reader_leaves(self, user: User, cookie: str, trees: Trees) -> None:
+        inside = threading.Event()
+
+        async def view(request: HttpRequest) -> StreamingHttpResponse:
+            async def parts() -> AsyncIterator[str]:
+                await start_task("Export")
+                yield "a"
+                inside.set()
+                await asyncio.sleep(60)
+
+            return StreamingHttpResponse(parts())
+
+        doing["view"] = view
+        run(self.leave_in_the_midst(self.connect(cookie, "/async/", None), inside))
+        root = TaskRoot.objects.get()
+        assert root.owner_id == user.pk
+        assert trees.read(root.pk).status == "cancelled"
 
     def test_a_stream_whose_reader_leaves_is_cancelled(
         self, user: User, cookie: str, request_id: uuid.UUID, trees: Trees

@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -22,8 +23,11 @@ from tasks import Task, current_node, output, progress, register_meta, start_tas
 from tasks.domain.meta import metas
 from tasks.errors import InvalidMeta, StaleFence, TaskCancelled
 from tasks.models import TaskRoot
+from tasks.services import dispatch
 from tasks.services.dispatch import end_stale_roots
+from tasks.services.flusher import process_flusher
 from tasks.services.roots import Owner
+from tasks.services.trees import TreeRecorder
 from tests.child import child
 from tests.tasks.conftest import Trees
 from tests.together import together
@@ -139,6 +143,72 @@ def test_a_cancelled_coroutine_cancels_its_task(trees: Trees) -> None:
 
     asyncio.run(work())
     assert {status for status, _ in trees.shape(TaskRoot.objects.get().pk).values()} == {"cancelled"}
+
+
+def test_a_generator_that_is_closed_elsewhere_ends_its_nodes(trees: Trees) -> None:
+    def parts() -> Iterator[int]:
+        with subtask("Part"):
+            yield 1
+
+    with start_task("Import") as task:
+        generator = parts()
+        contextvars.copy_context().run(next, generator)
+        generator.close()  # type: ignore[attr-defined]
+        assert trees.shape(task.id)["Part"][0] == "cancelled"
+
+
+def test_an_async_generator_that_is_left_ends_its_nodes(trees: Trees) -> None:
+    async def work() -> list[str]:
+        closed = asyncio.Event()
+
+        async def parts() -> AsyncIterator[int]:
+            try:
+                async with subtask("Part"):
+                    yield 1
+            finally:
+                closed.set()
+
+        async with start_task("Import") as task:
+            async for _ in parts():
+                break
+            # asyncio closes it, in a task of its own.
+            async with asyncio.timeout(10):
+                await closed.wait()
+            return [node.status.value for node in task.node.recorder._open.values()]  # type: ignore[attr-defined]
+
+    assert asyncio.run(work()) == []
+    assert trees.shape(TaskRoot.objects.get().pk)["Part"][0] == "cancelled"
+
+
+def test_a_coroutine_that_is_cancelled_before_its_task_is_found_cancels_it(trees: Trees) -> None:
+    user = User.objects.create(username="owner")
+    locked, done = threading.Event(), threading.Event()
+
+    def lock() -> None:
+        with transaction.atomic():
+            User.objects.select_for_update().get(pk=user.pk)
+            locked.set()
+            assert done.wait(10)
+
+    async def work() -> None:
+        async with start_task("Import", owner=user):
+            raise AssertionError("nobody can find it yet")
+
+    async def leave() -> None:
+        coroutine = asyncio.create_task(work())
+        await asyncio.sleep(0)  # … after which it waits
+        coroutine.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await coroutine
+        done.set()
+
+    def cancel() -> None:
+        assert locked.wait(10)
+        asyncio.run(leave())
+
+    together(lock, cancel)
+    assert process_flusher().drain(10)
+    assert trees.types(TaskRoot.objects.get().pk)[-1] == "taskAborted"
 
 
 def test_a_subtask_decorates_functions_and_coroutines(trees: Trees) -> None:
@@ -310,6 +380,9 @@ def test_a_tree_that_the_dispatcher_has_ended_takes_no_more(trees: Trees) -> Non
     TaskRoot.objects.filter(pk=task.id).update(lease_until=timezone.now() - timedelta(seconds=1))
     assert end_stale_roots() == 1
     task.step()
+    assert process_flusher().drain(10)
+    with pytest.raises(StaleFence):
+        task.check_cancelled()
     task.close()
     assert trees.types(task.id)[-1] == "taskError"
 
@@ -419,6 +492,107 @@ def test_what_is_no_json_is_the_error_of_its_caller(trees: Trees) -> None:
         start_task("Import", input=object())  # type: ignore[arg-type]
 
 
+def test_a_tree_whose_caller_holds_the_lock_for_long_is_not_given_up(
+    trees: Trees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.services.trees.GIVE_UP_SECONDS", 0.0)
+    user = User.objects.create(username="owner")
+    with transaction.atomic():
+        # SQLite's only lock, and what the tree needs of its owner on PostgreSQL.
+        User.objects.select_for_update().get(pk=user.pk)
+        tries = Tries(monkeypatch)
+        task = start_task("Import", owner=user)
+        assert tries.failed.wait(10)
+        task.check_cancelled()
+    task.close()
+    assert trees.read(task.id).status == "completed"
+
+
+class Tries:
+    """Tell when a tree has tried in vain to be written for the second time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failed = threading.Event()
+        self._count = 0
+        note = TreeRecorder._note_failure
+
+        def count(recorder: TreeRecorder, error: Exception) -> None:
+            note(recorder, error)
+            self._count += 1
+            if self._count > 1:
+                self.failed.set()
+
+        monkeypatch.setattr(TreeRecorder, "_note_failure", count)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all")
+def test_a_tree_whose_row_is_locked_holds_up_no_other(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = start_task("Locked")
+    with transaction.atomic():
+        TaskRoot.objects.select_for_update().get(pk=locked.id)
+        tries = Tries(monkeypatch)
+        locked.step()
+        assert tries.failed.wait(10)
+        other = start_task("Other")
+        other.step()
+        other.close()
+        assert status_at_the_end(other) == "completed"
+    locked.close()
+    assert trees.read(locked.id).status == "completed"
+
+
+def status_at_the_end(task: Task) -> str:
+    recorder = task.node.recorder  # type: ignore[attr-defined]
+    assert recorder.ended.wait(10)
+    return TaskRoot.objects.get(pk=task.id).status
+
+
+def test_a_writer_whose_transaction_outlasts_its_lease_keeps_its_tree(
+    trees: Trees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "LONG_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "_quiet_until", 0.0)
+    task = start_task("Import")
+    TaskRoot.objects.filter(pk=task.id).update(lease_until=timezone.now() - timedelta(seconds=1))
+    # The dispatcher has waited for the lock, as the writer's heart has.
+    assert dispatch.tick().ended == 0
+    task.close()
+    assert trees.read(task.id).status == "completed"
+
+
+def test_a_lease_that_can_not_be_prolonged_is_tried_again_with_the_next_beat(trees: Trees) -> None:
+    task = start_task("Import")
+    recorder = task.node.recorder  # type: ignore[attr-defined]
+    TaskRoot.objects.filter(pk=task.id).update(lease_until=timezone.now() - timedelta(seconds=1))
+    recorder.leased_at -= 5
+
+    def refuse(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            raise OperationalError("database is locked")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
+        recorder.beat()
+    recorder.beat()
+    assert not TaskRoot.objects.filter(lease_until__lt=timezone.now()).exists()
+    task.close()
+
+
+def test_what_comes_after_the_end_changes_nothing_that_waits_to_be_written(trees: Trees) -> None:
+    user = User.objects.create(username="owner")
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        task = start_task("Import", owner=user)
+        task.step(3)
+        task.close()
+        task.progress(9, 20, "late")
+        task.step(1)
+        task.set_meta({"late": True})
+    root = trees.read(task.id).root
+    assert root is not None
+    assert (root.current, root.total, root.message, root.meta) == (3, None, None, None)
+
+
 @pytest.mark.usefixtures("unlogged")
 def test_a_tree_that_can_not_begin_is_given_up(trees: Trees, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.services.trees.GIVE_UP_SECONDS", 0.0)
@@ -429,9 +603,10 @@ def test_a_tree_that_can_not_begin_is_given_up(trees: Trees, monkeypatch: pytest
     monkeypatch.setattr("tasks.services.trees.TreeRecorder._insert_root", refuse)
     with start_task("Import") as task:
         task.step()
-    assert not TaskRoot.objects.exists()
-    with pytest.raises(StaleFence):
+        assert process_flusher().drain(10)
+        # Nobody takes it over: the work goes on, untracked.
         task.check_cancelled()
+    assert not TaskRoot.objects.exists()
 
 
 def test_no_thread_keeps_a_task_that_nobody_holds(trees: Trees) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -11,8 +11,17 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 
 from processes.models import ProcessTemplate
+from processes.services.access import User
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 __all__ = ["Tab", "TemplateAdmin", "render_tab", "serve_tab"]
+
+
+def _everybody(user: User) -> bool:
+    return True
+
 
 TemplateAdmin: TypeAlias = "admin.ModelAdmin[ProcessTemplate]"
 #: Answers a request for a tab of a template that the user may see (and, where the tab asks for it, change).
@@ -23,13 +32,15 @@ View: TypeAlias = Callable[[HttpRequest, ProcessTemplate, TemplateAdmin], HttpRe
 class Tab:
     """Name a page: `name` is the last part of its address, `label` what its tab says.
 
-    `changes` says that a POST to it needs the permission to change the template.
+    `changes` says that a POST to it needs the permission to change the template, `allowed` who sees the tab at all, of
+    those who see the template.
     """
 
     name: str
-    label: str
+    label: "str | _StrPromise"
     view: View
     changes: bool = True
+    allowed: Callable[[User], bool] = _everybody
 
     @property
     def url_name(self) -> str:
@@ -40,7 +51,7 @@ class Tab:
 def serve_tab(tab: Tab, request: HttpRequest, object_id: str, model_admin: TemplateAdmin) -> HttpResponseBase:
     """Answer a request for a tab, if the user may; what is forbidden looks like what is missing."""
     template = model_admin.get_object(request, object_id)
-    if template is None or not model_admin.has_view_permission(request, template):
+    if template is None or not (model_admin.has_view_permission(request, template) and tab.allowed(request.user)):
         raise Http404("There is no such template, or you may not see it.")
     if request.method == "POST" and tab.changes and not model_admin.has_change_permission(request, template):
         raise PermissionDenied

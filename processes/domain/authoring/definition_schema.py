@@ -11,7 +11,8 @@ from typing import get_args
 from processes.domain.bindings import KINDS
 from processes.domain.definition import FORMAT, MAX_NAME_CHARACTERS, MAX_TIMEOUT_SECONDS
 from processes.domain.json_values import JSON
-from processes.domain.retry_policy import Backoff, RetryPolicy
+from processes.domain.retry_policy import RetryPolicy
+from tasks.domain.retry import Backoff
 
 __all__ = ["definition_schema", "target_schema"]
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from processes.domain.bindings import parse_bindings
 from processes.domain.json_values import JSON
 from processes.errors import Problem
-from processes.models import Binding, Extension, ProcessTemplate
+from processes.models import Binding, Extension, ProcessTemplate, Trigger
 from processes.services.audit import SYSTEM, actor_of, record
 from processes.services.authoring.loose_ends import loose_ends_of
 from processes.services.authoring.publishing import Published, check_revision, lock_templates, publish, stored_template
@@ -17,6 +17,7 @@ from processes.services.connections import check_may_bind, credential_names
 from processes.services.derivation import derive_source
 from processes.services.errors import SlugTakenError, TemplateInUseError
 from processes.services.library import Library, Source, read_library
+from processes.services.triggers import told as told_of_trigger
 
 __all__ = [
     "Published",
@@ -122,7 +123,10 @@ def save_draft(
 
 @transaction.atomic
 def delete_template(*, template: ProcessTemplate, user: object = None) -> None:
-    """Delete a template with its history; raises TemplateInUseError where something builds on it or is alive."""
+    """Delete a template with its history and triggers.
+
+    Raises TemplateInUseError where something builds on it or is alive.
+    """
     lock_templates()
     stored = stored_template(template)
     uses = read_library().uses(stored.slug)
@@ -135,9 +139,12 @@ def delete_template(*, template: ProcessTemplate, user: object = None) -> None:
             f'"{stored.slug}" can\'t be deleted: {", ".join(told)}.',
             fields={"uses": [{"template": use.slug, "how": use.how} for use in uses], "instances": instances},
         )
+    actor = SYSTEM if user is None else actor_of(user)
+    for trigger in Trigger.objects.select_related("template", "user").filter(template=stored):
+        record("trigger.deleted", actor=actor, subject=trigger, details=told_of_trigger(trigger))
     record(
         "template.deleted",
-        actor=SYSTEM if user is None else actor_of(user),
+        actor=actor,
         subject=stored,
         plan_hash=stored.published_plan_id,
         details={"slug": stored.slug, "revision": stored.revision},

@@ -25,6 +25,8 @@ export class JsonEditor {
     Object.assign(this, { textarea, label, words });
     this.kind = textarea.dataset.json;
     this.isDefinition = this.kind === "definition";
+    /** What is a document, and not a value in a row. */
+    this.isWhole = this.isDefinition || this.kind === "data";
     this._marks = [];
     this._build();
     this._ace = this._start();
@@ -165,11 +167,11 @@ export class JsonEditor {
       tabSize: 2,
       useSoftTabs: true,
       showPrintMargin: false,
-      showGutter: this.isDefinition,
-      highlightActiveLine: this.isDefinition,
-      displayIndentGuides: this.isDefinition,
-      minLines: this.isDefinition ? 14 : 2,
-      maxLines: this.isDefinition ? 36 : 12,
+      showGutter: this.isWhole,
+      highlightActiveLine: this.isWhole,
+      displayIndentGuides: this.isWhole,
+      minLines: this.isDefinition ? 14 : this.isWhole ? 8 : 2,
+      maxLines: this.isWhole ? 36 : 12,
       fontSize: "13px",
       fontFamily: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
       enableKeyboardAccessibility: true,

@@ -9,7 +9,8 @@ from processes.domain.application import Application
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition import parse_definition
 from processes.domain.derivation import derive
-from processes.domain.directives import Background, Failed, Finished, Outcome, Park, RunAgain
+from processes.domain.directives import Anchor, Background, Failed, Finished, Outcome, Park, RunAgain
+from processes.domain.entering import FORM, LEADS
 from processes.domain.interpreter import Interpreter, TraceEntry
 from processes.domain.json_values import copy_json
 from processes.domain.merge import Layer
@@ -82,6 +83,11 @@ def build_registry() -> ScriptRegistry:
     def park(app: Application) -> object:
         return Park(reason="test", until=NOW, facts={"for": "a test"})
 
+    @registry.task_script("form")
+    def form(app: Application) -> object:
+        """Wait for an answer; the config says where each button leads."""
+        return Park(reason=FORM, private={LEADS: dict(app.get("config"))})
+
     @registry.task_script("again")
     def again(app: Application) -> object:
         app.data["tries"] = app.data.get("tries", 0) + 1
@@ -94,6 +100,31 @@ def build_registry() -> ScriptRegistry:
     @registry.task_script("cancelled")
     def cancelled(app: Application) -> object:
         raise RunCancelled("stop")
+
+    @registry.task_script("flaky")
+    def flaky(app: Application) -> object:
+        """Fail as often as the config says, then succeed."""
+        config = app.get("config")
+        app.data["tries"] = app.data.get("tries", 0) + 1
+        app.data.setdefault("keys", []).append(app.idempotency_key)
+        if app.data["tries"] <= config["fails"]:
+            raise ProcessError("not yet", code=config.get("code", "busy"))
+        return "done"
+
+    @registry.task_script("note")
+    def note(app: Application) -> object:
+        """Add to `data.log`, and fail where the config says so."""
+        config = app.get("config") or {}
+        app.data.setdefault("log", []).append(config.get("say") or app.action.name)  # type: ignore[union-attr]
+        if "state" in config:
+            app.state = config["state"]
+        if "fail" in config:
+            raise PermanentError("failed", code=config["fail"])
+        return config.get("value")
+
+    @registry.task_script("anchor", durable=True)
+    def anchor(app: Application) -> object:
+        return Anchor(callback=app.get("config")["id"])
 
     @registry.task_script("once", effect="once")
     def once(app: Application) -> object:
@@ -145,6 +176,14 @@ class FakeHost:
 
     def describe_user(self, user: object) -> dict[str, Any]:
         return {"username": "" if user is None else str(user)}
+
+    def callback_token(self, callback: str) -> str:
+        return f"token of {callback}"
+
+    def callback_of(self, token: str) -> str:
+        if not token.startswith("token of "):
+            raise NotFoundError("no token")
+        return token.removeprefix("token of ")
 
     def add(self, name: str, definition: object, bindings: Mapping[str, object] | None = None) -> Plan:
         """Derive a plan; processes are bound by the name they were added under, a later one by its name only."""

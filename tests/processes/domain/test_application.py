@@ -181,3 +181,37 @@ def test_a_request_survives_json(request_: Request) -> None:
 
 def test_a_request_names_the_action_that_is_asked_for() -> None:
     assert (Request().action, Request(parameters={"action": "go"}).action) == (None, "go")
+
+
+def test_the_token_of_a_callback_is_made_of_its_id_when_it_is_read_and_never_kept() -> None:
+    seen: list[object] = []
+    host = FakeHost()
+
+    @host.registry.task_script("look")
+    def look(app: Application) -> None:
+        seen.append(app.get("callbackToken"))
+        seen.append(app.get("config"))
+        seen.append(dict(app.context_json()["attributes"]))
+
+    @host.registry.task_script("set")
+    def set_token(app: Application) -> None:
+        app.set("callbackToken", "token of 7")
+
+    run([action("a", script="set"), action("b", script="look", token="is %{attr:callbackToken}")], host=host)
+    assert seen == ["token of 7", {"token": "is token of 7"}, {"callbackId": "7"}]
+
+
+def test_without_a_callback_there_is_no_token_and_what_is_none_is_refused() -> None:
+    host = FakeHost()
+    seen: list[object] = []
+
+    @host.registry.task_script("look")
+    def look(app: Application) -> None:
+        seen.append(app.get("callbackToken"))
+        app.set("callbackToken", "token of 7")
+        app.remove("callbackToken")
+        seen.append(app.get("callbackToken"))
+        app.set("callbackToken", "forged")
+
+    assert run([action("a", script="look")], host=host).error.code == "not_found"
+    assert seen == [None, None]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from processes.models import DataNode, Run
 from processes.registry import scripts
-from processes.services.run_store import StoredData
+from processes.services.stored_data import StoredData
 from tests.processes.pages.browsing import read_form
 from tests.processes.services.published import form, publish_process
 

@@ -14,7 +14,7 @@ from processes.services.access import Caller
 from processes.services.data_nodes import create_data_node
 from processes.services.foreground import published_plan
 from processes.services.host import DjangoHost
-from tests.processes.services.published import form, publish_process
+from tests.processes.services.published import publish_process
 
 pytestmark = pytest.mark.django_db
 
@@ -145,12 +145,6 @@ def test_a_redirect_to_an_action_can_carry_the_data() -> None:
     node = DataNode.objects.get()
     assert app.response.redirect == f"/p/work/?action=next&data={node.reference}"
     assert node.data == {"a": 1}
-
-
-def test_a_background_run_cannot_show_a_form() -> None:
-    with pytest.raises(ProcessError) as caught:
-        run(form("ask", "ask"), durable=True)
-    assert caught.value.code == "form_in_background"
 
 
 def test_a_form_cannot_be_shown_from_code() -> None:

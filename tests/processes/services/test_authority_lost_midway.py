@@ -38,7 +38,7 @@ def parked(kit):  # type: ignore[no-untyped-def]
 
 def resume(kit, run_id: uuid.UUID) -> Run:  # type: ignore[no-untyped-def]
     run = kit.run(run_id)
-    resume_run(run_id=run_id, ordinal=run.ordinal + 1, state=None, dedupe_key="go")
+    resume_run(run_id=run_id, ordinal=run.ordinal, state=None, dedupe_key="go")
     kit.work()
     return kit.run(run_id)  # type: ignore[no-any-return]
 

@@ -333,7 +333,8 @@ def test_the_job_tells_what_was_deleted(name: str) -> None:
     one_of_each()
     job, root = end_of(name)
     assert (job.status, root.status) == ("completed", "completed")
-    assert root.result == {"data_nodes": 1, "files": 1, "contents": 1, "grants": 1, "sessions": 1}
+    deleted = {"data_nodes": 1, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0}
+    assert root.result == deleted
 
 
 def test_the_job_fails_where_something_could_not_be_deleted_and_tells_what_and_all_else(refuse: Refuse) -> None:
@@ -345,7 +346,8 @@ def test_the_job_fails_where_something_could_not_be_deleted_and_tells_what_and_a
     told = f"data node {node.pk}: DatabaseError: broken"
     assert root.error == f"1 could not be deleted: {told}"
     assert job.error["passed_over"] == [told]
-    assert job.error["deleted"] == {"data_nodes": 0, "files": 1, "contents": 1, "grants": 1, "sessions": 1}
+    deleted = {"data_nodes": 0, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0}
+    assert job.error["deleted"] == deleted
 
 
 def test_the_job_names_some_of_many_and_tells_how_many_there_are(refuse: Refuse) -> None:

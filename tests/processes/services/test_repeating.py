@@ -22,7 +22,7 @@ from processes.services.files import store_file
 from processes.services.foreground import Visit, published_plan, run_foreground
 from processes.services.instances import context_node_of, create_instance, execute_instance
 from processes.services.repeating import Standing, repeat_run, standing_of
-from processes.services.run_store import StoredData
+from processes.services.stored_data import StoredData
 from tasks.domain.tree import Tree
 from tasks.errors import TaskNotFound
 from tasks.models import Job, TaskRoot
@@ -319,6 +319,22 @@ def test_a_once_action_that_failed_stands_in_the_way_unless_it_did_nothing(
         assert kit.run(new_id).status == "completed"
     else:
         assert "“Charge”" in refused_text(run_id)
+
+
+def test_a_once_action_that_did_nothing_is_no_hindrance_where_the_run_went_on_and_ended_later(kit) -> None:  # type: ignore[no-untyped-def]
+    def nothing(app: Application) -> None:
+        raise PermanentError("no money")
+
+    run_id = once_run(
+        kit,
+        {"name": "charge", "script": kit.script(nothing, effect="once")},
+        {"name": "@error", "script": "reset_error", "next": "go_on"},
+        {"name": "go_on", "script": "noop"},
+        {"name": "cancelled_here", "script": kit.script(lambda app: Park(reason="human"), durable=True)},
+    )
+    kit.work()
+    cancel(root_id=run_id, reason="never mind")
+    again(run_id)
 
 
 def test_a_value_that_cannot_be_stored_was_found_after_the_deed(kit) -> None:  # type: ignore[no-untyped-def]

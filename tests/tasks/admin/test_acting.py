@@ -92,10 +92,20 @@ def test_one_is_replayed_from_its_own_page_which_leads_to_the_new_one(operator: 
     response = operator.post(f"{JOBS}{job.pk}/replay/")
     fresh = Job.objects.get(root__previous_id=job.pk)
     assert response["Location"] == f"{JOBS}{fresh.pk}/change/"
+    assert f"{job.pk}/replay/" not in operator.get(f"{JOBS}{job.pk}/change/").content.decode()
     response = operator.post(f"{JOBS}{job.pk}/replay/")
     assert response["Location"] == f"{JOBS}{job.pk}/change/"
     assert "repeated already" in told(response)[-1]
     assert Job.objects.filter(root__previous_id=job.pk).count() == 1
+
+
+def test_what_cannot_be_replayed_is_not_offered_to_be(operator: Client, made: Jobs) -> None:
+    own_state = made.kit.register(lambda context: None, checkpointed=True)
+    gone, kept = made.dead(), made.dead()
+    Job.objects.filter(pk=gone.pk).update(function="gone.away")
+    Job.objects.filter(pk=kept.pk).update(function=own_state)
+    for job in (gone, kept, made.completed()):
+        assert f"{job.pk}/replay/" not in operator.get(f"{JOBS}{job.pk}/change/").content.decode()
 
 
 def test_trees_are_cancelled_whoever_works_on_them(operator: Client, made: Jobs, trees: Trees) -> None:
@@ -203,6 +213,32 @@ def test_more_than_a_request_can_deal_with_is_refused_as_a_whole(
     )
     assert "At most 2 at once" in told(response)[0]
     assert {status_of(row) for row in rows} == {"pending"}
+
+
+def test_what_goes_wrong_with_one_keeps_no_other_from_it(operator: Client, made: Jobs) -> None:
+    def settle(*_: object) -> None:
+        raise KeyError("its rows are gone")
+
+    broken = made.kit.declare(lambda context: None, settle_idle=settle).using(title="broken").enqueue()
+    first, last = made.waiting(), made.waiting()
+    rows = [Job.objects.get(pk=row.root_id) for row in (first, broken, last)]
+    [message] = told(ask(operator, JOBS, "cancel", *rows, post="yes"))
+    assert [status_of(row) for row in rows] == ["cancelled", "pending", "cancelled"]
+    assert "2 cancelled, 1 left as it was" in message
+    assert "broken: Something went wrong" in message
+    assert "its rows are gone" not in message
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"post": "yes"}])
+def test_where_nothing_of_what_was_chosen_is_left_there_is_nothing_to_ask(
+    operator: Client, made: Jobs, more: dict[str, str]
+) -> None:
+    job = made.waiting()
+    TaskRoot.objects.filter(pk=job.pk).delete()
+    response = ask(operator, JOBS, "cancel", job, **more)
+    assert response.status_code == 302
+    assert told(response) == ["None of what was chosen is there any more."]
 
 
 def test_one_that_is_not_there_is_not_found(operator: Client) -> None:

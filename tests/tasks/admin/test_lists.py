@@ -37,6 +37,14 @@ def test_the_newest_come_first(reader: Client, made: Jobs) -> None:
     assert [job.root.title for job in rows] == ["second", "first"]
 
 
+def test_parts_are_found_where_their_parent_is_and_where_they_are_searched(reader: Client, made: Jobs) -> None:
+    whole, part = made.waiting(title="whole"), made.waiting(title="part")
+    TaskRoot.objects.filter(pk=part.pk).update(parent=whole.pk, is_part=True)
+    assert titles(reader.get(TREES)) == {"whole"}
+    assert titles(reader.get(TREES, {"q": "part"})) == {"part"}
+    assert f"{part.pk}/change/" in reader.get(f"{TREES}{whole.pk}/change/").content.decode()
+
+
 @pytest.mark.parametrize(
     ("status", "found"),
     [
@@ -130,6 +138,15 @@ def test_no_address_breaks_a_list(reader: Client, made: Jobs, query: str) -> Non
         assert reader.get(f"{place}?{query}").status_code in (200, 302, 400)
 
 
+def test_a_whole_page_of_text_is_searched_for_its_first_words(reader: Client, made: Jobs) -> None:
+    made.waiting(title="Prices of spring")
+    made.waiting(title="Another")
+    for place in (JOBS, TREES):
+        assert titles(reader.get(place, {"q": " ".join(["prices", "spring"] * 10 + ["nowhere"] * 1_500)})) == {
+            "Prices of spring"
+        }
+
+
 @pytest.mark.parametrize("text", ["", "019a2b3", "hello world", "019a2b3x", "0" * 33, "12345678\0"])
 def test_what_cannot_begin_an_id(text: str) -> None:
     assert ids_that_begin(text) is None
@@ -147,7 +164,7 @@ def test_dead_letters_are_listed_with_their_error_latest_first(reader: Client, m
     response = reader.get(DEAD)
     assert [job.pk for job in response.context["cl"].result_list] == [first.pk, second.pk]
     content = response.content.decode()
-    assert "no room" in content
+    assert "RuntimeError: no room" in content
     assert f'href="{JOBS}{first.pk}/change/"' in content
     assert set(DeadLetter.objects.values_list("pk", flat=True)) == {first.pk, second.pk}
 

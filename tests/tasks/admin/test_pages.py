@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks.admin.pages import MOST_NODES, MOST_UPDATES, tree_rows
+from tasks.admin.pages import MOST_NODES, MOST_RELATED, MOST_UPDATES, tree_rows
 from tasks.domain.tree import TreeNode
 from tasks.models import Attempt, CeleryTask, Job, TaskRoot, Update
 from tasks.services.replaying import replay
@@ -141,6 +141,19 @@ def test_executions_lead_to_each_other(reader: Client, made: Jobs) -> None:
     fresh = replay(job.pk)
     assert f'href="{JOBS}{fresh.pk}/change/"' in shown(reader, JOBS, job)
     assert f'href="{JOBS}{job.pk}/change/"' in shown(reader, JOBS, fresh)
+
+
+def test_of_many_that_it_has_started_a_task_names_the_first_and_says_that_there_are_more(
+    reader: Client, made: Jobs
+) -> None:
+    job = made.waiting()
+    TaskRoot.objects.bulk_create(TaskRoot(title=f"part {n}", parent_id=job.pk) for n in range(MOST_RELATED))
+    note = f"There are more than {MOST_RELATED}; those are the first."
+    assert note not in shown(reader, JOBS, job)
+    TaskRoot.objects.create(title="the last one", parent_id=job.pk)
+    content = shown(reader, JOBS, job)
+    assert note in content
+    assert "the last one" not in content
 
 
 def test_those_who_may_not_see_jobs_are_led_to_trees(made: Jobs) -> None:

@@ -1,22 +1,31 @@
 """What a tracked Celery task's tree tells of its runs, delivered in this process."""
 
+import asyncio
+import logging
 import threading
 import uuid
 from datetime import date, timedelta
 
 import pytest
-from celery import states
+from celery import chain, group, states
+from celery.exceptions import Ignore
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 from django_celery_results.models import TaskResult
+from kombu import Producer
+from kombu.exceptions import OperationalError
 
 from config.celery import app
-from tasks.celery_tasks import TrackedTask, cancel
+from tasks.celery_tasks import TrackedTask, cancel, track
+from tasks.celery_tasks.run import HEADER
+from tasks.celery_tasks.task import run_of
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.errors import IllegalTransition, TaskNotFound
 from tasks.models import CeleryTask, Node, TaskRoot, Update
-from tasks.services.celery_roots import Origin, create_canvas, end_unseen, root_id_of
+from tasks.services.celery_canvases import create_canvas
+from tasks.services.celery_roots import end_unseen
+from tasks.services.celery_rows import Origin, root_id_of
 from tasks.services.dispatch import end_stale_roots
 from tasks.services.roots import Owner, create_root
 from tasks.services.stalls import read_stall
@@ -90,6 +99,14 @@ def test_a_function_that_is_called_is_a_function():
     assert not TaskRoot.objects.exists()
 
 
+def test_a_body_that_calls_its_own_task_calls_a_function(deliver, id):
+    deliver(tracked_tasks.count_down, (2,), id=id)
+    root = root_of(id)
+    assert (root.status, root.result, root.fence) == ("completed", 3, 1)
+    assert root.output.split("\n")[0] == "down to 2"
+    assert "up from 2" in root.output
+
+
 def test_eager_tasks_are_tracked(id):
     result = tracked_tasks.build.apply((1,), task_id=id)
     assert result.get() == {"floors": 1}
@@ -116,11 +133,16 @@ def test_a_task_that_ignores_itself_has_ended(deliver, id):
 
 
 def test_a_task_whose_message_is_given_back_waits_and_goes_on_in_its_tree(deliver, id):
-    deliver(tracked_tasks.reject, id=id, kwargs={"requeue": True})
+    deliver(tracked_tasks.give_back, id=id, kwargs={"requeue": True})
     root = root_of(id)
-    assert not root.closed
+    assert (root.status, root.closed) == ("waiting", False)
     assert updates_of(root, "taskStatus")[-1]["waitingFor"] == {"code": "given_back"}
-    deliver(tracked_tasks.reject, id=id, kwargs={"requeue": False})
+    deliver(tracked_tasks.give_back, id=id, kwargs={"requeue": False})
+    assert root_of(id).status == "failed"
+
+
+def test_a_message_that_is_given_back_after_its_acknowledgement_never_comes_again(deliver, id):
+    deliver(tracked_tasks.reject, id=id, kwargs={"requeue": True})
     assert root_of(id).status == "failed"
 
 
@@ -134,6 +156,52 @@ def test_a_second_delivery_after_a_death_goes_on_in_the_same_tree(deliver, id, d
         ("Floor 0", "completed", 2),
     ]
     assert [update.get("attempt") for update in updates_of(root, "taskStatus")] == [None, 2]
+
+
+def test_an_id_that_another_sender_has_used_before_has_its_own_owner(deliver):
+    first, second = User.objects.create_user("first"), User.objects.create_user("second")
+    for user in (first, second):
+        deliver(tracked_tasks.add, (1,), id="the day's sum", **{HEADER: {"user": user.pk}})
+    again = TaskRoot.objects.get(pk=root_id_of("the day's sum", execution=1))
+    assert (again.owner, again.previous.owner) == (second, first)
+
+
+def test_a_task_whose_owner_was_deleted_meanwhile_is_nobody_s(deliver, id):
+    deliver(tracked_tasks.add, (1,), id=id, **{HEADER: {"user": "4711"}})
+    assert (root_of(id).status, root_of(id).owner) == ("completed", None)
+
+
+def test_a_run_that_was_given_up_stops_without_an_end_to_tell(id, deliver, die_midway):
+    zombie = die_midway(tracked_tasks.build, id)
+    deliver(tracked_tasks.build, (1,), id=id)
+    zombie.beat()
+    with pytest.raises(Ignore):
+        zombie.check()
+
+
+def test_a_run_whose_tree_was_ended_as_it_was_silent_goes_on_and_tells_its_end(deliver, id):
+    done = []
+
+    def fall_silent(self: TrackedTask) -> str:
+        TaskRoot.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert end_stale_roots() == 1
+        run = run_of(self)
+        assert run is not None
+        run.beat()
+        self.check_cancelled()
+        done.append(run)
+        return "not dead at all"
+
+    task = app.task(base=TrackedTask, bind=True, name="tests.fall_silent")(fall_silent)
+    deliver(task, id=id)
+    again = TaskRoot.objects.get(pk=root_id_of(id, execution=1))
+    assert done
+    assert (root_of(id).status, again.status, again.result, again.previous_id) == (
+        "failed",
+        "completed",
+        "not dead at all",
+        root_of(id).pk,
+    )
 
 
 def test_a_run_that_was_given_up_writes_nothing_more(deliver, id, die_midway):
@@ -202,6 +270,90 @@ def test_a_cancelled_task_that_is_delivered_again_after_a_death_is_not_run(deliv
     assert app.AsyncResult(id).state == states.REVOKED
 
 
+def test_a_task_that_is_to_be_tried_again_waits(deliver, id, broker):
+    deliver(tracked_tasks.retry_once, id=id, kwargs={"countdown": 5.0})
+    assert root_of(id).status == "waiting"
+
+
+def test_a_task_that_can_not_be_sent_has_no_tree(broker, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr(Producer, "publish", refuse)
+    with pytest.raises(OperationalError):
+        tracked_tasks.add.delay(1)
+    assert not TaskRoot.objects.exists()
+
+
+def test_a_task_that_is_sent_on_an_event_loop_is_sent_without_complaint(broker, caplog):
+    async def send() -> None:
+        tracked_tasks.add.apply_async((1,), queue="nobody")
+
+    asyncio.run(send())
+    # An event loop tells of itself where another test has made the log talkative.
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_tree_waits_for_its_task_as_long_as_that_says_and_no_longer_than_it_may_run(broker, monkeypatch):
+    monkeypatch.setattr(tracked_tasks.add, "begin_within_seconds", 3600.0)
+    for options, seconds in (
+        ({}, 3600),
+        ({"countdown": 100}, 3700),
+        ({"expires": 600}, 660),
+        ({"countdown": 100, "expires": 7200}, 3700),
+    ):
+        root = root_of(tracked_tasks.add.apply_async((1,), queue="nobody", **options))
+        assert abs(root.lease_until - timezone.now() - timedelta(seconds=seconds)) < timedelta(seconds=5)
+
+
+def test_a_member_of_a_canvas_waits_as_long_from_when_it_was_sent(broker, monkeypatch):
+    monkeypatch.setattr(tracked_tasks.add, "begin_within_seconds", 3600.0)
+    sent = track(chain(tracked_tasks.add.s(1), tracked_tasks.add.s(2)).set(queue="nobody"), title="All of it")
+    waiting = TaskRoot.objects.filter(parent=sent.root_id).order_by("lease_until")
+    hours = [round((root.lease_until - timezone.now()) / timedelta(hours=1)) for root in waiting]
+    assert hours == [1, 7 * 24]
+
+
+def test_a_canvas_may_be_sent_more_than_once(broker):
+    canvas = group(chain(tracked_tasks.add.s(1), tracked_tasks.add.s(2)), tracked_tasks.add.s(3)).set(queue="nobody")
+    first, second = (track(canvas, title="All of it") for _ in range(2))
+    for sent in (first, second):
+        assert TaskRoot.objects.filter(parent=sent.root_id).count() == 3
+
+
+def test_what_follows_a_task_that_ignores_itself_is_never_begun(deliver, broker):
+    sent = track(chain(tracked_tasks.ignore.si(), tracked_tasks.add.si(1)).set(queue="nobody"), title="All of it")
+    deliver(tracked_tasks.ignore, id=CeleryTask.objects.get(name=tracked_tasks.ignore.name).task_id)
+    statuses = TaskRoot.objects.filter(parent=sent.root_id).order_by("created_at").values_list("status", flat=True)
+    assert list(statuses) == ["completed", "cancelled"]
+    assert TaskRoot.objects.get(pk=sent.root_id).status == "cancelled"
+
+
+def test_a_member_that_is_delivered_again_after_its_end_counts_once(deliver, id, die_midway):
+    canvas, other = uuid.uuid4(), str(uuid.uuid4())
+    own = Origin(title="Build", parent_id=canvas)
+    create_canvas(
+        plan=["group", id, other],
+        tasks={id: ("tests.tracked_tasks.build", own), other: ("tests.tracked_tasks.build", own)},
+        origin=Origin(title="All of it"),
+        root_id=canvas,
+    )
+    die_midway(tracked_tasks.build, id)
+    TaskRoot.objects.filter(pk=id).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert end_stale_roots() == 1
+    for key in (id, other):
+        deliver(tracked_tasks.build, (1,), id=key)
+    root = TaskRoot.objects.get(pk=canvas)
+    assert (root.status, root.current, root.total) == ("completed", 2, 2)
+
+
+def test_cancelling_a_task_that_was_replaced_cancels_what_goes_on_in_its_place(deliver, id, broker):
+    deliver(tracked_tasks.replace_by_chain, id=id, kwargs={"queue": "nobody"})
+    assert root_of(id).status == "waiting"
+    cancel(root_of(id).pk, reason="enough")
+    assert [(root.status, root.error) for root in TaskRoot.objects.all()] == [("cancelled", "enough")] * 2
+
+
 def test_what_has_ended_or_is_no_celery_task_can_not_be_cancelled(deliver, id):
     deliver(tracked_tasks.add, (1,), id=id)
     with pytest.raises(IllegalTransition):
@@ -235,6 +387,20 @@ def test_a_task_runs_untracked_where_its_tree_can_not_be_written(deliver, id, mo
     deliver(tracked_tasks.build, (1,), id=id)
     assert app.AsyncResult(id).get(timeout=1) == {"floors": 1}
     assert f"Task {id} runs without a tree." in caplog.text
+
+
+def test_a_database_that_was_away_meanwhile_costs_a_task_nothing_that_does_not_use_it(deliver, id, monkeypatch):
+    if connection.vendor == "sqlite":
+        pytest.skip("a file doesn't go away")
+    monkeypatch.setattr("tasks.celery_tasks.run.CONNECTION_SECONDS", 0.0)
+
+    def lose_connection() -> str:
+        connection.connection.close()
+        return "computed"
+
+    deliver(app.task(base=TrackedTask, name="tests.lose_connection")(lose_connection), id=id)
+    assert app.AsyncResult(id).get(timeout=1) == "computed"
+    assert (root_of(id).status, root_of(id).result) == ("completed", "computed")
 
 
 def test_our_own_hints_store_no_result(deliver, id):

@@ -1,6 +1,7 @@
 """Tracked tasks through the real broker and a real worker: sent, retried, killed, revoked, and in canvases."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -23,10 +24,14 @@ from tests.tracked_tasks import (
     die,
     die_once,
     fail,
+    fail_untracked,
     hang,
     never_ask,
     overrun,
+    replace_by_chain,
+    replace_by_group,
     replace_by_sum,
+    replace_by_untracked,
     retry_always,
     retry_inside_a_transaction,
     retry_once,
@@ -35,6 +40,13 @@ from tests.tracked_tasks import (
 )
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(transactional_db: None) -> Iterator[None]:
+    """Let the worker finish what a test has sent, so that it doesn't write into the next one's database."""
+    yield
+    wait_until(lambda: not TaskRoot.objects.filter(closed=False).exists())
 
 
 @pytest.fixture
@@ -164,6 +176,46 @@ def test_a_replaced_task_goes_on_in_its_tree():
     assert (root.status, root.result, TaskRoot.objects.count()) == ("completed", 3, 1)
 
 
+REPLACING = {
+    "chain": (replace_by_chain, 3, 2),
+    "group": (replace_by_group, [2, 4], 3),
+    "untracked": (replace_by_untracked, 3, 1),
+}
+
+
+@pytest.mark.parametrize("name", REPLACING)
+def test_a_task_replaced_by_a_canvas_ends_with_that(name):
+    task, value, count = REPLACING[name]
+    result = task.delay()
+    root = ended(result)
+    assert (root.status, root.result, TaskRoot.objects.count()) == ("completed", value, count)
+    assert result.get(timeout=20) == value
+
+
+@pytest.mark.parametrize("task", [replace_by_chain, replace_by_group])
+def test_a_task_replaced_by_a_canvas_fails_with_a_part_of_that(task):
+    root = ended(task.delay(fails=True))
+    assert (root.status, root.error) == ("failed", "A part of it has failed.")
+
+
+def test_a_task_replaced_in_a_canvas_goes_on_there():
+    sent = track(chain(replace_by_chain.si(), add.s(5)), title="All of it")
+    assert sent.result.get(timeout=20) == 8
+    root = ended(sent.root_id)
+    assert (root.status, root.current, root.total) == ("completed", 2, 2)
+
+
+@pytest.mark.parametrize("make", [chain, chord])
+def test_a_canvas_ends_where_a_task_fails_that_is_not_tracked(make):
+    parts = [add.si(1), fail_untracked.si()]
+    sent = track(chain(*parts, add.si(2)) if make is chain else chord(parts, add.si(2)), title="All of it")
+    assert ended(sent.root_id).status == "cancelled"
+    assert sorted(TaskRoot.objects.filter(parent=sent.root_id).values_list("status", flat=True)) == [
+        "cancelled",
+        "completed",
+    ]
+
+
 def test_each_task_of_a_chain_is_the_child_of_the_one_before(owner):
     result = chain(add.s(1, 2).set(owner=owner.pk), add.s(3), add.s(4))()
     assert result.get(timeout=20) == 10
@@ -184,7 +236,8 @@ def test_groups_and_chords_have_results():
 def test_a_chord_s_error_reaches_its_body():
     result = chord([add.s(1, 1), fail.s()], add.s())()
     with pytest.raises(ChordError):
-        result.get(timeout=20)
+        # By its id alone: a result that knows its parents tells of their errors, where those are there already.
+        app.AsyncResult(result.id).get(timeout=20)
 
 
 CANVASES = {

@@ -13,10 +13,11 @@ from django.test import AsyncClient
 
 from tasks.live import current_hub, cursor
 from tasks.live.events import events_response
-from tasks.live.lines import LINE_TYPE, line_of, send_to_line, sign_line
+from tasks.live.lines import LINE_TYPE, line_of, new_exchange, new_line, send_to_line, sign_line
 from tasks.live.protocol import MAX_SUBSCRIPTIONS, BadRequest, Subscribe, Target
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer
+from tasks.services.revocations import USERS_GROUP
 from tests.tasks.live.streams import EventStream, until
 
 Open = Callable[..., Awaitable[EventStream]]
@@ -142,7 +143,7 @@ async def test_a_foreign_connection_looks_like_one_that_never_was(log, client, o
 
     answers = [
         await post(nobody, "subscribe", connectionId=name, taskId=str(log.root_id))
-        for name in (connection_id, "0" * 65, f"{'0' * 32}.{'é' * 32}", "", None, 7)
+        for name in (connection_id, "0" * len(connection_id), f"{'0' * 48}.{'é' * 32}", "", None, 7)
     ]
 
     assert {answer.status_code for answer in answers} == {404}
@@ -186,7 +187,7 @@ async def test_adding_needs_a_csrf_token(owner, log):
 
 async def test_without_the_layer_a_connection_elsewhere_can_not_be_reached(log, client, owner, settings):
     settings.CHANNEL_LAYERS = {}
-    connection_id = sign_line("0" * 32, Viewer(user_id=owner.pk))
+    connection_id = sign_line(new_line(new_exchange()), Viewer(user_id=owner.pk))
 
     answer = await post(client, "subscribe", connectionId=connection_id, taskId=str(log.root_id))
 
@@ -268,6 +269,70 @@ async def test_a_stream_that_is_asked_for_more_stays_open(log, owner, client, op
     assert (await stream.next())["type"] == "unsubscribed"
 
 
+async def test_it_stays_open_after_a_reconnection_too(log, owner, client, open_stream):
+    other = await other_task(log, owner)
+    stream = await open_stream(f"?task={log.root_id}")
+    connection_id = (await stream.next())["connectionId"]
+    await post(client, "subscribe", connectionId=connection_id, taskId=other)
+    await stream.until("subscribed")
+    await post(client, "unsubscribe", connectionId=connection_id, taskId=other)
+    await stream.until("unsubscribed")
+    await stream.close()
+
+    again = await open_stream(f"?task={log.root_id}", last_id=stream.last_id)
+    connection_id = (await again.next())["connectionId"]
+    await log.write_and_tell(ends=True)
+    await again.until("taskEnd")
+    await post(client, "subscribe", connectionId=connection_id, taskId=other)
+
+    assert (await again.next())["type"] == "subscribed"
+
+
+async def test_an_id_is_never_ahead_of_what_was_sent(log, client, open_stream):
+    stream = await open_stream(f"?task={log.root_id}")
+    connection_id = (await stream.next())["connectionId"]
+    await stream.until("subscribed")
+    # The first waits to be read, and the second for the first.
+    (follower,) = current_hub()._feeds[log.root_id].followers
+    for number in (1, 2):
+        await log.write_and_tell()
+        await until(lambda number=number: follower.position == number)
+
+    await post(client, "unsubscribe", connectionId=connection_id, taskId=str(log.root_id))
+    await until(lambda: not current_hub().followed)
+
+    assert (await stream.next())["seq"] == 1
+    assert (await stream.next())["type"] == "unsubscribed"
+    assert [place.since for place in cursor.decode(stream.last_id)] == [1]
+
+
+async def test_the_streams_of_a_process_share_one_group_and_each_hears_only_its_own(log, visitor, start_hub):
+    hub = start_hub()
+    streams = [EventStream(events_response(hub, visitor=visitor, requests=[]))]
+    ids = [(await streams[0].next())["connectionId"]]
+    groups = hub.groups
+    for _ in range(3):
+        streams.append(EventStream(events_response(hub, visitor=visitor, requests=[])))
+        ids.append((await streams[-1].next())["connectionId"])
+    viewer = await hub.viewer(visitor)
+    lines = [line_of(one, viewer) for one in ids]
+    assert hub.groups - {USERS_GROUP} == groups - {USERS_GROUP}
+    assert len(set(lines)) == 4
+
+    for name in (lines[1], lines[2]):
+        request = {"taskId": str(log.root_id)}
+        await send_to_line(name, {"type": LINE_TYPE, "line": name, "action": "unsubscribe", "request": request})
+
+    assert [(await streams[place].next())["type"] for place in (1, 2)] == ["unsubscribed"] * 2
+    await streams[1].close()
+    request = {"taskId": str(log.root_id), "clientSubId": "last"}
+    await send_to_line(lines[3], {"type": LINE_TYPE, "line": lines[3], "action": "unsubscribe", "request": request})
+    # What came to the others first would have come to it first as well.
+    assert (await streams[3].next())["clientSubId"] == "last"
+    for stream in streams:
+        await stream.close()
+
+
 async def test_silence_is_filled_with_heartbeats(log, visitor, start_hub):
     response = events_response(start_hub(), visitor=visitor, requests=[], heartbeat_seconds=0.01)
     parts = response.__aiter__()
@@ -340,7 +405,7 @@ def test_what_was_never_a_cursor_is_refused(text: str) -> None:
 def test_a_connection_id_is_its_openers_alone() -> None:
     owner, session, nobody = Viewer(user_id=1), Viewer(session_key="abc"), Viewer()
     for viewer in (owner, session, nobody):
-        signed = sign_line("0" * 32, viewer)
+        signed = sign_line(new_line(new_exchange()), viewer)
         assert [line_of(signed, other) is not None for other in (owner, session, nobody)] == [
             other is viewer for other in (owner, session, nobody)
         ]

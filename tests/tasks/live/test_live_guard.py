@@ -18,7 +18,9 @@ from tasks.domain.listing import ListFilter, ListScope
 from tasks.errors import TaskNotFound
 from tasks.live import Visitor, current_hub
 from tasks.live.consumer import TasksConsumer
+from tasks.live.protocol import Interrupted
 from tasks.models import TaskRoot
+from tasks.services.access import Viewer
 from tasks.services.revocations import USERS_GROUP
 from tests.tasks.live.streams import EventStream, until
 
@@ -78,6 +80,38 @@ async def test_who_may_still_notices_nothing(log, owner, visitor, staff, start_h
     await log.write_and_tell()
 
     assert len(await take(follower, 1)) == 1
+
+
+def rule_that_fails(viewer: Viewer, root: TaskRoot, action: str) -> bool | None:
+    """Be a team's own authorizer, which stumbles over one task and leaves the others to the usual rule."""
+    if root.title == "Odd":
+        raise LookupError(root.title)
+    return None
+
+
+async def test_a_rule_that_fails_for_one_keeps_nobody_else_from_being_asked(
+    log, owner, visitor, staff, start_hub, settings
+):
+    settings.STEPLINE_TASK_AUTHORIZER = f"{__name__}.rule_that_fails"
+    hub = start_hub(reread_seconds=3_600.0, recheck_seconds=0.05)
+    odd = await log.run(lambda: TaskRoot.objects.create(title="Even", owner=owner))
+    stumbled = await hub.follow(odd.pk, visitor=visitor)
+    usual = await hub.follow(log.root_id, visitor=visitor)
+    refused = await hub.follow(log.root_id, visitor=Visitor(user=staff, session=None))
+
+    def change() -> None:
+        with transaction.atomic():
+            TaskRoot.objects.filter(pk=odd.pk).update(title="Odd")
+            User.objects.filter(pk=staff.pk).update(is_active=False)
+
+    await log.run(change)
+
+    # Who can't be told that they may go on asks again, and goes on where they were.
+    with pytest.raises(Interrupted):
+        await stumbled.next(timeout_seconds=10)
+    with pytest.raises(TaskNotFound):
+        await refused.next(timeout_seconds=10)
+    assert await usual.next(timeout_seconds=0.3) == []
 
 
 async def test_what_is_rolled_back_is_not_told(log, staff, start_hub):

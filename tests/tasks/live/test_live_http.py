@@ -13,6 +13,7 @@ from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
+from tasks.domain.updates import UpdateType
 from tasks.live import current_hub
 from tasks.live.sse import stream_response
 from tasks.models import Job
@@ -110,6 +111,35 @@ async def test_silence_is_filled_with_heartbeats(log, visitor, start_hub):
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     assert hub.followed == frozenset()
+
+
+async def test_what_a_filter_leaves_out_is_silence(log, visitor, start_hub):
+    follower = await start_hub().follow(log.root_id, visitor=visitor, types=frozenset({UpdateType.NODE_OUTPUT}))
+    waiting = asyncio.create_task(follower.next(timeout_seconds=0.2))
+
+    # Something else is told all the time.
+    async with asyncio.timeout(10):
+        while not waiting.done():
+            await log.write_and_tell()
+
+    assert waiting.result() == []
+    assert not follower.ended
+
+
+async def test_streams_where_requests_have_transactions(log, client_of_owner, monkeypatch):
+    """Django refuses asynchronous views there unless they say that they need none."""
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    await log.write(1, ends=True)
+    message = json.dumps({"connectionId": "x", "taskId": str(log.root_id)})
+
+    statuses = [
+        (await client_of_owner.get(address("updates", log))).status_code,
+        (await client_of_owner.get(f"/api/events/?task={log.root_id}")).status_code,
+        (await client_of_owner.post("/api/subscribe-job/", message, content_type="application/json")).status_code,
+        (await client_of_owner.post("/api/unsubscribe-job/", message, content_type="application/json")).status_code,
+    ]
+
+    assert statuses == [200, 200, 404, 404]
 
 
 @pytest.mark.parametrize("name", ["task", "updates"])

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,17 +16,19 @@ from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks.domain.listing import WINDOW, ListFilter, ListScope
+from tasks.domain.listing import WINDOW, ListFilter, ListScope, Summary
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import NotAllowed, TaskNotFound
 from tasks.live import Hub, Visitor, current_hub
-from tasks.live.list_follower import ListFollower
+from tasks.live.list_follower import ListFollower, Shown
+from tasks.live.lists import Lists
 from tasks.live.reader import Reader
 from tasks.models import Job, TaskRoot
 from tasks.services.access import Viewer
 from tasks.services.lists import read_list
 from tasks.services.publish import close_publisher, flush_publisher
 from tasks.services.roots import Owner, create_root, end_root, report_progress
+from tests.tasks.live.streams import until
 
 
 class Site:
@@ -137,6 +140,8 @@ async def test_lists_hold_what_belongs_in_them(site, owner, staff, visitor, star
     of_other = await site.create(**mine(other))
     shared = await site.create(shared=True, **mine(other))
     await site.create(request_scoped=True, shared=True, **mine(owner))
+    part = await site.create(shared=True, parent_id=of_owner, **mine(owner))
+    await site.run(lambda: TaskRoot.objects.filter(pk=part).update(is_part=True))
     of_session = await site.create(owner=Owner(session_key="abc"))
     hub = start_hub()
 
@@ -193,6 +198,19 @@ async def test_lost_messages_are_found_at_the_next_look(site, owner, visitor, st
     assert (new["taskId"], new["status"], ended["status"]) == (str(root.pk), "created", "completed")
 
 
+async def test_a_lost_change_of_status_is_found_in_the_end(site, owner, visitor, start_hub):
+    """It was in no list before, and is no new task either."""
+    root = await site.create(**mine(owner))
+    await site.run(lambda: TaskRoot.objects.filter(pk=root).update(created_at=timezone.now() - timedelta(hours=1)))
+    hub = start_hub(reread_seconds=0.01)
+    follower, message = await begun(hub, ListScope.MINE, visitor, statuses=frozenset({"failed"}))
+    assert message["tasks"] == []
+
+    await site.keep_secret(lambda: end_root(root_id=root, status=NodeStatus.FAILED))
+
+    assert ids(await heard(follower)) == [str(root)]
+
+
 async def test_a_task_that_is_purged_leaves_the_list(site, owner, visitor, start_hub):
     root = await site.create(**mine(owner))
     follower, _ = await begun(start_hub(reread_seconds=0.05), ListScope.MINE, visitor)
@@ -226,14 +244,15 @@ async def test_what_passes_the_filter_no_more_is_told_once_more_and_leaves(site,
 
 
 FILTERS = {
-    "nothing": ({}, {"open", "done", "failed", "cancelling", "dead"}),
+    "nothing": ({}, {"open", "done", "failed", "cancelling", "ending", "ended", "dead"}),
     "a status": ({"statuses": frozenset({"failed"})}, {"failed"}),
     "several": ({"statuses": frozenset({"failed", "created"})}, {"failed", "open"}),
+    "what was asked to stop and has": ({"statuses": frozenset({"cancelled"})}, {"ended"}),
     "a job's status": ({"statuses": frozenset({"dead_letter"})}, {"dead"}),
-    "asked to stop": ({"statuses": frozenset({"cancel_requested"})}, {"cancelling"}),
+    "asked to stop": ({"statuses": frozenset({"cancel_requested"})}, {"cancelling", "ending"}),
     "the stored status of what is asked to stop": ({"statuses": frozenset({"running"})}, set()),
     "a function": ({"functions": frozenset({"reports.build"})}, {"cancelling"}),
-    "open ones": ({"open_only": True}, {"open", "cancelling"}),
+    "open ones": ({"open_only": True}, {"open", "cancelling", "ending"}),
     "a word": ({"text": "DON"}, {"done"}),
     "all of it": ({"text": "a", "open_only": True, "functions": frozenset({"reports.build"})}, {"cancelling"}),
 }
@@ -241,13 +260,18 @@ FILTERS = {
 
 def fill(owner: User) -> None:
     by = Owner(user_id=owner.pk)
-    for title in ("open", "done", "failed", "cancelling", "dead"):
+    for title in ("open", "done", "failed", "cancelling", "ending", "ended", "dead"):
         root = create_root(title=title, owner=by)
         if title == "done":
             end_root(root_id=root.pk, status=NodeStatus.COMPLETED)
         if title in ("failed", "dead"):
             end_root(root_id=root.pk, status=NodeStatus.FAILED)
         now = timezone.now()
+        if title in ("ending", "ended"):
+            # Trees without a job.
+            TaskRoot.objects.filter(pk=root.pk).update(cancel_requested_at=now)
+        if title == "ended":
+            end_root(root_id=root.pk, status=NodeStatus.CANCELLED)
         if title == "cancelling":
             Job.objects.create(
                 root=root, function="reports.build", status="running", due_at=now, cancel_requested_at=now
@@ -280,7 +304,7 @@ def test_since_leaves_out_what_had_ended_before() -> None:
 
     read = {one.title for one in read_list(viewer, ListScope.MINE, wanted)}
 
-    assert read == {"open", "failed", "cancelling", "dead"}
+    assert read == {"open", "failed", "cancelling", "ending", "ended", "dead"}
     assert read == {one.title for one in read_list(viewer, ListScope.MINE, ListFilter()) if wanted.takes(one)}
 
 
@@ -315,6 +339,129 @@ async def test_a_slow_client_gets_the_last_state_only(site, owner, visitor, star
     assert await slow.next(timeout_seconds=0.05) == []
 
 
+def keep_secrets(viewer: Viewer, root: TaskRoot, action: str) -> bool | None:
+    """Be a team's own authorizer, which stumbles over one task."""
+    if root.title == "Odd":
+        raise LookupError(root.title)
+    return False if root.message == "secret" and viewer.user_id is None else None
+
+
+async def test_what_a_team_keeps_from_somebody_is_in_no_list_of_theirs(site, owner, stranger, start_hub, settings):
+    settings.STEPLINE_TASK_AUTHORIZER = f"{__name__}.keep_secrets"
+    hub = start_hub(reread_seconds=3_600.0)
+    secret, plain = [await site.create(shared=True, **mine(owner)) for _ in range(2)]
+    await site.create("Odd", shared=True, **mine(owner))
+    await site.progress(secret, message="secret")
+    theirs, shown_to_them = await begun(hub, ListScope.SHARED, stranger)
+    ours, shown_to_us = await begun(hub, ListScope.SHARED, Visitor(user=owner, session=None))
+    assert (ids(shown_to_them), ids(shown_to_us)) == ([str(plain)], [str(plain), str(secret)])
+
+    await site.progress(secret, message="secret", current=1)
+    assert ids(await heard(ours)) == [str(secret)]
+    await site.progress(plain, message="secret")
+    assert ids(await heard(ours)) == [str(plain)]
+
+    message = await heard(theirs)
+    assert (message["tasks"], message["gone"]) == ([], [str(plain)])
+
+
+async def test_what_a_team_keeps_from_somebody_later_leaves_their_list(site, owner, stranger, start_hub, settings):
+    settings.STEPLINE_TASK_AUTHORIZER = f"{__name__}.keep_secrets"
+    hub = start_hub(reread_seconds=0.01)
+    root = await site.create(shared=True, **mine(owner))
+    follower, _ = await begun(hub, ListScope.SHARED, stranger)
+
+    # No update tells of it.
+    await site.run(lambda: TaskRoot.objects.filter(pk=root).update(message="secret"))
+
+    assert (await heard(follower))["gone"] == [str(root)]
+
+
+def follower_of_all(*, known: Sequence[Summary] = (), **wanted: Any) -> ListFollower:
+    async def read(*_: object) -> list[Shown]:
+        return [Shown(summary) for summary in known]
+
+    return ListFollower(
+        ListScope.ALL,
+        wanted=ListFilter(**wanted),
+        visitor=Visitor(user=None, session=None),
+        viewer=Viewer(sees_all=True),
+        read=read,
+        on_close=lambda _: None,
+    )
+
+
+def summary(number: int, **state: Any) -> Summary:
+    created_at = timezone.now() + timedelta(seconds=number)
+    given = {"status": "running", "seq": 1, "closed": False, **state}
+    return Summary(task_id=str(uuid.UUID(int=number)), title="Import", created_at=created_at, **given)
+
+
+def test_nothing_is_kept_for_a_client_that_has_not_taken_its_list_yet():
+    follower = follower_of_all()
+    shown = Shown(summary(1))
+    kept = weakref.ref(shown)
+
+    follower.take([shown], [str(uuid.UUID(int=2))])
+
+    del shown
+    assert kept() is None
+
+
+async def test_what_passes_by_a_client_that_does_not_read_leaves_nothing_behind():
+    known = [summary(number) for number in range(WINDOW)]
+    follower = follower_of_all(known=known, open_only=True)
+    await heard(follower)
+
+    for number in range(WINDOW, 10 * WINDOW):
+        follower.take([Shown(summary(number))], [])
+    for number in range(5 * WINDOW, 10 * WINDOW):
+        follower.take([Shown(summary(number, closed=True, seq=2))], [])
+
+    message = await heard(follower)
+    assert message["tasks"] == []
+    assert set(message["gone"]) == {one.task_id for one in known}
+
+
+class Held(Reader):
+    """Read, and hand lists out only when they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+        self.let_go = asyncio.Event()
+        self.lists = 0
+
+    async def run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        found = await super().run(function, *args, **kwargs)
+        if function is read_list:
+            self.lists += 1
+            await self.let_go.wait()
+        return found
+
+
+async def test_a_list_that_is_shared_is_not_older_than_what_was_told_before(site, owner, visitor):
+    async def join() -> None:
+        return None
+
+    reader = Held()
+    lists = Lists(reader=reader, join=join, leave=lambda: None)
+    early, late = [await lists.follow(ListScope.MINE, visitor=visitor, wanted=ListFilter()) for _ in range(2)]
+    first = asyncio.create_task(early.next())
+    await until(lambda: reader.lists == 1)
+    root = await site.create(**mine(owner))
+    lists.take_message({"roots": [root.hex]})
+    await lists._gathering
+    second = asyncio.create_task(late.next())
+    await until(lambda: reader.lists == 2)
+
+    reader.let_go.set()
+
+    assert [ids(json.loads(item.text)) for item in [*await first, *await early.next()]] == [[], [str(root)]]
+    assert ids(json.loads((await second)[0].text)) == [str(root)]
+    await lists.close()
+    await asyncio.to_thread(reader.close)
+
+
 async def test_who_loses_the_permission_loses_the_list(site, staff, start_hub):
     hub = start_hub(recheck_seconds=0.05)
     follower, _ = await begun(hub, ListScope.ALL, Visitor(user=staff, session=None))
@@ -331,7 +478,7 @@ def test_a_list_costs_two_queries_however_long() -> None:
     for _ in range(5):
         fill(owner)
     with CaptureQueriesContext(connections["default"]) as queries:
-        assert len(read_list(Viewer(user_id=owner.pk), ListScope.MINE, ListFilter())) == 25
+        assert len(read_list(Viewer(user_id=owner.pk), ListScope.MINE, ListFilter())) == 35
     assert len(queries) == 2
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
@@ -14,6 +15,7 @@ from tasks.live.protocol import Subscribe, Target
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer
 from tasks.services.publish import flush_publisher, group_name
+from tasks.services.reading import read_heads
 from tasks.services.requests import request_root_id
 from tasks.services.roots import Owner, create_root, report_progress
 from tests.tasks.live.streams import EventStream, until
@@ -69,6 +71,30 @@ async def test_a_lost_message_is_no_loss(log, owner, visitor, start_hub):
 
     async with asyncio.timeout(10):
         assert (await waiting).root_id == root_id
+
+
+async def test_all_that_is_waited_for_is_looked_for_together(log, visitor, start_hub, monkeypatch):
+    looks: dict[str, list[int]] = {"feed": [], "hub": []}
+
+    def count(module: str) -> Callable[[list[uuid.UUID]], object]:
+        def read(root_ids: list[uuid.UUID]) -> object:
+            looks[module].append(len(root_ids))
+            return read_heads(root_ids)
+
+        return read
+
+    for module in looks:
+        monkeypatch.setattr(f"tasks.live.{module}.read_heads", count(module))
+    hub = start_hub(reread_seconds=0.01)
+    waiting = [asyncio.create_task(hub.follow_awaited(uuid.uuid4(), visitor=visitor)) for _ in range(3)]
+
+    await until(lambda: looks["hub"][-3:] == [3, 3, 3])
+
+    # One look of its own when it begins, and no more.
+    assert looks["feed"] == [1, 1, 1]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_what_never_comes_is_given_up(log, visitor, start_hub):

@@ -42,7 +42,9 @@ async def say(socket: WebsocketCommunicator, **message: object) -> None:
 
 
 async def heard(socket: WebsocketCommunicator) -> dict[str, Any]:
-    return json.loads(await socket.receive_from(timeout=10))
+    text = await socket.receive_from(timeout=10)
+    # As a server does, which ends the connection where that fails.
+    return json.loads(text.encode())
 
 
 async def test_a_subscription_is_confirmed_and_then_fed(connect, log, owner):
@@ -290,6 +292,8 @@ BAD = {
     "types that are none": f'{{"type":"subscribe","taskId":"{uuid.UUID(int=7)}","types":["snapshot"]}}',
     "types that are no list": f'{{"type":"subscribe","taskId":"{uuid.UUID(int=7)}","types":7}}',
     "a list since a number": '{"type":"subscribe","scope":"mine","since":7}',
+    "a status that is no text": '{"type":"subscribe","scope":"mine","status":["\\ud800"]}',
+    "a title that is no text": '{"type":"subscribe","scope":"mine","text":"\\ud800"}',
     "too long": '{"type":"' + "x" * 5_000 + '"}',
 }
 

@@ -83,6 +83,6 @@ def test_what_an_authorizer_forbids_looks_missing(settings: Any) -> None:
 @pytest.mark.parametrize("path", ["nowhere.rule", f"{__name__}.missing", "no_dots", f"{__name__}.no_function"])
 def test_a_path_that_leads_nowhere_is_found_before_it_is_needed(settings: Any, path: str) -> None:
     settings.STEPLINE_TASK_AUTHORIZER = path
-    assert "tasks.E001" in {message.id for message in run_checks()}
+    assert "tasks.E003" in {message.id for message in run_checks()}
     settings.STEPLINE_TASK_AUTHORIZER = f"{__name__}.team_rule"
-    assert "tasks.E001" not in {message.id for message in run_checks()}
+    assert "tasks.E003" not in {message.id for message in run_checks()}

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
+from tasks.domain.outcomes import Parked
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext
-from tasks.services.cancelling import cancel
+from tasks.services.cancelling import cancel, cancel_orphans
 from tasks.services.dispatch import tick
 from tasks.services.work import work_off
 
@@ -20,8 +22,6 @@ def nothing(context: JobContext) -> None: ...
 @pytest.fixture
 def family(kit: Any) -> dict[str, Any]:
     """A parent that is parked, its child, and the child's child; and one that was detached."""
-    from tasks.domain.outcomes import Parked
-
     grandchild, detached = kit.declare(nothing, queue="later"), kit.declare(nothing, queue="later").using(detached=True)
 
     def middle(context: JobContext) -> Any:
@@ -57,6 +57,29 @@ def test_it_reaches_everything_below_and_nothing_that_was_detached(family: dict[
         "grandchild": "cancelled",
         "detached": "pending",
     }
+
+
+def test_the_dispatcher_does_no_more_of_it_at_once_than_it_has_time_for(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = kit.declare(nothing, queue="later")
+
+    def top(context: JobContext) -> Any:
+        for _ in range(5):
+            part.enqueue()
+        return Parked()
+
+    parent = kit.declare(top).enqueue()
+    assert work_off("default")
+    # Its worker heard of it, and has not stopped yet: there is nothing more to ask it.
+    held = Job.objects.filter(queue="later").earliest("pk")
+    Job.objects.filter(pk=held.pk).update(status="running", cancel_requested_at=timezone.now())
+    monkeypatch.setattr("tasks.services.cancelling.cancel_below", lambda **_: 0)
+    cancel(root_id=parent.root_id, reason="not needed")
+    monkeypatch.undo()
+    assert [cancel_orphans(limit=3), cancel_orphans(limit=3), cancel_orphans(limit=3)] == [3, 1, 0]
+    rest = Job.objects.filter(queue="later").exclude(pk=held.pk)
+    assert set(rest.values_list("status", flat=True)) == {"cancelled"}
 
 
 def test_the_dispatcher_finds_what_was_missed(family: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

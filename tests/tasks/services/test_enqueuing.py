@@ -5,9 +5,10 @@ import uuid
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from tasks.errors import InvalidArguments, NotConnected
 from tasks.models import Job, TaskRoot, Update
@@ -50,6 +51,16 @@ def test_a_rollback_leaves_no_job(kit: Any) -> None:
         kit.declare(add).enqueue(1)
         transaction.set_rollback(True)
     assert not TaskRoot.objects.exists()
+
+
+def test_its_owner_is_a_user_as_views_have_one_or_whoever_owns_a_session(kit: Any) -> None:
+    declared = kit.declare(add)
+    user = User.objects.create_user("ada")
+    mine = declared.using(owner=SimpleLazyObject(lambda: user)).enqueue(1)
+    theirs = declared.using(owner=Owner(session_key="s" * 32)).enqueue(1)
+    nobodys = declared.using(owner=AnonymousUser()).enqueue(1)
+    roots = [TaskRoot.objects.get(pk=job.root_id) for job in (mine, theirs, nobodys)]
+    assert [(root.owner_id, root.session_key) for root in roots] == [(user.pk, ""), (None, "s" * 32), (None, "")]
 
 
 def test_options_hold_for_this_once(kit: Any) -> None:

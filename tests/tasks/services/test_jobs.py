@@ -453,6 +453,22 @@ def test_the_root_of_a_job_is_not_ended_from_under_it(kit) -> None:  # type: ign
     assert story(job.root_id)[-1] == "taskEnd"
 
 
+def test_failures_with_progress_in_between_set_no_job_aside(kit) -> None:  # type: ignore[no-untyped-def]
+    ends = iter([RuntimeError("away"), Yielded(), RuntimeError("away"), Yielded(), RuntimeError("away"), None])
+
+    def works(context: JobContext) -> object:
+        end = next(ends)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    job = kit.enqueue(works, checkpointed=True, retry=RetryPolicy(attempts=2, delay_seconds=0))
+    while work_off("default"):
+        pass
+    job.refresh_from_db()
+    assert job.status == "completed"
+
+
 def test_losses_with_progress_in_between_set_no_job_aside(kit) -> None:  # type: ignore[no-untyped-def]
     job = kit.enqueue(lambda context: Yielded(), checkpointed=True)
     for _ in range(7):

@@ -1,12 +1,16 @@
 """The recorder keeps its four rules, and the rows it writes are the fold of its updates."""
 
 import json
+import os
+import signal
 import threading
 import tracemalloc
 import uuid
+from decimal import Decimal
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, DataError, OperationalError, connection, connections, transaction
+from django.utils.translation import gettext_lazy
 
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.tree import Tree
@@ -229,6 +233,29 @@ def test_long_output_is_split_and_its_tail_kept(recorder: Recorder, root: TaskRo
     assert kept.startswith("line ")
 
 
+def test_text_that_can_not_be_written_for_long_is_bounded(
+    recorder: Recorder, root: TaskRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.services.nodes.OUTPUT_WAITING_CHARS", 100_000)
+    node = recorder.start("Build")
+
+    def refuse(execute: object, sql: str, *arguments: object) -> None:
+        raise OperationalError("the database is away")
+
+    lines = [f"{number:09}\n" for number in range(50_000)]
+    for start in range(0, len(lines), 10_000):
+        for line in lines[start : start + 10_000]:
+            node.output(line)
+        with connection.execute_wrapper(refuse):
+            recorder.flush()
+    save(recorder)
+    parts = [str(update["text"]) for update in updates(root.pk) if update["type"] == "nodeOutput"]
+    told, _, text = "".join(parts).partition("\n")
+    assert "400000 characters are left out" in told
+    assert text == "".join(lines)[-100_000:]
+    assert_rows_are_the_fold(root.pk)
+
+
 def test_reports_go_to_the_current_node(recorder: Recorder, root: TaskRoot) -> None:
     with tracking(recorder.root):
         progress(1, 2, "half")
@@ -314,9 +341,26 @@ def test_what_is_stepped_after_the_end_is_not_counted(recorder: Recorder, root: 
     node.step(3)
     node.complete()
     node.step(4)
+    node.step(1)
+    node.progress(9, 20, "late")
+    save(recorder)
+    found = Node.objects.get()
+    assert (found.current, found.total, found.message) == (3, None, "")
+    assert types(root.pk)[-1] == "nodeEnd"
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_what_was_written_of_a_node_stays_whatever_is_reported_after_its_end(
+    recorder: Recorder, root: TaskRoot
+) -> None:
+    node = recorder.start("Count")
+    node.progress(3, 10)
+    recorder.flush()
+    node.complete()
+    node.progress(9, 20, "late")
     save(recorder)
     assert Node.objects.get().current == 3
-    assert types(root.pk)[-1] == "nodeEnd"
+    assert_rows_are_the_fold(root.pk)
 
 
 def test_steps_that_nobody_writes_take_no_memory(recorder: Recorder) -> None:
@@ -419,6 +463,89 @@ def test_a_flush_that_fails_in_an_unforeseen_way_loses_nothing(recorder: Recorde
 
     with connection.execute_wrapper(refuse):
         recorder.flush()
+    save(recorder)
+    assert types(root.pk) == ["taskStart", "nodeStart"]
+
+
+def test_nodes_that_stand_too_deep_stand_beside_each_other(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("1")
+    for number in range(2, 1_501):
+        node = node.child(str(number))
+    save(recorder)
+    assert (node.depth, Node.objects.count()) == (100, 1_500)
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_fork_of_the_work_neither_reports_nor_waits(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    # As a thread may have done at this moment.
+    recorder.mutex.acquire()
+    copy = os.fork()
+    if copy == 0:
+        # It ends in any case, whoever handles that signal in this process.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        node.step()
+        node.output("from the fork")
+        os._exit(0)
+    recorder.mutex.release()
+    assert os.waitpid(copy, 0)[1] == 0
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_numbers_of_several_kinds_add_up(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Weigh")
+    node.step(0.5)
+    node.step(Decimal("0.25"))
+    node.step("2")  # type: ignore[arg-type]
+    node.step("many")  # type: ignore[arg-type]
+    node.complete()
+    recorder.flush()
+    save(recorder)
+    assert (Node.objects.get().current, Node.objects.get().status) == (2.75, "completed")
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_what_is_no_text_yet_is_shown_as_one(recorder: Recorder, root: TaskRoot) -> None:
+    lazy = gettext_lazy("Yes")
+    node = recorder.start(lazy)
+    node.progress(message=lazy)
+    node.output(lazy)
+    node.fail(ValueError("bad row"))  # type: ignore[arg-type]
+    save(recorder)
+    found = Node.objects.get()
+    assert (found.title, found.message, found.output, found.error) == ("Yes", "Yes", "Yes", "bad row")
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_type_that_is_too_long_costs_no_other_report(recorder: Recorder, root: TaskRoot) -> None:
+    recorder.start("Read", type="t" * 40)
+    save(recorder)
+    assert Node.objects.get().type == "t" * 31 + "…"
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_meta_that_its_giver_changes_later_stays_as_it_was_given(recorder: Recorder, root: TaskRoot) -> None:
+    node = recorder.start("Read")
+    meta: dict[str, object] = {"rows": 1}
+    node.set_meta(meta)
+    meta["rows"] = object()
+    save(recorder)
+    assert Node.objects.get().meta == {"rows": 1}
+    assert_rows_are_the_fold(root.pk)
+
+
+def test_a_write_that_can_not_succeed_is_complained_of_once(
+    recorder: Recorder, root: TaskRoot, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(execute: object, sql: str, *arguments: object) -> None:
+        raise DataError("value too long")
+
+    recorder.start("Read")
+    with connection.execute_wrapper(refuse):
+        recorder.flush()
+        recorder.flush()
+    assert [str(root.pk) in record.getMessage() for record in caplog.records] == [True]
     save(recorder)
     assert types(root.pk) == ["taskStart", "nodeStart"]
 

@@ -88,8 +88,8 @@ def test_a_job_that_is_not_there_is_not_found() -> None:
 
 
 def test_work_with_a_state_of_its_own_says_how_it_is_repeated_or_is_not(kit: Any) -> None:
-    copied: list[tuple[uuid.UUID, uuid.UUID]] = []
-    for name, repeat in (("test.plain", None), ("test.copied", lambda old, new: copied.append((old, new)))):
+    copied: list[tuple[object, ...]] = []
+    for name, repeat in (("test.plain", None), ("test.copied", lambda *told: copied.append(told))):
         jobs.add(JobSpec(name=name, function=lambda context: 1 / 0, checkpointed=True, repeat=repeat))
         kit.names.append(name)
     plain, with_hook = (enqueue(name, owner=Owner()) for name in ("test.plain", "test.copied"))
@@ -97,5 +97,5 @@ def test_work_with_a_state_of_its_own_says_how_it_is_repeated_or_is_not(kit: Any
     assert work_off("default")
     with pytest.raises(IllegalTransition, match="a state of its own"):
         replay(plain.root_id)
-    fresh = replay(with_hook.root_id)
-    assert copied == [(with_hook.root_id, fresh.root_id)]
+    fresh = replay(with_hook.root_id, by=Owner(user_id=7))
+    assert copied == [(with_hook.root_id, fresh.root_id, Owner(user_id=7))]

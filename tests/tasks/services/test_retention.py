@@ -4,14 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from tasks.models import Attempt, Job, Node, TaskRoot, Update
 from tasks.registry import JobContext
-from tasks.services import dispatch
+from tasks.services import dispatch, sql
 from tasks.services.dispatch import purge_finished
 from tasks.services.work import work_off
 from tasks.tracking import subtask
+from tests.together import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +68,54 @@ def test_what_repeats_or_was_started_by_something_that_goes_stays(kit: Any) -> N
     TaskRoot.objects.filter(pk=old.root_id).update(purge_at=timezone.now() - timedelta(seconds=1))
     assert purge_finished() == 1
     assert set(TaskRoot.objects.values_list("parent", "previous")) == {(None, None)}
+
+
+def overdue(*jobs: Any) -> None:
+    TaskRoot.objects.filter(pk__in=[job.root_id for job in jobs]).update(purge_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_was_started_by_something_stays_as_long_as_that(kit: Any) -> None:
+    parent, child = ended(kit), ended(kit)
+    TaskRoot.objects.filter(pk=child.root_id).update(parent=parent.root_id)
+    overdue(child)
+    assert purge_finished() == 0
+    overdue(parent)
+    assert [purge_finished() for _ in range(3)] == [1, 1, 0]
+
+
+def test_what_has_started_something_stays_until_that_has_ended_however_far_below(kit: Any) -> None:
+    top, middle = ended(kit), ended(kit)
+    alive = kit.declare(fails).enqueue()
+    TaskRoot.objects.filter(pk=middle.root_id).update(parent=top.root_id)
+    TaskRoot.objects.filter(pk=alive.root_id).update(parent=middle.root_id)
+    overdue(top, middle)
+    assert purge_finished() == 0
+    work_off("default")
+    overdue(alive)
+    assert [purge_finished() for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_what_is_being_repeated_stays_until_that_has_ended(kit: Any) -> None:
+    old = ended(kit)
+    repetition = kit.declare(fails).enqueue()
+    TaskRoot.objects.filter(pk=repetition.root_id).update(previous=old.root_id)
+    overdue(old)
+    assert purge_finished() == 0
+    work_off("default")
+    assert purge_finished() == 1
+
+
+def test_what_somebody_is_about_to_repeat_is_passed_over(kit: Any) -> None:
+    if not sql.is_postgresql():
+        pytest.skip("SQLite has one lock, for the whole database.")
+    job, free = ended(kit), ended(kit)
+    overdue(job, free)
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=job.root_id)
+        assert together(purge_finished) == [1]
+        # Whoever repeats it refers to it: what the purge had locked would wait for this, and this for the purge.
+        TaskRoot.objects.select_for_update().get(pk=job.root_id)
+    assert purge_finished() == 1
 
 
 def test_the_dispatcher_sees_to_it(kit: Any) -> None:

@@ -40,6 +40,8 @@ def age(job: Job, **seconds: float) -> None:
     """Move times of a job into the past; `told` is that of its last update."""
     told = seconds.pop("told", None)
     now = timezone.now()
+    # SQLite's clock ticks in milliseconds, and would lie behind a time that is finer.
+    now = now.replace(microsecond=now.microsecond // 1_000 * 1_000)
     if seconds:
         Job.objects.filter(pk=job.pk).update(**{k: now - timedelta(seconds=v) for k, v in seconds.items()})
     if told is not None:

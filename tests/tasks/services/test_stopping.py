@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection, connections, transaction
+from django.utils.translation import override
 
 from tasks import subtask
 from tasks.errors import TaskCancelled
@@ -21,7 +22,7 @@ from tasks.registry import JobContext
 from tasks.services import heartbeat
 from tasks.services.cancelling import cancel
 from tasks.services.claims import claim
-from tasks.services.heartbeat import Heart
+from tasks.services.heartbeat import Heart, Leased
 from tasks.services.hold import Hold
 from tasks.services.work import carry_out, work_off
 
@@ -80,6 +81,24 @@ def test_work_that_doesn_t_is_interrupted_after_a_time_of_grace_in_the_middle_of
     assert 0.3 <= time.monotonic() - began < LONG / 2
     assert row(job).status == "cancelled"
     assert Node.objects.get(root_id=job.root_id).status == "cancelled"
+
+
+def test_why_it_ended_is_told_in_the_site_s_language(kit: Any) -> None:
+    def cancelled(context: JobContext) -> None:
+        asked_for_its_end(context)
+        time.sleep(LONG)
+
+    def late(context: JobContext) -> None:
+        time.sleep(LONG)
+
+    jobs = [kit.declare(cancelled).enqueue(), kit.declare(late, timeout_seconds=0.2).enqueue()]
+    with override("de"):
+        assert work_off("default")
+        assert work_off("default")
+    assert [TaskRoot.objects.get(pk=job.root_id).error for job in jobs] == [
+        "abgebrochen; es wurde unterbrochen",
+        "JobTimeout: Es hat länger als 0.2 Sekunden gedauert.",
+    ]
 
 
 def test_an_interruption_is_not_swallowed_by_work_that_catches_every_exception(kit: Any) -> None:
@@ -343,6 +362,27 @@ def test_the_dead_man_s_timer_ends_a_process_whose_threads_can_t_run(how: str, s
     assert ("alive" in process.stdout, process.returncode == 0) == (survives, survives)
     # It tells where it hung.
     assert ("Timeout" in process.stderr) is not survives
+
+
+@pytest.mark.parametrize("is_job", [True, False])
+def test_only_work_that_others_take_over_has_its_process_ended(monkeypatch: pytest.MonkeyPatch, is_job: bool) -> None:
+    armed, beaten = threading.Event(), threading.Event()
+    monkeypatch.setattr("tasks.services.heartbeat.dead_man.arm", lambda seconds: armed.set())
+
+    class Silent(Leased):
+        root_id = uuid.uuid4()
+
+        def beat(self) -> None:
+            beaten.set()
+
+    class Claimed(Silent):
+        ends_process = True
+
+    heart = Heart(beat_seconds=0.02)
+    with heart.holding(Claimed() if is_job else Silent()):
+        assert beaten.wait(10)
+    heart.stop()
+    assert armed.is_set() is is_job
 
 
 def test_nothing_is_armed_where_the_process_may_not_be_ended(kit: Any) -> None:

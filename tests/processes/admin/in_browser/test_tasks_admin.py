@@ -26,7 +26,7 @@ def site(live_server: object, context: BrowserContext) -> str:
 def test_every_page_can_be_read(
     page: Page, complaints: list[str], site: str, made: Jobs, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    job = made.dead(title="Exporting " + "users " * 12, arguments={"where": "x" * 300}, concurrency_key="k" * 100)
+    job = made.dead(title="Exporting users " + "x" * 150, arguments={"where": "x" * 300}, concurrency_key="k" * 100)
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     for place in (JOBS, DEAD, TREES, f"{JOBS}{job.pk}/change/", f"{TREES}{job.pk}/change/"):

@@ -1,0 +1,147 @@
+"""Forms at which durable runs wait, over HTTP: those that wait for the caller, and answering them (docs/forms.md).
+
+The same people may do so as on the pages, and for everybody else there is no such form.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, JsonResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from processes.api.answers import answers, bad_request, sent_object
+from processes.domain.json_values import JSON
+from processes.models import RunForm
+from processes.pages.form_fields import as_typed, starting_value
+from processes.pages.forms import ProcessForm
+from processes.pages.process import check_size
+from processes.pages.sent_forms import Took, form_to_show, sent_form, take, visitor_of
+from processes.services.errors import FormInvalidError, FormNotFoundError, SignInRequiredError
+from processes.services.form_answers import Waiting, waiting_form
+from processes.services.form_fields import FieldConfig
+from processes.services.run_forms import check_open, forms_for
+
+__all__ = ["form", "waiting_forms"]
+
+#: How many forms are listed at once.
+PAGE_ROWS = 100
+_MAX_PAGE_DIGITS = 4
+_NOT_TOLD = frozenset({"choices", "label", "required", "initial"})
+
+
+@require_GET
+@answers
+def waiting_forms(request: HttpRequest) -> HttpResponseBase:
+    """Return the forms that wait for the caller, the newest first; `page` leafs on."""
+    text = request.GET.get("page", "1")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS and int(text)):
+        raise bad_request('"page" is a number from 1 on.')
+    first = (int(text) - 1) * PAGE_ROWS
+    rows = list(forms_for(visitor_of(request))[first : first + PAGE_ROWS + 1])
+    return JsonResponse({"forms": [_row(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@answers
+def form(request: HttpRequest, reference: str) -> HttpResponseBase:
+    """Describe a form, or take its answer: 202, the run goes on as soon as it can; 200 for a draft."""
+    check_size(request, reads=request.content_type != "application/json")
+    try:
+        waiting = waiting_form(reference, visitor=visitor_of(request))
+    except SignInRequiredError as error:
+        raise FormNotFoundError(error.message) from None
+    check_open(waiting.row, visitor=waiting.visitor)
+    if request.method != "POST":
+        return JsonResponse(_described(waiting))
+    button, posted, files = _sent(request, waiting)
+    shown = sent_form(waiting, posted=posted, files=files)
+    took = take(waiting, shown, button=button, how="api")
+    if took is Took.REFUSED:
+        errors = {name: [str(text) for text in texts] for name, texts in shown.errors.items()}
+        raise FormInvalidError(_("Something in the form needs another look."), fields={"errors": errors})
+    status = 202 if took is Took.ANSWERED else 200
+    return JsonResponse({"reference": waiting.row.reference, "run": str(waiting.row.run_id)}, status=status)
+
+
+def _sent(request: HttpRequest, waiting: Waiting) -> tuple[str, QueryDict, Mapping[str, Any]]:
+    """Return the button and what a page would have sent: of a JSON object, or of a form with files."""
+    if request.content_type != "application/json":
+        return request.POST.get("button", ""), request.POST, request.FILES
+    sent = sent_object(request, known={"button", "values"})
+    button, values = sent.get("button", ""), sent.get("values", {})
+    if not isinstance(button, str) or not isinstance(values, dict):
+        raise bad_request('"button" is the name of a button, and "values" an object: send {"values": {"seats": 4}}.')
+    names = [waiting.config.button("").name, *(one.name for one in waiting.config.buttons)]
+    if button and button not in names:
+        raise bad_request(f'There is no button "{button}"; known are {", ".join(map(str, names))}.')
+    fields = {field.name: field for field in waiting.config.fields}
+    if unknown := sorted(values.keys() - fields.keys()):
+        raise bad_request(f'There is no field "{unknown[0]}"; known are {", ".join(fields)}.')
+    query = QueryDict(mutable=True)
+    for name, value in values.items():
+        query.setlist(name, _typed(fields[name], value))
+    return button, query, {}
+
+
+def _typed(field: FieldConfig, value: JSON) -> list[str]:
+    """Return a JSON value as a page would send it; nothing for null, and for what isn't ticked."""
+    if field.is_file and value is not None:
+        raise bad_request(f'"{field.name}" is a file: send it as multipart/form-data.')
+    typed = str(value) if field.type == "password" and value is not None else as_typed(field, value)
+    if typed is None or typed is False:
+        return []
+    if typed is True:
+        return ["on"]
+    return [str(item) for item in typed] if isinstance(typed, list) else [str(typed)]
+
+
+def _row(row: RunForm) -> dict[str, JSON]:
+    return {
+        "reference": row.reference,
+        "title": row.title,
+        "work": row.run.root.title,
+        "run": str(row.run_id),
+        "opened_at": row.opened_at.isoformat(),
+        "until": None if row.until is None else row.until.isoformat(),
+        "url": reverse("processes:run-form", kwargs={"reference": row.reference}),
+    }
+
+
+def _described(waiting: Waiting) -> dict[str, JSON]:
+    config, shown = waiting.config, form_to_show(waiting)
+    main = config.button("")
+    buttons = [*([] if main in config.buttons else [main]), *config.buttons]
+    return {
+        **_row(waiting.row),
+        "intro": config.intro,
+        "fields": [_field(field, shown, waiting) for field in config.fields],
+        "buttons": [{"name": one.name, "label": one.label, "does": one.does} for one in buttons],
+        "entered": dict(waiting.entered),
+    }
+
+
+def _field(field: FieldConfig, shown: ProcessForm, waiting: Waiting) -> dict[str, JSON]:
+    made = shown.fields[field.name]
+    known = waiting.data.get(field.name)
+    told: dict[str, JSON] = {
+        **field.model_dump(mode="json", exclude_defaults=True, exclude=set(_NOT_TOLD)),
+        "name": field.name,
+        "type": field.type,
+        "label": field.shown_label,
+        "required": made.required,
+        "value": None if field.type == "password" else starting_value(field) if known is None else known,
+    }
+    if isinstance(made, forms.ChoiceField):
+        choices: Any = made.choices
+        told["choices"] = [_choice(key, label) for key, label in choices if key != ""]
+    return told
+
+
+def _choice(key: Any, label: Any) -> dict[str, JSON]:
+    if isinstance(label, list | tuple):
+        return {"label": str(key), "choices": [_choice(*item) for item in label]}
+    return {"value": str(key), "label": str(label)}

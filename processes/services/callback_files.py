@@ -1,0 +1,85 @@
+"""Files in what is reported to callbacks: each becomes a copy that belongs to the callback and goes with it.
+
+What a report names may be gone tomorrow, or be somebody else's; the copy belongs to whose run waits for the callback.
+"""
+
+import uuid
+from collections.abc import Callable
+
+from processes.domain.json_values import JSON
+from processes.models import Callback, StoredFile
+from processes.services.access import Caller
+from processes.services.errors import CallbackFileError, FileMissingError
+from processes.services.file_ownership import FILE_INFO
+from processes.services.files import FileInfo, file_info, find_file, open_stored, store_file
+
+__all__ = ["MOST_FILES", "localised", "owner_of_callback"]
+
+#: Files that one report may name.
+MOST_FILES = 100
+
+
+def owner_of_callback(callback: Callback) -> Caller:
+    """Return for whom the run works that waits for a callback."""
+    return Caller(user_id=callback.run.user_id, session_key=callback.run.session_key)
+
+
+def localised(data: JSON, *, callback: Callback, reader: Caller) -> JSON:
+    """Return `data` with its files copied for the callback; those that are its own already stay.
+
+    Only what `reader` may read is copied. Raises CallbackFileError for anything else, and where more than MOST_FILES
+    are named; StorageError where the storage can't take them. Call it outside of transactions: contents may
+    be large. What is copied goes with the callback, whatever becomes of the report.
+    """
+    copies: dict[str, FileInfo] = {}
+
+    def copy_of(named: object) -> FileInfo:
+        key = str(named)
+        if key not in copies:
+            if len(copies) == MOST_FILES:
+                raise CallbackFileError(f"A report may name {MOST_FILES} files at most.")
+            copies[key] = _copied(key, callback=callback, reader=reader)
+        return copies[key]
+
+    return _rewritten(data, copy_of)
+
+
+def _rewritten(value: JSON, copy_of: Callable[[object], FileInfo]) -> JSON:
+    if isinstance(value, list):
+        return [_rewritten(item, copy_of) for item in value]
+    if not isinstance(value, dict):
+        return value
+    rewritten = {key: _rewritten(item, copy_of) for key, item in value.items()}
+    if value.get("type") == FILE_INFO and "id" in value:
+        rewritten.update(copy_of(value["id"]))
+    return rewritten
+
+
+def _copied(named: str, *, callback: Callback, reader: Caller) -> FileInfo:
+    own = _own_file(named, callback)
+    if own is not None:
+        return file_info(own)
+    try:
+        stored = find_file(named, caller=reader)
+        opened = open_stored(stored)
+    except FileMissingError:
+        raise CallbackFileError(f"There is no file {named[:50]!r} that may be reported here.") from None
+    with opened as content:
+        return store_file(
+            content=content,
+            name=stored.name,
+            content_type=stored.content_type,
+            caller=owner_of_callback(callback),
+            belongs_to=callback,
+            copied_from=stored.pk,
+        )
+
+
+def _own_file(named: str, callback: Callback) -> StoredFile | None:
+    """Return the callback's own file of that id, or its copy of that file: contents never change."""
+    try:
+        file_id = uuid.UUID(named)
+    except ValueError:
+        return None
+    files = StoredFile.objects.filter(callback=callback, is_complete=True)
+    return files.filter(pk=file_id).first() or files.filter(copied_from=file_id).first()

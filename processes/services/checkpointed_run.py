@@ -1,0 +1,218 @@
+"""What a claim of a run writes: its checkpoints, what goes before certain actions, and the end."""
+
+from copy import copy
+from time import monotonic
+from typing import cast
+
+from django.db import transaction
+from django.utils import timezone
+
+from processes.domain.interpreter import Pending
+from processes.domain.json_values import JSON
+from processes.domain.origin import give_back, spend
+from processes.domain.run_status import RunStatus
+from processes.models import FormOutcome, InboxItem, Run, RunAnswer
+from processes.services.background import record_end
+from processes.services.callback_ends import end_callbacks
+from processes.services.checkpoints import Point, checkpoint_along, names_files, write_checkpoint
+from processes.services.claimed_run import Changed, ClaimedRun, Columns
+from processes.services.fan_out import child_ended
+from processes.services.giving_up import give_up
+from processes.services.inbox import (
+    lock_run,
+    mark_taken,
+)
+from processes.services.operators import record_heard
+from processes.services.pieces import write_results
+from processes.services.run_forms import close_forms
+from processes.services.run_steps import tell
+from processes.services.run_store import (
+    CONTEXT,
+    checkpoint_columns,
+    run_columns,
+    told,
+)
+from tasks.services import prepared
+from tasks.services.committing import after_commit
+from tasks.services.recorder import TaskNode
+
+__all__ = ["CheckpointedRun"]
+
+
+class CheckpointedRun(ClaimedRun):
+    """Write what a claim has come to; each write is one transaction, or part of that which ends the claim."""
+
+    def _columns(self, *, of_row: bool = True) -> tuple[Columns, Changed]:
+        """Return what is to be written of the run, for its row or for a checkpoint only, and of its data."""
+        self._strike_undone()
+        changed, self.changed, found, self.found = self.changed, None, self.found, None
+        if changed is None:
+            changed, found = self.stored.changes(self.app.data), None
+        elif found is not None and found["attributes"] != self.app.attributes:
+            # The rules have put back what a branch had found.
+            found = None
+        columns = (run_columns if of_row else checkpoint_columns)(self.app, self.interpreter, context=found)
+        if self.origin is not None:
+            columns["origin"], self.origin = self.origin, None
+        return columns, changed
+
+    def _checkpoint(
+        self,
+        node: TaskNode | None = None,
+        *,
+        taken: InboxItem | None = None,
+        consumes_cancel: bool = False,
+        gives_up: bool = False,
+    ) -> None:
+        """Write the state between two actions in one transaction; the fence is compared by its last lock.
+
+        `gives_up` says that nothing is wanted any more that the run has spread.
+        """
+        columns, changed = self._columns(of_row=False)
+        dropped, left = self._take_dropped(), self._left_steps()
+        tell(node, told(changed))
+        changes, point, taken = self._changes(columns), self._point(columns), taken or self.taken
+        results = [] if self.batch is None else self.batch.results
+        left_forms = self._left_forms
+        locks = bool(dropped or left_forms) or names_files(changed)
+        is_more = bool(changes or results or self.answers or locks or left or consumes_cancel or taken is not None)
+        with self.recorder.checkpoint() as checkpoint:
+            if not is_more and checkpoint.can_be_whole(rows_along=len(changed)):
+                checkpoint.write_whole(checkpoint_along(self.run.pk, point, changed=changed))
+            else:
+                with transaction.atomic():
+                    if consumes_cancel:
+                        # The job is the first lock of all.
+                        self.context.consume_cancel()
+                    if locks:
+                        # So it is here: who waits for the end of a callback may be this run itself.
+                        lock_run(self.run.pk)
+                    if changes:
+                        prepared.update(Run, self.run.pk, changes)
+                    write_checkpoint(self.run.pk, point, changed=changed)
+                    end_callbacks(self.run.pk, dropped)
+                    self._close_forms(left_forms)
+                    if gives_up:
+                        give_up(self.run.pk)
+                    elif left:
+                        give_up(self.run.pk, ordinals=left)
+                    self._keep_answers()
+                    if taken is not None:
+                        mark_taken(taken)
+                        record_heard(taken, run=self.run)
+                    self._write_results()
+                    checkpoint.write()
+        self.taken, self.is_ahead, self.written_at = None, False, monotonic()
+        self.waits = [step for step in self.waits if step not in left]
+        self.forms, self.closes_forms_as = self.forms - left_forms, FormOutcome.OVER
+        if self.batch is not None:
+            self.batch.take_results()
+        self.stored.saved(changed, self.app.data)
+        # The next place has a step of its own, or none: where an action has called a process, or waits.
+        self.steps.last_ended = None
+        for name, value in (columns | changes).items():
+            setattr(self.run, name, value)
+
+    def _changes(self, columns: Columns) -> Columns:
+        """Return what has changed of the run's own row; for most actions that is nothing."""
+        told: Columns = {"status": self._status.value, "step_began_at": None, "waiting_for": None}
+        told |= {"paused": self.paused, "plan_id": self.plan_id}
+        told |= {name: value for name, value in columns.items() if name not in ("cursor", "ordinal")}
+        return {name: value for name, value in told.items() if getattr(self.run, name) != value}
+
+    def _point(self, columns: Columns) -> Point:
+        ended = self.steps.last_ended
+        # A place that is written again holds the whole.
+        is_new = self.app.ordinal != self.run.ordinal
+        context = {name: columns[name] for name in CONTEXT if not is_new or columns[name] != getattr(self.run, name)}
+        return Point(
+            ordinal=self.app.ordinal,
+            cursor=columns["cursor"],
+            action="" if ended is None else ended.action,
+            state=None if ended is None else ended.state,
+            context=context,
+        )
+
+    def _commit_intent(self, pending: Pending) -> bool:
+        """Store that a `once` action is about to run; False where that is stored already: its worker has died."""
+        if self.run.intent == pending.ordinal:
+            return False
+        changes: Columns = {"intent": pending.ordinal}
+        if self.run.origin is not None or self.batch is not None:
+            # From now on the run can't be repeated, nor the item of a child run.
+            self.run.origin = spend(self.run.origin or {}, ordinal=pending.ordinal, action=pending.name)
+            changes["origin"] = self.run.origin
+        self._note(changes)
+        self.run.intent = pending.ordinal
+        return True
+
+    def _commit_start(self, limit_seconds: float) -> bool:
+        """Store when an action with a time limit begins; False where earlier attempts have used that time up.
+
+        One of them hung, and was ended with its process. The first of them counts, however many workers die.
+        """
+        if limit_seconds <= 0:
+            return False
+        if self.run.step_began_at is None:
+            now = timezone.now()
+            self._note({"step_began_at": now})
+            # The next checkpoint takes it back.
+            self.run.step_began_at = now
+        return True
+
+    def _note(self, changes: Columns) -> None:
+        with self.recorder.checkpoint() as checkpoint, transaction.atomic():
+            prepared.update(Run, self.run.pk, changes)
+            checkpoint.write()
+
+    def _give_back(self, pending: Pending) -> None:
+        """Let the next checkpoint write that a `once` action has done nothing."""
+        if self.run.origin is not None:
+            self.origin = give_back(self.run.origin, ordinal=pending.ordinal)
+
+    def _close(
+        self, status: RunStatus, error: JSON, *, columns: Columns | None = None, changed: Changed | None = None
+    ) -> None:
+        """Write the end of the run, inside the transaction that ends its job."""
+        if columns is not None and "origin" in columns:
+            self.run.origin = cast(dict[str, JSON], columns["origin"])
+        ended = {"status": status.value, "error": error, "finished_at": timezone.now()}
+        prepared.update(
+            Run, self.run.pk, {**ended, "waiting_for": None, "paused": None, "step_began_at": None, **(columns or {})}
+        )
+        if columns is not None:
+            write_checkpoint(self.run.pk, self._point(columns), changed=changed or {})
+        self._keep_answers()
+        if self.taken is not None:
+            mark_taken(self.taken)
+        if status is RunStatus.CANCELLED:
+            self.closes_forms_as = FormOutcome.CANCELLED
+        self._close_forms(self.forms)
+        end_callbacks(self.run.pk, [*self.interpreter.open_callbacks, *self._take_dropped()])
+        if status is RunStatus.CANCELLED:
+            give_up(self.run.pk)
+        elif status is not RunStatus.COMPLETED:
+            give_up(self.run.pk, awaited=True)
+        elif left := self._left_steps():
+            give_up(self.run.pk, ordinals=left)
+        if self.batch is not None:
+            reason = str(error["message"]) if isinstance(error, dict) else ""
+            child_ended(self.run, self.batch.results, status=status, reason=reason)
+        record_end(self.run, status)
+
+    def _close_forms(self, ordinals: set[int]) -> None:
+        """Close forms at which the run doesn't wait any more; it is locked by now."""
+        if ordinals:
+            close_forms(self.run.pk, outcome=self.closes_forms_as, among=ordinals)
+
+    def _write_results(self) -> None:
+        """Write what has come of a child run's items; they are forgotten once that is committed."""
+        if self.batch is not None and self.batch.results and self.run.fan_out_id is not None:
+            write_results(self.run.fan_out_id, self.batch.results)
+
+    def _keep_answers(self) -> None:
+        """Store what other systems have answered, inside the transaction of a checkpoint."""
+        if self.answers:
+            # Written anew where that transaction is rolled back.
+            RunAnswer.objects.bulk_create([copy(answer) for answer in self.answers])
+            after_commit(self.answers.clear)

@@ -1,0 +1,272 @@
+"""What one claim of a run works with: its place, its context, and the items of a child run."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+
+from processes.domain.application import Application
+from processes.domain.callback_tokens import redact, redacted
+from processes.domain.directives import Failed, Finished, Park, Suspended
+from processes.domain.interpreter import Interpreter, Pending
+from processes.domain.json_values import JSON, json_problems
+from processes.domain.origin import begin_anew, give_back, spent_actions
+from processes.domain.outside import Answer, OutboundRequest
+from processes.domain.run_status import RunStatus
+from processes.errors import (
+    ActionTimeoutError,
+    NotJsonError,
+    ProcessError,
+    RunInterrupted,
+)
+from processes.models import FormOutcome, InboxItem, Run, RunAnswer
+from processes.services.access import Caller
+from processes.services.batch import Batch
+from processes.services.checkpoints import newest_checkpoint
+from processes.services.derivation import load_plan
+from processes.services.host import DjangoHost
+from processes.services.outside.hearing import answer_json
+from processes.services.run_steps import RunSteps
+from processes.services.run_store import new_context
+from processes.services.stored_data import StoredData, is_storable
+from tasks.domain.jsonvalue import storable
+from tasks.errors import JobTimeout, StaleFence, TaskCancelled
+from tasks.services.context import Context
+
+__all__ = ["Changed", "ClaimedRun", "Columns", "RunTakenOver"]
+
+Changed = dict[str, str | None]
+Columns = dict[str, object]
+
+_METHOD_CHARS: Final = 10
+
+
+class RunTakenOver(RunInterrupted):
+    """Stop because another worker carries the run on."""
+
+
+class ClaimedRun:
+    """Hold what one claim of a run works with."""
+
+    def __init__(self, *, run: Run, context: Context) -> None:
+        self.run = run
+        self.context = context
+        self.recorder = context.recorder
+        #: What other systems have answered since the last checkpoint.
+        self.answers: list[RunAnswer] = []
+        self.steps = RunSteps(run_id=run.pk, recorder=self.recorder, continues=context.claim.continues)
+        #: The items of a child run.
+        self.batch = None if run.fan_out_id is None else Batch(run)
+        #: Actions without effect have been carried out since the last checkpoint, at this time.
+        self.is_ahead, self.written_at = False, monotonic()
+        #: The steps that waited when this claim began, as far as they still do.
+        self.waits: list[int] = []
+        self._restore()
+        #: The changed keys of data, as the guard has found them after the last script.
+        self.changed: Changed | None = None
+        #: Attributes, request and response, as it has found them.
+        self.found: dict[str, Any] | None = None
+        #: What the run began with, where the next checkpoint is to write it anew.
+        self.origin: dict[str, JSON] | None = None
+        #: Callbacks of items that have ended since the last checkpoint.
+        self.dropped: list[str] = []
+        #: The message with which the run ends.
+        self.taken: InboxItem | None = None
+        #: The steps that wait at forms which are open, as far as that is stored; and what to say of those that close.
+        self.forms: set[int] = set(self.interpreter.waiting_forms)
+        self.closes_forms_as = FormOutcome.OVER
+        #: Who has paused the run, and since when.
+        self.paused: JSON = self.run.paused
+        self._looks_at = monotonic()
+
+    def _restore(self) -> None:
+        """Take up the run where its last checkpoint has left it."""
+        run, stands = self.run, newest_checkpoint(self.run.pk)
+        #: The plan that the run has, once the next checkpoint is written.
+        self.plan_id = run.plan_id
+        if stands is not None:
+            run.cursor, run.ordinal = stands.cursor, stands.ordinal
+        self.stored, data = StoredData.load(run.pk, lazily=True)
+        if self.batch is not None and self.batch.index is not None and stands is None:
+            self._begin_item(ordinal=run.ordinal)
+            return
+        self.app: Application = new_context(run, data)
+        self._interpret(run.cursor)
+        self._note_item()
+        self.waits = self.interpreter.waiting_steps
+        under_way = {entry.ordinal for entry in self.interpreter.under_way}.union(self.waits)
+        self.steps.take_up(self.interpreter.pending, ordinals=under_way, waits=self._parked is not None)
+
+    def _interpret(self, cursor: JSON) -> None:
+        self.interpreter = Interpreter.restore(
+            cursor, app=self.app, host=self._host(), trace=self.steps.ended, guard=self._check_storable
+        )
+
+    def _host(self) -> DjangoHost:
+        run, template = self.run, self.run.template
+        caller = Caller(
+            user_id=run.user_id,
+            session_key=run.session_key,
+            template_id=run.template_id,
+            slug=template.slug if template is not None else "",
+            instance_id=run.instance_id,
+            run_id=run.pk,
+        )
+        return DjangoHost(
+            caller=caller,
+            plan=load_plan(self.plan_id),
+            durable=True,
+            is_cancelled=self._is_cancelled,
+            heard=self._hear_answer,
+            # What was lent to an execution serves its parts too.
+            execution=str(run.lent_to or run.pk),
+        )
+
+    def _begin_item(self, *, ordinal: int) -> None:
+        """Begin the present item of a child run, in a context of its own; `ordinal` is the last one that was used."""
+        assert self.batch is not None
+        data = self.batch.begin()
+        self.changed = self.found = None
+        self.app = new_context(self.run, data, attributes={})
+        self.app.response.clear()
+        self.app.ordinal, self.app.authority = ordinal, self.batch.authority
+        target = self.batch.target
+        self._note_item()
+        self.interpreter = Interpreter.start(
+            load_plan(str(target["plan"])),
+            app=self.app,
+            host=self._host(),
+            entry=target.get("entry"),
+            outside=False,
+            bare=bool(target.get("bare")),
+            trace=self.steps.ended,
+            guard=self._check_storable,
+        )
+
+    def _note_item(self) -> None:
+        """Show which item is at work, where there are several."""
+        if self.batch is None or self.batch.index is None or not self.batch.holds_many:
+            return
+        number = self.batch.index + 1
+        self.steps.begin_item(number, self.batch.name or f"{number:,}")
+        self.recorder.root.progress(self.batch.done, self.batch.size)
+
+    def _end_item(self) -> bool:
+        """Where a child run's item has ended, begin the next; tell whether there is one."""
+        outcome = self.interpreter.outcome
+        if self.batch is None or self.batch.index is None or not isinstance(outcome, Finished | Failed):
+            return False
+        self.steps.end_item(outcome.error if isinstance(outcome, Failed) else None)
+        self._strike_undone()
+        origin = self._own_origin
+        spent = spent_actions(origin)
+        if spent:
+            # From now on the item says so itself.
+            self.origin = begin_anew(origin)
+        if not self.batch.end(outcome, self.app, spent=spent):
+            return False
+        self.dropped += self.interpreter.take_dropped()
+        self._begin_item(ordinal=self.app.ordinal)
+        return True
+
+    def _strike_undone(self) -> None:
+        """Note what a child run has undone since: for its parent that isn't done any more."""
+        undone = self.steps.take_undone()
+        if self.batch is not None and spent_actions(self._own_origin):
+            for ordinal in undone:
+                self.origin = give_back(self._own_origin, ordinal=ordinal)
+
+    @property
+    def _own_origin(self) -> Mapping[str, Any]:
+        """Give what the run began with as the next checkpoint writes it; of a child run, what its item has spent."""
+        return (self.run.origin or {}) if self.origin is None else self.origin
+
+    def _take_dropped(self) -> list[str]:
+        """Give, once, the callbacks whose process has ended before they did."""
+        dropped, self.dropped = [*self.dropped, *self.interpreter.take_dropped()], []
+        return dropped
+
+    def _left_steps(self) -> list[int]:
+        """Give the steps that waited, and don't any more: nobody asks for what they have spread."""
+        if not self.waits:
+            return []
+        waiting = self.interpreter.waiting_steps
+        return [step for step in self.waits if step not in waiting]
+
+    @property
+    def _left_forms(self) -> set[int]:
+        """Return the steps whose forms are open, and at which the run doesn't wait any more."""
+        return self.forms.difference(self.interpreter.waiting_forms) if self.forms else self.forms
+
+    @property
+    def _parked(self) -> Park | None:
+        outcome = self.interpreter.outcome
+        return outcome.directive if isinstance(outcome, Suspended) and isinstance(outcome.directive, Park) else None
+
+    @property
+    def _status(self) -> RunStatus:
+        return RunStatus.COMPENSATING if self.interpreter.is_compensating else RunStatus.RUNNING
+
+    def _check_storable(self, app: Application, value: object) -> None:
+        """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
+        try:
+            self.found = app.context_json()
+            self.changed = self.stored.changes(app.data)
+        except NotJsonError:
+            self._drop_unstorable()
+            raise
+
+    def _drop_unstorable(self) -> None:
+        """Put what isn't JSON back to what is stored of it."""
+        _, stored = StoredData.load(self.run.pk, lazily=True)
+        for key in [key for key, value in self.app.data.items() if not is_storable(key, value)]:
+            del self.app.data[key]
+            if key in stored:
+                self.app.data[key] = stored[key]
+        for name in [name for name, value in self.app.attributes.items() if json_problems(value, limit=1)]:
+            self.app.remove(name)
+        if json_problems(self.app.response.to_json(), limit=1):
+            self.app.response.clear()
+
+    def _forget_changes(self) -> None:
+        """Put the context back to what is stored: an action that was broken off leaves nothing behind."""
+        self.changed = self.found = None
+        self.stored, stored = StoredData.load(self.run.pk, lazily=True)
+        kept = new_context(self.run, stored)
+        self.app.data = stored
+        self.app.request, self.app.response = kept.request, kept.response
+        for name in list(self.app.attributes):
+            self.app.remove(name)
+        for name, value in kept.attributes.items():
+            self.app.set(name, value)
+
+    def _hear_answer(self, request: OutboundRequest, answer: Answer | ProcessError) -> None:
+        self.answers.append(
+            RunAnswer(
+                run_id=self.run.pk,
+                method=request.method.upper()[:_METHOD_CHARS],
+                url=redact(request.url),
+                # What answers quote of tokens is hidden, as everywhere.
+                answer=storable(redacted(answer_json(answer))),
+            )
+        )
+
+    def _is_cancelled(self) -> bool:
+        try:
+            self.context.check_cancelled()
+        except TaskCancelled:
+            return True
+        except StaleFence as error:
+            raise RunTakenOver(str(error)) from error
+        except JobTimeout as error:
+            raise self._too_late(self.interpreter.pending) from error
+        return False
+
+    @staticmethod
+    def _too_late(pending: Pending | None) -> ActionTimeoutError:
+        if pending is None:
+            return ActionTimeoutError(_("It took longer than it may."))
+        seconds = pending.action.timeout_seconds or 0
+        text = _("“%(action)s” took longer than %(seconds)g seconds.") % {"action": pending.name, "seconds": seconds}
+        return ActionTimeoutError(text, fields={"timeout_seconds": seconds})

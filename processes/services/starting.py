@@ -1,0 +1,94 @@
+"""Starting a run that is in the background from its beginning: for triggers, and for code.
+
+Nothing of the process runs here; a worker does that. What is stored is what a worker needs: the place where the run
+enters, its data and its request, with the job, in the caller's transaction.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from processes.domain.application import Application
+from processes.domain.entry import find_entry
+from processes.domain.interpreter import Interpreter
+from processes.domain.json_values import JSON, copy_json, json_problems
+from processes.domain.request import Request
+from processes.errors import NotJsonError
+from processes.models import ProcessTemplate
+from processes.services.access import find_executable
+from processes.services.background import Beginning, continue_in_background
+from processes.services.errors import TemplateNotFoundError
+from processes.services.foreground import published_plan
+from processes.services.host import DjangoHost
+from processes.services.running import local_caller
+
+__all__ = ["start_in_background", "start_template"]
+
+
+def start_in_background(
+    *,
+    slug: str,
+    action: str | None = None,
+    data: Mapping[str, JSON] | None = None,
+    parameters: Mapping[str, JSON] | None = None,
+    user: AbstractBaseUser | None = None,
+    title: str = "",
+) -> uuid.UUID:
+    """Store a run of a published template, to be carried out by a worker from its first action on; return its id.
+
+    It is stored in the caller's transaction: roll that back, and there is no run. With a `user` it runs in their name,
+    and only if they may execute the template; without one nobody is asked, and the run works for a session of its own.
+    `title` is what its progress is shown under. Raises TemplateNotFoundError, NotFoundError for an action that can't be
+    entered, and NotJsonError for data or parameters that can't be stored.
+    """
+    if user is not None:
+        template = find_executable(slug=slug, user=user)
+    else:
+        published = ProcessTemplate.objects.filter(slug=slug, abstract=False, published_plan__isnull=False)
+        found = published.first()
+        if found is None:
+            raise TemplateNotFoundError(f'There is no published process "{slug}".', fields={"process": slug})
+        template = found
+    request = Request(parameters=dict(parameters or {}))
+    beginning = Beginning(how="code")
+    return start_template(
+        template=template, user=user, action=action, data=data, request=request, title=title, beginning=beginning
+    )
+
+
+def start_template(
+    *,
+    template: ProcessTemplate,
+    user: AbstractBaseUser | None,
+    action: str | None,
+    data: Mapping[str, JSON] | None,
+    request: Request,
+    beginning: Beginning,
+    attributes: Mapping[str, JSON] | None = None,
+    title: str = "",
+) -> uuid.UUID:
+    """Store a run of a template, whoever may execute it, and return its id.
+
+    It enters at `action`, as a caller from outside does, whatever the request's parameters say. Raises what
+    `start_in_background` does, and NotPublishedError.
+    """
+    plan = published_plan(template)
+    for name, values in (("data", data), ("parameters", request.parameters)):
+        if problems := json_problems(dict(values or {}), limit=1):
+            path = f"/{name}{problems[0].path}"
+            raise NotJsonError(f"{path} can't be stored: {problems[0].message}", path=path)
+    request = replace(request, parameters=copy_json(request.parameters))
+    # Without this an `@error` would get to see it, in a run that nobody has asked for like that.
+    find_entry(plan, action, outside=True)
+    caller = replace(local_caller(name=template.slug, user=user, template_id=template.pk), slug=template.slug)
+    host = DjangoHost(caller=caller, plan=plan)
+    app = Application(
+        data=copy_json(dict(data or {})), request=request, user=user, attributes=copy_json(dict(attributes or {}))
+    )
+    app.execution = host.execution
+    interpreter = Interpreter.start(plan, app=app, host=host, entry=action)
+    return continue_in_background(
+        app=app, interpreter=interpreter, template=template, caller=caller, title=title, beginning=beginning
+    )

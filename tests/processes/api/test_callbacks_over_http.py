@@ -1,0 +1,145 @@
+"""Callbacks over HTTP: the token is the authority, and nothing else is asked or told."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from processes.api.callbacks import MAX_BYTES
+from processes.models import Callback
+from processes.services.callback_tokens import token_of
+from tests.processes.callback_kit import CallbackKit
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def calls(kit: Any) -> CallbackKit:  # noqa: F811
+    calls = CallbackKit(kit)
+    branches = {"progress": "seen", "complete": "seen", "cancel": "seen"}
+    calls.begin(
+        calls.anchor(next=branches, callbackData={"a": 1}, callbackStoreResponse=True), calls.call(), calls.see("seen")
+    )
+    return calls
+
+
+def post(client: Client, token: str, body: Any, **headers: str) -> Any:
+    content = body if isinstance(body, bytes | str) else json.dumps(body)
+    return client.post(f"/api/callbacks/{token}/", content, content_type="application/json", headers=headers)
+
+
+def test_a_report_reaches_the_run_and_a_query_tells_how_the_callback_stands(client: Client, calls: CallbackKit) -> None:
+    token = calls.tokens[0]
+    answer = post(client, token, {"action": "progress", "data": {"n": 1}})
+    assert (answer.status_code, answer.json()) == (200, {"callbackStatus": "progress"})
+    calls.kit.work()
+    assert calls.seen == [("seen", {"n": 1})]
+    told = {"callbackStatus": "progress", "callbackData": {"a": 1, "n": 1}}
+    assert client.get(f"/api/callbacks/{token}/").json() == told
+    assert post(client, token, {"action": "query"}).json() == told
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [("start", "started"), ("progress", "progress"), ("complete", "completed"), ("error", "error"),
+     ("cancel", "cancelled")],
+)  # fmt: skip
+def test_every_report_can_be_made(client: Client, calls: CallbackKit, action: str, status: str) -> None:
+    answer = post(client, calls.tokens[0], {"action": action})
+    assert (answer.status_code, answer.json()) == (200, {"callbackStatus": status})
+
+
+def test_the_token_may_come_as_a_bearer_token_so_that_no_address_shows_it(client: Client, calls: CallbackKit) -> None:
+    bearer = {"Authorization": f"Bearer {calls.tokens[0]}"}
+    answer = client.post("/api/callbacks/", '{"action": "start"}', content_type="application/json", headers=bearer)
+    assert answer.json() == {"callbackStatus": "started"}
+    assert client.get("/api/callbacks/", headers=bearer).json()["callbackStatus"] == "started"
+    assert client.get("/api/callbacks/").status_code == 404
+
+
+def test_a_report_that_comes_too_late_is_a_conflict(client: Client, calls: CallbackKit) -> None:
+    token = calls.tokens[0]
+    post(client, token, {"action": "complete", "data": 1})
+    answer = post(client, token, {"action": "progress", "data": 2})
+    assert (answer.status_code, answer.json()["code"]) == (409, "callback_conflict")
+    assert post(client, token, {"action": "complete", "data": 1}).json() == {"callbackStatus": "completed"}
+
+
+def test_an_idempotency_key_makes_a_report_one_however_often_it_comes(client: Client, calls: CallbackKit) -> None:
+    for number in (1, 2):
+        post(client, calls.tokens[0], {"action": "progress", "data": {"n": number}}, **{"Idempotency-Key": "k"})
+    calls.kit.work()
+    assert calls.seen == [("seen", {"n": 1})]
+
+
+def test_unknown_forged_and_purged_tokens_look_the_same(client: Client, calls: CallbackKit) -> None:
+    purged = calls.tokens[0]
+    Callback.objects.all().delete()
+    forged = purged[:-1] + ("A" if purged[-1] != "A" else "B")
+    answers = set()
+    for token in (purged, forged, token_of(uuid.uuid4()), "x", "%00", "🙂", "cb1_" + "A" * 5_000):
+        for answer in (client.get(f"/api/callbacks/{token}/"), post(client, token, {"action": "complete"}),
+                       post(client, token, b"no JSON")):  # fmt: skip
+            answers.add((answer.status_code, answer.content))
+    assert len(answers) == 1
+    status, content = answers.pop()
+    assert (status, json.loads(content)["code"]) == (404, "callback_not_found")
+
+
+BAD_BODIES: list[Any] = [
+    b"", b"no JSON", b"\xff\xfe", b"[]", b"null", b'"x"', b"1" * 6_000, {}, {"action": None}, {"action": "create"},
+    {"action": "await"}, {"action": "timeout"}, {"action": ["progress"]}, {"action": "progress", "date": 1},
+    '{"action": "progress", "data": NaN}', '{"action": "progress", "data": 1e999}',
+    '{"action": "progress", "data": "\\u0000"}', '{"action": "progress", "data": "\\ud800"}',
+    '{"action": "progress", "data": {"\\u0000": 1}}',
+    '{"action": "progress", "data": ' + "[" * 60 + "]" * 60 + "}", "[" * 100_000,
+    '{"action": "progress", "data": ' + "1" * 5_000 + "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: str(body)[:40])
+def test_what_is_no_report_is_refused_with_what_is_wrong(client: Client, calls: CallbackKit, body: Any) -> None:
+    answer = post(client, calls.tokens[0], body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"]
+    assert calls.callback().status == "created"
+
+
+def test_a_key_that_is_too_long_is_refused(client: Client, calls: CallbackKit) -> None:
+    answer = post(client, calls.tokens[0], {"action": "progress"}, **{"Idempotency-Key": "k" * 101})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("bytes_more", [1, 5_000_000])
+def test_a_body_that_is_too_large_is_refused(client: Client, calls: CallbackKit, bytes_more: int) -> None:
+    answer = post(client, calls.tokens[0], b" " * (MAX_BYTES + bytes_more))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_other_methods_are_refused(client: Client, calls: CallbackKit, method: str) -> None:
+    assert getattr(client, method)(f"/api/callbacks/{calls.tokens[0]}/").status_code == 405
+
+
+def test_a_report_needs_neither_a_session_nor_a_csrf_token(calls: CallbackKit) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = post(client, calls.tokens[0], {"action": "start"})
+    assert answer.status_code == 200
+    assert not answer.cookies
+
+
+def test_who_is_signed_in_makes_no_difference(client: Client, calls: CallbackKit) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    assert client.get(f"/api/callbacks/{token_of(uuid.uuid4())}/").status_code == 404
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_answer_is_kept_or_tells_others_where_it_came_from(client: Client, calls: CallbackKit, known: bool) -> None:
+    token = calls.tokens[0] if known else "x"
+    for answer in (client.get(f"/api/callbacks/{token}/"), post(client, token, {"action": "start"})):
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"] == "application/json"
