@@ -8,13 +8,17 @@ from processes.models.data_node import DataNode, DataNodeKind
 from processes.models.fan_out import FanOut, FanOutItem
 from processes.models.grant import Grant
 from processes.models.indicator import Indicator
-from processes.models.instance import ProcessInstance
+from processes.models.instance import NEVER_DUE, InstanceCandidate, ProcessInstance
+from processes.models.instance_event import EventKind, InstanceEvent
+from processes.models.instance_type import InstanceType
 from processes.models.plan import Plan
 from processes.models.run import InboxItem, Run, RunValue
 from processes.models.run_answer import RunAnswer
 from processes.models.run_form import FormOutcome, RunForm, RunFormAudience, RunFormEntry
+from processes.models.status_rules import StatusRules
 from processes.models.stored_file import FileHolder, StoredFile
 from processes.models.template import Access, Binding, EditAccess, Extension, ProcessTemplate
+from processes.models.topic import Delivery, DeliveryOutcome, Message, Subscription
 from processes.models.trigger import (
     FiringOutcome,
     RecognisedBy,
@@ -26,6 +30,7 @@ from processes.models.trigger import (
 from processes.models.version import TemplateVersion, VersionCause
 
 __all__ = [
+    "NEVER_DUE",
     "Access",
     "AuditEntry",
     "Binding",
@@ -36,7 +41,10 @@ __all__ = [
     "ConnectionKind",
     "DataNode",
     "DataNodeKind",
+    "Delivery",
+    "DeliveryOutcome",
     "EditAccess",
+    "EventKind",
     "Extension",
     "FanOut",
     "FanOutItem",
@@ -46,6 +54,10 @@ __all__ = [
     "Grant",
     "InboxItem",
     "Indicator",
+    "InstanceCandidate",
+    "InstanceEvent",
+    "InstanceType",
+    "Message",
     "Plan",
     "ProcessInstance",
     "ProcessTemplate",
@@ -57,7 +69,9 @@ __all__ = [
     "RunFormEntry",
     "RunValue",
     "SignatureStyle",
+    "StatusRules",
     "StoredFile",
+    "Subscription",
     "TemplateVersion",
     "Trigger",
     "TriggerFiring",
