@@ -25,7 +25,8 @@ from processes.pages.posting import answer_form, sent_node
 from processes.pages.rendering import plain_address, render_form, render_response
 from processes.pages.requests import NEW, Executed, parameters_of, request_of
 from processes.pages.uploads import upload_limit
-from processes.services.access import Caller, find_executable, find_instance
+from processes.services.access import Caller, find_executable
+from processes.services.instance_access import find_instance
 from processes.services.addresses import address_of
 from processes.services.data_nodes import conflict, find_data_node, not_found
 from processes.services.derivation import load_plan

@@ -27,7 +27,9 @@ __all__ = [
     "MailRefusedError",
     "NoCredentialsError",
     "NoOwnerError",
+    "NotAssignableError",
     "NotControllableError",
+    "NotOfferedError",
     "NotPublishedError",
     "OutboundError",
     "OutboundRefusedError",
@@ -47,6 +49,7 @@ __all__ = [
     "TooLargeError",
     "TriggerRefusedError",
     "VersionNotFoundError",
+    "WrongStatusError",
 ]
 
 
@@ -343,3 +346,27 @@ class HookIdleError(ProcessError):
     """Report an authentic delivery whose process can't be started now; sent again later it may be."""
 
     code = "hook_idle"
+
+
+class NotAssignableError(PermanentError):
+    """Refuse to give, take or return an instance: somebody else has it, or it isn't theirs to give.
+
+    `fields`: `assignee`, the name of whoever has it, where that is why.
+    """
+
+    code = "not_assignable"
+
+
+class NotOfferedError(PermanentError):
+    """Refuse an action that the status rules don't offer to this user at this moment.
+
+    `fields`: `action`, `status`.
+    """
+
+    code = "not_offered"
+
+
+class WrongStatusError(PermanentError):
+    """Refuse to change a status that isn't any more what it has to be. `fields`: `status`, `expected`."""
+
+    code = "wrong_status"

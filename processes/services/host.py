@@ -26,7 +26,8 @@ from processes.domain.targets import ProcessTarget
 from processes.errors import NotFoundError, ProcessError, RunCancelled
 from processes.models import DataNode, DataNodeKind, ProcessInstance, ProcessTemplate
 from processes.registry import scripts
-from processes.services.access import Caller, may_execute_instance
+from processes.services.access import Caller
+from processes.services.instance_access import may_execute_instance
 from processes.services.authority import described_user, user_of_authority
 from processes.services.callback_tokens import callback_of_token, token_of
 from processes.services.derivation import load_plan

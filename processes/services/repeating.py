@@ -17,7 +17,8 @@ from processes.domain.application import STORED_USER
 from processes.domain.origin import begin_anew, spent_actions
 from processes.models import Run
 from processes.services import audit
-from processes.services.access import executable_by, may_execute_instance
+from processes.services.access import executable_by
+from processes.services.instance_access import may_execute_instance
 from processes.services.authority import user_of_authority
 from processes.services.errors import AuthorityError, NotRepeatableError
 from processes.services.executions import next_execution, open_execution

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.authoring.diff_words import MAX_VALUE_CHARACTERS, as_text, in_one_line, sections
-from processes.domain.authoring.json_changes import MISSING, JsonChange, json_changes
+from processes.domain.json_changes import MISSING, JsonChange, json_changes
 from processes.domain.authoring.plan_diff import ActionDiff, Effective, PlanDiff, diff
 from processes.domain.authoring.sequences import moved_names
 from processes.domain.bindings import parse_bindings
