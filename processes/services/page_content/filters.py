@@ -17,7 +17,7 @@ from processes.services.errors import FileMissingError
 from processes.services.files import file_url as url_of_file
 from processes.services.files import is_file_info, size_text
 from processes.services.page_content.limits import MAX_TEXT
-from processes.services.page_content.urls import checked_url
+from processes.domain.urls import checked_url
 from processes.services.page_content.values import ListView, ObjectView, local, plain
 
 __all__ = ["FILTERS", "URL_FALLBACK"]

@@ -13,7 +13,7 @@ from processes.errors import ContentError, ProcessError
 from processes.services.page_content.filters import URL_FALLBACK
 from processes.services.page_content.lookups import Expression
 from processes.services.page_content.problems import located
-from processes.services.page_content.urls import starts_safely
+from processes.domain.urls import starts_safely
 from processes.services.page_content.values import ListView, ObjectView
 
 __all__ = ["Counted", "Placeholder", "Value"]
