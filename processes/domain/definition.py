@@ -36,7 +36,9 @@ MAX_PROBLEMS = 200
 _MAX_GUESSES = 20
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
-_KEYS = ("name", "script", "comment", "next", "config", "retry", "timeout_seconds", "compensate", "safe", "entry")
+_KEYS = (
+    "name", "script", "caption", "comment", "next", "config", "retry", "timeout_seconds", "compensate", "safe", "entry",
+)  # fmt: skip
 _KEY_SET = frozenset(_KEYS)
 _MISSING: Any = object()
 
@@ -51,6 +53,7 @@ class Action:
 
     name: str
     reference: str | None
+    caption: str | None
     comment: str | None
     next: NextClause
     config: JSON
@@ -76,9 +79,10 @@ class Action:
         """Give the action as it was written: the same keys in the same order."""
         retry = None if self.retry is None else copy_json(self.retry.written)
         values = {
-            "name": self.name, "script": self.reference, "comment": self.comment, "next": self.next.to_json(),
-            "config": copy_json(self.config), "retry": retry, "timeout_seconds": self.timeout_seconds,
-            "compensate": self.compensate, "safe": self.safe, "entry": self.entry,
+            "name": self.name, "script": self.reference, "caption": self.caption, "comment": self.comment,
+            "next": self.next.to_json(), "config": copy_json(self.config), "retry": retry,
+            "timeout_seconds": self.timeout_seconds, "compensate": self.compensate, "safe": self.safe,
+            "entry": self.entry,
         }  # fmt: skip
         return {key: values[key] for key in self.keys}
 
@@ -195,9 +199,11 @@ def _parse_action(entry: object, path: str, problems: list[Problem]) -> Action |
         problems.append(
             Problem(path=f"{path}/script", message="Must be a binding reference or null (run nothing)", value=reference)
         )
-    comment = get("comment")
-    if comment is not None and not isinstance(comment, str):
-        problems.append(Problem(path=f"{path}/comment", message="Must be text", value=comment))
+    problems.extend(
+        Problem(path=f"{path}/{key}", message="Must be text", value=text)
+        for key in ("caption", "comment")
+        if not isinstance(text := get(key), str | None)
+    )
     compensate = get("compensate")
     if compensate is not None and not (isinstance(compensate, str) and compensate):
         problems.append(Problem(path=f"{path}/compensate", message="Must be an action's name", value=compensate))
@@ -214,7 +220,8 @@ def _parse_action(entry: object, path: str, problems: list[Problem]) -> Action |
     return Action(
         name=name,
         reference=reference,
-        comment=comment,
+        caption=get("caption"),
+        comment=get("comment"),
         next=parse_next(entry["next"], f"{path}/next", problems) if "next" in entry else DEFAULT_NEXT,
         config=get("config"),
         retry=parse_retry(entry["retry"], f"{path}/retry", problems) if get("retry") is not None else None,

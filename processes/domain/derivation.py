@@ -240,6 +240,7 @@ def _compile(name: str, resolved: Sequence[_Resolved], bindings: dict[str, Bound
                 name=action.name,
                 target=item.target,
                 reference=action.reference,
+                caption=action.caption,
                 comment=action.comment,
                 config=item.config,
                 fillers=item.fillers,

@@ -41,6 +41,7 @@ class PlanAction:
     name: str
     target: ActionTarget = None
     reference: str | None = None
+    caption: str | None = None
     comment: str | None = None
     config: JSON = None
     fillers: tuple[Filler, ...] = ()
@@ -73,6 +74,7 @@ class PlanAction:
         }
         optional: dict[str, JSON] = {
             "reference": self.reference,
+            "caption": self.caption,
             "comment": self.comment,
             "config": self.config,
             "retry": None if self.retry is None else self.retry.to_json(),
@@ -95,6 +97,8 @@ class PlanAction:
         result: dict[str, JSON] = {"name": self.name}
         if self.reference != self.name:
             result["script"] = self.reference
+        if self.caption is not None:
+            result["caption"] = self.caption
         if self.comment is not None:
             result["comment"] = self.comment
         if self.next.to_json() is not True:
@@ -248,7 +252,7 @@ def _action_from_json(value: dict[str, JSON], index: int, places: Places) -> Pla
         raise ValueError(f"{places.names[index]} leads to something that can't run")
     return PlanAction(
         index=index, name=places.names[index], target=target, reference=value.get("reference"),
-        comment=value.get("comment"), config=value.get("config"),
+        caption=value.get("caption"), comment=value.get("comment"), config=value.get("config"),
         fillers=compile_fillers(value.get("config"), value.get("placeholders", ())),
         references={str(place): str(reference) for place, reference in value.get("references", {}).items()},
         next=clause, after=after, routes=routes, retry=retry, timeout_seconds=value.get("timeout_seconds"),

@@ -17,6 +17,7 @@ def action(
     script: str | None = _SAME,
     next: bool | str | Mapping[str, bool | str] = True,
     config: JSON = None,
+    caption: str | None = None,
     comment: str | None = None,
     safe: bool = False,
     entry: bool = True,
@@ -31,6 +32,8 @@ def action(
     result: dict[str, JSON] = {"name": name}
     if script is not _SAME:
         result["script"] = script
+    if caption is not None:
+        result["caption"] = caption
     if comment is not None:
         result["comment"] = comment
     if values or config is not None:

@@ -112,11 +112,11 @@ def captions(functions: Page, marked: str, **options: Any) -> list[str]:
     ("marked", "expected"),
     [
         # keys of an action: those that are missing
-        ('[{"name": "a", "|"}]', ["script", "comment", "next", "config"]),
-        ('[{"name": "a", |}]', ["script", "comment", "next", "config"]),
-        ('[{"name": "a", conf|}]', ["script", "comment", "next", "config"]),
-        ('[{"name": "a", "script": "page" |', ["comment", "next", "config", "retry"]),
-        ('{"actions": [{"|', ["name", "script", "comment", "next"]),
+        ('[{"name": "a", "|"}]', ["script", "caption", "comment", "next"]),
+        ('[{"name": "a", |}]', ["script", "caption", "comment", "next"]),
+        ('[{"name": "a", conf|}]', ["script", "caption", "comment", "next"]),
+        ('[{"name": "a", "script": "page" |', ["caption", "comment", "next", "config"]),
+        ('{"actions": [{"|', ["name", "script", "caption", "comment"]),
         ("{|}", ["format", "actions"]),
         ('[{"name": "a", "retry": {"|"}}]', ["attempts", "backoff", "delay_seconds"]),
         # scripts, bindings of both kinds and registered ones

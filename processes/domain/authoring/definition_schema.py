@@ -92,6 +92,10 @@ def _action() -> dict[str, JSON]:
                 "description": "What it runs: a binding's reference or a registered script. "
                 "Without this key it is the name; null runs nothing.",
             },
+            "caption": {
+                "type": ["string", "null"],
+                "description": "What people read in place of its name, as the heading of its documentation.",
+            },
             "comment": {"type": ["string", "null"], "description": "What it is for; shown in the documentation."},
             "next": {"$ref": "#/$defs/next"},
             "config": {"x-config": True, "description": "What the script is told; any JSON that the script takes."},

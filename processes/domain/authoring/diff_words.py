@@ -141,7 +141,7 @@ def _action_row(change: JsonChange) -> Row:
         return _row(change, "bound in", _references_words)
     if key == "reference":
         return _row(change, "bound as", str)
-    return _row(change, key + pointer(*change.path[1:]), str if change.path == ("comment",) else _json)
+    return _row(change, key + pointer(*change.path[1:]), str if change.path in (("caption",), ("comment",)) else _json)
 
 
 def _target_row(change: JsonChange, label: str) -> Row:

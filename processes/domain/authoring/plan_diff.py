@@ -22,7 +22,10 @@ __all__ = ["ActionDiff", "Effective", "PlanDiff", "diff"]
 _WHOLE = frozenset({"next", "placeholders", "references"})
 
 #: In which order an action's keys are told: stored plans have them sorted.
-_ORDER = ("target", "reference", "config", "placeholders", "next", "comment", "retry", "timeout_seconds", "compensate")
+_ORDER = (
+    "target", "reference", "config", "placeholders", "next", "caption", "comment", "retry", "timeout_seconds",
+    "compensate",
+)  # fmt: skip
 
 ActionKind: TypeAlias = Literal["added", "removed", "changed", "moved"]
 
@@ -186,6 +189,7 @@ def _written(action: Action) -> Mapping[str, JSON]:
     """Give an action in the form in which plans hold it, as far as that is known without deriving it."""
     optional = {
         "reference": action.reference,
+        "caption": action.caption,
         "comment": action.comment,
         "config": copy_json(action.config),
         "retry": None if action.retry is None else action.retry.to_json(),

@@ -84,6 +84,7 @@ class ActionEntry:
     name: str
     anchor: str
     number: int | None
+    caption: str
     comment: str
     origin: Place
     is_own: bool
@@ -221,6 +222,7 @@ class _Teller:
             name=action.name,
             anchor=anchor_of(action.name),
             number=number,
+            caption=action.caption or "",
             comment=action.comment or "",
             origin=self._place(item.layer.name),
             is_own=item.layer.name == self._source.slug,

@@ -47,6 +47,12 @@ def test_it_tells_every_action_with_links_between_them(reader: Client) -> None:
     assert '<span class="config-placeholder" title="Filled in just before the action runs">%{data:x}</span>' in text
 
 
+def test_an_action_with_a_caption_is_headed_by_it(reader: Client) -> None:
+    text = shown(reader, publish_process("own", [action("ask", caption="Ask how <much>")]))
+    assert 'Ask how &lt;much&gt; <code class="quiet">ask</code></h3>' in text
+    assert '<a href="#action-ask">Ask how &lt;much&gt;</a>' in text
+
+
 def test_what_is_bound_and_called_and_extended_is_linked(reader: Client) -> None:
     text = shown(reader, example())
     inner = ProcessTemplate.objects.get(slug="inner")

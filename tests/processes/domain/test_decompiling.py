@@ -47,7 +47,7 @@ DOCUMENTS: list[list[dict[str, Any]]] = [
     [],
     [{"name": "noop"}],
     [{"name": "a", "script": None}],
-    [{"name": "a", "script": "act", "comment": "why", "next": False, "config": {"x": [1, None, "t"]}}],
+    [{"name": "a", "script": "act", "caption": "A", "comment": "why", "next": False, "config": ["t"]}],
     [{"name": "a", "script": "act", "next": {"x": "b", "*": False, "y": True}}, {"name": "b", "script": None}],
     [{"name": "a", "script": None, "next": {}}],
     [{"name": "@start", "script": "noop", "next": "a"}, {"name": "a", "script": "act"}, {"name": "@end"}],
@@ -118,6 +118,7 @@ written_actions = st.fixed_dictionaries(
     optional={
         "next": targets | st.dictionaries(st.sampled_from(["x", "*", ""]), targets),
         "config": configs,
+        "caption": st.text(alphabet="ab é", max_size=5),
         "comment": st.text(alphabet="ab é", max_size=5),
         "timeout_seconds": st.sampled_from([1, 2.5]),
         "safe": st.booleans(),
@@ -154,7 +155,19 @@ def test_a_document_comes_back_up_to_its_defaults(document: list[dict[str, Any]]
 def meanings(definition: Definition) -> list[object]:
     """Give what actions say, without how it is written."""
     return [
-        (a.name, a.reference, a.comment, a.next, a.config, a.retry, a.timeout_seconds, a.compensate, a.safe, a.entry)
+        (
+            a.name,
+            a.reference,
+            a.caption,
+            a.comment,
+            a.next,
+            a.config,
+            a.retry,
+            a.timeout_seconds,
+            a.compensate,
+            a.safe,
+            a.entry,
+        )
         for a in definition.actions
     ]
 

@@ -33,6 +33,7 @@ def test_an_action_has_all_keys() -> None:
     written = {
         "name": "a",
         "script": "s",
+        "caption": "The first",
         "comment": "why",
         "next": {"x": "a", "*": False},
         "config": {"any": ["thing", None]},
@@ -79,6 +80,7 @@ MISTAKES: list[tuple[object, str, str, str | None]] = [
     ([{"name": "a", "a/b~c": 1}], "/0/a~1b~0c", "Unknown key", None),
     ([{"name": "a", "script": 5}], "/0/script", "binding reference or null", None),
     ([{"name": "a", "script": ""}], "/0/script", "binding reference or null", None),
+    ([{"name": "a", "caption": 1}], "/0/caption", "Must be text", None),
     ([{"name": "a", "comment": ["x"]}], "/0/comment", "Must be text", None),
     ([{"name": "a", "next": None}], "/0/next", '"next" must be', "Leave the key out to go on with the next action"),
     ([{"name": "a", "next": 1}], "/0/next", '"next" must be', None),

@@ -23,7 +23,8 @@ def plan_of(definition: object, bindings: dict[str, Any] | None = None, name: st
 FULL: list[Any] = [
     {"name": "@start", "script": None},
     {
-        "name": "a", "script": "act", "comment": "why", "next": {"x": "b", "*": False}, "safe": True, "entry": False,
+        "name": "a", "script": "act", "caption": "First", "comment": "why", "next": {"x": "b", "*": False},
+        "safe": True, "entry": False,
         "config": {"value": "%{data:n}", "list": ["x %{now}", "${text}"]}, "timeout_seconds": 2.5, "compensate": "b",
         "retry": {"attempts": 2, "errors": ["e"]},
     },
@@ -163,3 +164,9 @@ def test_formats_lead_on_step_by_step() -> None:
         upcast({"format": 4}, current=3, chain=chain, what="thing")
     with pytest.raises(CursorError, match="Nothing leads on from format 1"):
         upcast({"format": 1}, current=3, chain={}, what="thing")
+
+
+def test_a_caption_stands_in_a_plan_only_where_there_is_one() -> None:
+    plain, named = (plan_of([{"name": "a", "script": "act", **keys}]) for keys in ({}, {"caption": "The first"}))
+    assert "caption" not in plain.to_json()["actions"][0]
+    assert named.to_json()["actions"][0] == {**plain.to_json()["actions"][0], "caption": "The first"}

@@ -139,9 +139,12 @@ def test_conditions_are_told_of_a_fake_user_what_they_are_told_of_a_real_one() -
 
 def test_builders_write_definitions() -> None:
     assert action("greet", greeting="Hi") == {"name": "greet", "config": {"greeting": "Hi"}}
-    assert action("a", script=None, next={"x": "b", "*": False}, comment="why", safe=True, entry=False, config=[1]) == {
-        "name": "a", "script": None, "comment": "why", "config": [1], "next": {"x": "b", "*": False}, "safe": True,
-        "entry": False,
+    written = action(
+        "a", script=None, next={"x": "b", "*": False}, caption="A", comment="why", safe=True, entry=False, config=[1]
+    )
+    assert written == {
+        "name": "a", "script": None, "caption": "A", "comment": "why", "config": [1], "next": {"x": "b", "*": False},
+        "safe": True, "entry": False,
     }  # fmt: skip
     assert definition({"name": "a"}) == {"format": 1, "actions": [{"name": "a"}]}
     assert process("p", {"name": "a"}, bindings={"x": "noop"}, extends=["base"]) == {

@@ -56,6 +56,7 @@ def test_its_defaults_are_those_of_an_action_without_the_key(key: str) -> None:
         ("name", ""),
         ("name", "a" * 201),
         ("script", ""),
+        ("caption", 1),
         ("comment", 1),
         ("retry", 0),
         ("timeout_seconds", 0),

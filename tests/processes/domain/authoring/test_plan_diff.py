@@ -220,6 +220,7 @@ A, B, C = (action(name, script=None) for name in "abc")
         ([action("a", script="noop")], [action("a", script="act")],
          "Action “a” changed\n  script: noop → act\n  bound as: noop → act"),
         ([A], [{**A, "comment": "why"}], "Action “a” changed\n  comment: why"),
+        ([A], [{**A, "caption": "The first"}], "Action “a” changed\n  caption: The first"),
         ([], [action("a", script="noop")], "Action “a” added (the first)\n  script: noop\n  next: the next action"),
         ([{**A, "safe": True}], [A], "Action “a” changed\n  safe: was true"),
         (
