@@ -5,6 +5,7 @@ from dataclasses import asdict
 from processes.services.advance import advance_run
 from processes.services.background import ends_itself, note_cancelled, settle_idle_run, undoes
 from processes.services.controlling import repeat_run_as
+from processes.services.escalating import escalate_due
 from processes.services.firing import fire_due
 from processes.services.purging import OLDER_PURGE_JOBS, PURGE_JOB, purge_expired
 from processes.services.run_store import OLDER_RUN_JOBS, RUN_JOB
@@ -65,3 +66,4 @@ for _name in (PURGE_JOB, *OLDER_PURGE_JOBS):
 
 
 duty("processes.triggers")(fire_due)
+duty("processes.escalation")(escalate_due)

@@ -209,7 +209,7 @@ def _give(instance: ProcessInstance, users: Collection[Key], groups: Collection[
 
 
 def _take(instance: ProcessInstance, user_id: Key) -> None:
-    instance.assignee_id, instance.assigned_at = user_id, timezone.now()
+    instance.assignee_id, instance.assigned_at = user_id, timezone.now()  # type: ignore[assignment]  # a key, of any kind
     InstanceCandidate.objects.filter(instance=instance, is_open=True).update(is_open=False)
 
 
@@ -240,7 +240,8 @@ def _save(instance: ProcessInstance) -> None:
 def _users(keys: Collection[Key]) -> list[AbstractBaseUser]:
     if not keys:
         return []
-    found = list(get_user_model()._default_manager.filter(pk__in=keys, is_active=True).order_by("pk"))
+    rows = get_user_model()._default_manager.filter(pk__in=list(keys), is_active=True)
+    found: list[AbstractBaseUser] = list(rows.order_by("pk"))
     if missing := {str(key) for key in keys} - {str(user.pk) for user in found}:
         raise NotAssignableError(_("There is no active user %(key)s.") % {"key": min(missing)})
     return found
@@ -249,7 +250,7 @@ def _users(keys: Collection[Key]) -> list[AbstractBaseUser]:
 def _groups(keys: Collection[Key]) -> list[Group]:
     if not keys:
         return []
-    found = list(Group.objects.filter(pk__in=keys).order_by("pk"))
+    found = list(Group.objects.filter(pk__in=[str(key) for key in keys]).order_by("pk"))
     if missing := {str(key) for key in keys} - {str(group.pk) for group in found}:
         raise NotAssignableError(_("There is no group %(key)s.") % {"key": min(missing)})
     return found

@@ -18,13 +18,13 @@ from processes.domain.json_values import JSON
 from processes.errors import ProcessError
 from processes.models import DataNode, DataNodeKind, ProcessTemplate
 from processes.services.access import Caller, User, executable_by, may_change_instances, owned_by
-from processes.services.instance_access import visible_instances
 from processes.services.addresses import address_of
 from processes.services.data_nodes import delete_node_among, not_found, owned_nodes
 from processes.services.derivation import load_plan
 from processes.services.entered import QUERY, Entry, Kept, delete_replaced_files, entered_in, keep_entered
 from processes.services.file_ownership import adopt_files
 from processes.services.form_lookup import find_form
+from processes.services.instance_access import visible_instances
 
 __all__ = ["Draft", "describe_draft", "discard_draft", "drafts_of", "end_draft", "keep_draft"]
 

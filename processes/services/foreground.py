@@ -19,12 +19,14 @@ from processes.domain.json_values import JSON
 from processes.domain.plan import EXIT, Plan
 from processes.domain.request import Request
 from processes.domain.response import Response
-from processes.models import DataNode, ProcessInstance, ProcessTemplate
+from processes.errors import NotFoundError
+from processes.models import DataNode, EventKind, ProcessInstance, ProcessTemplate
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.background import continue_in_background
 from processes.services.data_nodes import DATA_NODE, LOADED_REVISION, claim_revision, conflict, give_back_claim
 from processes.services.derivation import load_plan
+from processes.services.doer import Doer
 from processes.services.drafts import end_draft
 from processes.services.entered import (
     Entry,
@@ -38,8 +40,10 @@ from processes.services.entered import (
 from processes.services.errors import EntryRefusedError, NotPublishedError
 from processes.services.files import delete_file, is_file_info
 from processes.services.host import DjangoHost
+from processes.services.instance_history import note_event
+from processes.services.offers import check_offered
 
-__all__ = ["Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
+__all__ = ["DISPLAY", "Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
 
 #: May be entered by a link, whatever its definition says.
 DISPLAY = "@display"
@@ -116,6 +120,7 @@ def run_foreground(visit: Visit, *, entry: str | None = None) -> Answer:
     typed and uploaded stays with the form, to be sent again. Where this process dies meanwhile, it is there too.
     """
     if entry is None:
+        _check_offered(visit)
         _record_start(visit)
     kept = _claim(visit)
     node, uploads = (
@@ -216,11 +221,26 @@ def _attributes_of(node: DataNode | None) -> dict[str, JSON]:
     return {DATA_NODE: node.reference, **loaded}
 
 
+def _check_offered(visit: Visit) -> None:
+    """Refuse an action of an instance that its status rules don't offer to whoever asks, at this moment."""
+    if visit.instance is None:
+        return
+    try:
+        place = find_entry(visit.plan, visit.request.action, outside=True)
+    except NotFoundError:
+        return  # The run tells, to its `@error` too.
+    if not isinstance(place, Nothing) and place != EXIT:
+        check_offered(visit.instance, user=visit.user, action=visit.plan.actions[place].name)
+
+
 def _record_start(visit: Visit) -> None:
     """Note who submits what. A page that is merely opened is recorded where it lends authority or starts a run."""
     if visit.request.method in ("GET", "HEAD"):
         return
     entry = visit.request.action
+    if visit.instance is not None:
+        doer = Doer(actor=audit.actor_of(_known(visit.user)), action=entry if isinstance(entry, str) else "")
+        note_event(visit.instance.pk, EventKind.EXECUTED, doer=doer)
     audit.record(
         "run.started" if visit.instance is None else "instance.executed",
         actor=audit.actor_of(_known(visit.user)),

@@ -15,7 +15,7 @@ from processes.models import InstanceCandidate, ProcessInstance, StatusRules
 from processes.registry import roles as registered
 from processes.services.access import User, may_change_instances
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError
-from processes.services.instance_roles import OWNER, STAFF, Roles
+from processes.services.instance_roles import OWNER, Roles
 from processes.services.status_rules import parsed_rules
 
 __all__ = ["at_status", "find_instance", "may_execute_instance", "opened_by_rules", "visible_instances"]
@@ -69,8 +69,8 @@ def opened_by_rules(roles: Roles) -> list[Q]:
     for row in StatusRules.objects.only("pk", "rules"):
         rules = parsed_rules(row.rules)
         for name, held in held_roles(roles, rules.roles).items():
-            for rule in rules.rules_for([name]):
-                found.append(Q(status_rules=row.pk) & at_status(rule.statuses) & held)
+            of_rules = Q(status_rules=row.pk) & held
+            found.extend(of_rules & at_status(rule.statuses) for rule in rules.rules_for([name]))
     return list(dict.fromkeys(found))
 
 
@@ -86,9 +86,8 @@ def held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
 
 def at_status(match: StatusMatch) -> Q:
     """Return the filter for instances whose status a rule means."""
-    if match.included is not None:
-        return Q(status__in=sorted(match.included))
-    return ~Q(status__in=sorted(match.excluded)) if match.excluded else Q()
+    found = Q() if match.included is None else Q(status__in=sorted(match.included))
+    return found & ~Q(status__in=sorted(match.excluded)) if match.excluded else found
 
 
 def _opened_by_rules(instance: ProcessInstance, roles: Roles) -> bool:

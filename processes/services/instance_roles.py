@@ -10,7 +10,7 @@
 | a registered role | whom its function says (`processes.registry.role`) |
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -43,7 +43,7 @@ class Roles:
         return bool(self.user.is_authenticated and self.user.is_active)
 
     @cached_property
-    def groups(self) -> Mapping[str, object]:
+    def groups(self) -> Mapping[str, int]:
         """Return the groups of the user, name to key."""
         if not self.is_somebody or not hasattr(self.user, "groups"):
             return {}
@@ -68,23 +68,23 @@ class Roles:
             return False
         if instance.pk in self.candidacies:
             return self.candidacies[instance.pk]
-        rows = InstanceCandidate.objects.filter(instance=instance).values_list("user_id", "group_id")
-        return self.are_asked(rows)
-
-    def are_asked(self, rows: Collection[tuple[object, object]] | object) -> bool:
-        """Tell whether the user is among candidates, given as pairs of a user's key and a group's."""
-        groups = set(self.groups.values())
-        return any(user == self.user.pk or group in groups for user, group in rows)  # type: ignore[attr-defined]
+        rows = InstanceCandidate.objects.filter(instance=instance)
+        return self._are_asked(rows.values_list("user_id", "group_id"))
 
     def among(self, instances: Collection[ProcessInstance]) -> "Roles":
         """Return the same roles, with the candidates of all these instances read by one query."""
         asked: dict[object, list[tuple[object, object]]] = {instance.pk: [] for instance in instances}
-        rows = InstanceCandidate.objects.filter(instance__in=asked).values_list("instance_id", "user_id", "group_id")
-        for instance_id, user_id, group_id in rows:
+        rows = InstanceCandidate.objects.filter(instance__in=list(instances))
+        for instance_id, user_id, group_id in rows.values_list("instance_id", "user_id", "group_id"):
             asked[instance_id].append((user_id, group_id))
-        known = Roles(user=self.user, candidacies={key: self.are_asked(found) for key, found in asked.items()})
+        known = Roles(user=self.user, candidacies={key: self._are_asked(found) for key, found in asked.items()})
         known.__dict__["groups"] = self.groups
         return known
+
+    def _are_asked(self, rows: Iterable[tuple[object, object]]) -> bool:
+        """Tell whether the user is among candidates, given as pairs of a user's key and a group's."""
+        groups = set(self.groups.values())
+        return any(user == self.user.pk or group in groups for user, group in rows)
 
     def _has(self, role: str, instance: ProcessInstance) -> bool:
         if role == OWNER:

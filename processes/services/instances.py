@@ -27,7 +27,7 @@ from processes.models import (
 )
 from processes.services import audit
 from processes.services.access import Caller, executable_by, may_edit
-from processes.services.authoring.templates import check_connections
+from processes.services.bound_connections import check_connections
 from processes.services.data_nodes import create_context_node, hand_over, load_context_node
 from processes.services.derivation import derive_source, load_plan, store_plans
 from processes.services.doer import Doer

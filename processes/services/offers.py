@@ -113,6 +113,9 @@ def check_option(instance: ProcessInstance, *, user: User, action: str) -> None:
 
 def caption_of(action: str, plan: Plan) -> str:
     """Return what an action is called where nothing else is said: its caption in the definition, or its name."""
+    declared = plan.by_name.get(action)
+    if declared is not None and declared.caption:
+        return declared.caption
     words = action.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
 

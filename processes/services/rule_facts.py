@@ -50,7 +50,11 @@ class RuleFacts:
         rows = DataNode.objects.filter(
             kind=DataNodeKind.CONTEXT, instance__in=[instance.pk for instance in self._instances]
         )
-        return {instance_id: data for instance_id, data in rows.values_list("instance_id", "data") if instance_id}
+        return {
+            instance_id: data
+            for instance_id, data in rows.values_list("instance_id", "data")
+            if instance_id is not None
+        }
 
     @cached_property
     def user(self) -> Mapping[str, JSON]:

@@ -6,9 +6,8 @@ its own that ends after the rows that are shown, so that a hundred thousand inst
 together they are one query, and how many there are depends on the rules and on the user's groups only.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import F, Q, QuerySet
 
@@ -34,6 +33,11 @@ class Waiting:
     options: tuple[Option, ...]
     #: Whether it is assigned to the user; else they may claim it.
     is_mine: bool
+
+    @property
+    def expected(self) -> tuple[Option, ...]:
+        """Return what is expected of the user."""
+        return tuple(one for one in self.options if one.group is OptionGroup.EXPECTED)
 
 
 def list_waiting(user: User, *, first: int = 0, count: int = 25) -> tuple[list[Waiting], bool]:
@@ -73,11 +77,13 @@ def _rows(rows: QuerySet[ProcessInstance]) -> QuerySet[ProcessInstance]:
     return rows.select_related("template", "status_rules", "type", "owner", "assignee").order_by("order_at", "id")
 
 
-def _ways(roles: Roles) -> Sequence[QuerySet[ProcessInstance, dict[str, object]]]:
+def _ways(roles: Roles) -> list[QuerySet[Any, Any]]:
     """Return the keys of what waits for somebody, a query for each way in which it may."""
     open_ones = ProcessInstance.objects.filter(assignee=None)
     candidates = InstanceCandidate.objects.filter(is_open=True).order_by("order_at", "instance")
-    ways = [ProcessInstance.objects.filter(assignee=roles.user.pk).order_by("order_at", "id").values("pk")]
+    ways: list[QuerySet[Any, Any]] = [
+        ProcessInstance.objects.filter(assignee=roles.user.pk).order_by("order_at", "id").values("pk")
+    ]
     ways.append(candidates.filter(user=roles.user.pk).values(pk=F("instance_id")))
     ways.extend(candidates.filter(group=group).values(pk=F("instance_id")) for group in roles.groups.values())
     ways.extend(open_ones.filter(expected).order_by("order_at", "id").values("pk") for expected in _expected(roles))
@@ -94,9 +100,13 @@ def _expected(roles: Roles) -> list[Q]:
             held[OWNER] = Q(owner=roles.user.pk)
         for name, towards in held.items():
             for rule in rules.rules_for([name], group=OptionGroup.EXPECTED):
-                included = rule.statuses.included
+                included, excluded = rule.statuses.included, rule.statuses.excluded
                 # One query for each status, so that the index gives them in their order.
-                wanted = [at_status(rule.statuses)] if included is None else [Q(status=one) for one in sorted(included)]
+                wanted = (
+                    [at_status(rule.statuses)]
+                    if included is None
+                    else [Q(status=one) for one in sorted(included - excluded)]
+                )
                 found.extend(Q(status_rules=row.pk) & one & towards for one in wanted)
     return list(dict.fromkeys(found))
 

@@ -11,7 +11,7 @@ from processes.domain.topics import check_pattern
 from processes.errors import DefinitionError, Problem, TopicError
 from processes.models import InstanceType
 from processes.services import audit
-from processes.services.authoring.templates import check_connections
+from processes.services.bound_connections import check_connections
 from processes.services.errors import StaleDraftError
 from processes.services.library import Source, read_library
 
