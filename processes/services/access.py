@@ -29,6 +29,8 @@ EXECUTE_INSTANCES = "processes.change_processinstance"
 EDIT_TEMPLATES = "processes.change_processtemplate"
 #: What staff need to look into background runs of others, and to control them.
 CONTROL_RUNS = "processes.control_run"
+#: What users need to publish messages from outside.
+PUBLISH_MESSAGES = "processes.publish_message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,12 @@ def may_change_instances(user: User) -> bool:
 def may_control(user: User) -> bool:
     """Tell whether `user` may control background runs, whosever they are, and see their data."""
     return _is_staff_who(user, CONTROL_RUNS)
+
+
+def may_publish(user: User) -> bool:
+    """Tell whether `user` may publish messages over HTTP, on any topic."""
+    may = getattr(user, "has_perm", None)
+    return bool(user.is_active and may is not None and may(PUBLISH_MESSAGES))
 
 
 def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:

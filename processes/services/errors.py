@@ -25,6 +25,8 @@ __all__ = [
     "LendingRefusedError",
     "MailError",
     "MailRefusedError",
+    "MessageConflictError",
+    "MessageKeyError",
     "NoCredentialsError",
     "NoOwnerError",
     "NotAssignableError",
@@ -328,6 +330,18 @@ class TriggerRefusedError(PermanentError):
     """Refuse an editor who may not change a trigger that runs in somebody else's name."""
 
     code = "trigger_refused"
+
+
+class MessageConflictError(PermanentError):
+    """Refuse a message whose key another message on its topic has already; `fields` hold its `id`."""
+
+    code = "message_conflict"
+
+
+class MessageKeyError(PermanentError):
+    """Refuse a key that no message can have: too long, or no text that can be stored."""
+
+    code = "message_key"
 
 
 class HookNotFoundError(NotFoundError):

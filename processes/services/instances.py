@@ -44,6 +44,7 @@ from processes.services.instance_access import find_instance
 from processes.services.instance_history import note_event
 from processes.services.instance_types import may_create
 from processes.services.library import Source, read_library
+from processes.services.topics.subscribing import subscribe_to_topics_of
 
 __all__ = [
     "context_node_of",
@@ -121,6 +122,7 @@ def create_instance(
             adopt_files(dict(data or {}), caller=caller, owner=instance)
         _record("instance.created", instance, actor)
         note_event(instance.pk, EventKind.CREATED, doer=Doer.of(actor or owner), after=instance.status)
+        subscribe_to_topics_of(instance)
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
     except BaseException:
