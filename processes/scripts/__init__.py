@@ -1,6 +1,7 @@
 """The standard task scripts; importing this package registers them. One family in each module."""
 
 from processes.scripts import (
+    assignments,
     authority,
     callbacks,
     data,
@@ -16,6 +17,6 @@ from processes.scripts import (
 )
 
 __all__ = [
-    "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
+    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
     "tables", "waiting",
 ]  # fmt: skip
