@@ -1,0 +1,72 @@
+"""Status rules that come as files: `{"name", "title", "description", "rules", "enforced"}`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from processes.domain.definition_text import parse_json_text
+from processes.domain.json_values import JSON
+from processes.domain.status_rules import parse_status_rules
+from processes.errors import DefinitionError, Problem
+from processes.models import StatusRules
+
+__all__ = ["RuleFile", "load_rules", "read_rule_files"]
+
+
+class RuleFile(BaseModel):
+    """Hold what a file says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[-a-zA-Z0-9_]{1,50}$")
+    title: str = Field(min_length=1, max_length=200)
+    description: str = ""
+    enforced: bool = True
+    rules: list[JSON]
+
+    @property
+    def text(self) -> str:
+        """Return the rules as an editor would see them."""
+        return json.dumps(self.rules, indent=2, ensure_ascii=False)
+
+
+def read_rule_files(paths: Sequence[Path]) -> list[RuleFile]:
+    """Read files; raises DefinitionError, which names the file."""
+    return [_read(path) for path in paths]
+
+
+def load_rules(files: Sequence[RuleFile], *, keep_existing: bool = True) -> list[tuple[str, str]]:
+    """Store each file's rules, and return their names with what became of them: `created`, `updated` or `kept`."""
+    return [(file.name, _store(file, keep_existing=keep_existing)) for file in files]
+
+
+def _read(path: Path) -> RuleFile:
+    try:
+        found = RuleFile.model_validate(parse_json_text(path.read_text(encoding="utf-8")))
+        parse_status_rules(found.text)
+    except ValidationError as error:
+        problems = [Problem("/" + "/".join(map(str, one["loc"])), str(one["msg"])) for one in error.errors()]
+        raise DefinitionError([_in(path, problem) for problem in problems]) from error
+    except DefinitionError as error:
+        raise DefinitionError([_in(path, problem) for problem in error.problems]) from error
+    return found
+
+
+def _in(path: Path, problem: Problem) -> Problem:
+    return Problem(problem.path, problem.message, source=path.name)
+
+
+def _store(file: RuleFile, *, keep_existing: bool) -> str:
+    columns = {
+        "title": file.title,
+        "description": file.description,
+        "enforced": file.enforced,
+        "rules": file.text,
+    }
+    if keep_existing:
+        _, created = StatusRules.objects.get_or_create(slug=file.name, defaults=columns)
+        return "created" if created else "kept"
+    _, created = StatusRules.objects.update_or_create(slug=file.name, defaults=columns)
+    return "created" if created else "updated"
