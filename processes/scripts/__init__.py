@@ -17,6 +17,6 @@ from processes.scripts import (
 )
 
 __all__ = [
-    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
-    "tables", "waiting",
+    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress",
+    "responses", "tables", "waiting",
 ]  # fmt: skip
