@@ -12,10 +12,11 @@ from processes.scripts import (
     progress,
     responses,
     tables,
+    topics,
     waiting,
 )
 
 __all__ = [
     "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
-    "tables", "waiting",
+    "tables", "topics", "waiting",
 ]  # fmt: skip
