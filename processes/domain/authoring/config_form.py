@@ -168,7 +168,7 @@ def _is_list_of_texts(member: Mapping[str, Any], definitions: Mapping[str, Any])
 
 def _as_text(field: ConfigField, value: JSON) -> str | None:
     """Write a value in its field's manner; None where that can't be done, or would be read as something else."""
-    if isinstance(value, str) and _is_placeholder(value) and field.kind != "json":
+    if isinstance(value, str) and is_placeholder(value) and field.kind != "json":
         return value
     if field.kind == "json":
         return json_text_of(value)
@@ -208,7 +208,7 @@ def choice_text(choice: JSON) -> str:
     return choice if isinstance(choice, str) else json.dumps(choice)
 
 
-def _is_placeholder(text: str) -> bool:
+def is_placeholder(text: str) -> bool:
     """Tell whether a text is filled in, as a whole or in part, before a script sees it."""
     return _PLACEHOLDER.search(text) is not None
 
@@ -223,7 +223,7 @@ def _read(field: ConfigField, kind: FieldKind, text: str) -> JSON:
         return lines[0] if len(lines) == 1 and _PLACEHOLDER.fullmatch(lines[0]) else lines
     if kind == "choice" and (chosen := [item for item in field.choices if choice_text(item) == text]):
         return chosen[0]
-    if kind != "mixed" and _is_placeholder(text) and text.lstrip()[:1] not in ("[", "{", '"'):
+    if kind != "mixed" and is_placeholder(text) and text.lstrip()[:1] not in ("[", "{", '"'):
         return text.strip()
     return _read_other(kind, text)
 
