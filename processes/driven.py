@@ -37,7 +37,14 @@ __all__ = ["ProcessDriven", "ProcessDrivenManager", "ProcessDrivenQuerySet"]
 M = TypeVar("M", bound=DrivenFields)
 
 #: What pages, admin and API read of each object.
-_SHOWN = ("process", "instance", "instance__status_rules", "instance__owner", "instance__assignee", "instance__template")
+_SHOWN = (
+    "process",
+    "instance",
+    "instance__status_rules",
+    "instance__owner",
+    "instance__assignee",
+    "instance__template",
+)
 
 
 class ProcessDrivenQuerySet(QuerySet[M]):
@@ -48,7 +55,7 @@ class ProcessDrivenQuerySet(QuerySet[M]):
         return self.filter(instance__in=visible_instances(user).order_by().values("pk"))
 
     def waiting_for(self, user: User) -> Self:
-        """Leave the objects that wait for `user`: assigned to them, or to be claimed; conditions of rules aren't asked."""
+        """Leave the objects that wait for `user`, by assignment or by the rules, whose conditions aren't asked."""
         return self.filter(instance__in=waiting_instances(user).order_by().values("pk"))
 
     def with_status(self, *statuses: str) -> Self:
@@ -137,7 +144,7 @@ class ProcessDriven(DrivenFields):
             self._forget_instance()
 
     def set_status(self, status: str, *, user: AbstractBaseUser | None = None) -> bool:
-        """Set the status by the team's own code, and return whether it is another one now; without a user, as Stepline."""
+        """Set the status by the team's own code, as Stepline without a user; return whether it is another one now."""
         if self.instance_id is None:
             raise InstanceNotFoundError("This has no process, so it has no status.")
         changed = set_status(self.instance_id, status, doer=STEPLINE if user is None else Doer.of(user))

@@ -5,7 +5,7 @@ from django import forms
 from examples.leave_requests.models import LeaveRequest
 
 
-class LeaveRequestForm(forms.ModelForm[LeaveRequest]):
+class LeaveRequestForm(forms.ModelForm):
     """Ask for a leave; the model's `clean` holds its days to each other."""
 
     class Meta:

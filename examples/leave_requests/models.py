@@ -83,7 +83,8 @@ class LeaveRequest(ProcessDriven):
 
     def clean(self) -> None:
         """Refuse a leave that ends before it begins."""
-        if self.first_day and self.last_day and self.last_day < self.first_day:
+        days = (self.first_day, self.last_day)
+        if None not in days and days[1] < days[0]:
             raise ValidationError({"last_day": _("The last day comes before the first.")})
 
     def get_absolute_url(self) -> str:

@@ -29,6 +29,7 @@ def requests(request: HttpRequest) -> HttpResponse:
 @login_required
 def new_request(request: HttpRequest) -> HttpResponse:
     """Ask for a leave; saving it gives it its process."""
+    assert request.user.is_authenticated
     leave = LeaveRequest(employee=request.user)
     form = LeaveRequestForm(request.POST or None, instance=leave)
     if request.method == "POST" and form.is_valid():

@@ -1,10 +1,9 @@
 """Addresses of the API of processes, below /api/."""
 
-from django.urls import include, path
+from django.urls import path
 
 from processes.api import instances, moving, runs, topics
 from processes.api.callbacks import callback
-from processes.api.driven import instance_urls
 from processes.api.forms import form, waiting_forms
 
 app_name = "processes-api"
@@ -33,7 +32,6 @@ urlpatterns = [
     path("runs/<uuid:run_id>/unpause/", runs.unpause, name="unpause"),
     path("runs/<uuid:run_id>/cancel/", runs.cancel, name="cancel"),
     path("runs/<uuid:run_id>/move/", moving.move, name="move"),
-    path("objects/", include(instance_urls())),
     path("processes/<slug:slug>/moves/", moving.moves, name="moves"),
     path("runs/<uuid:run_id>/retry/", runs.retry, name="retry"),
     path("runs/<uuid:run_id>/rewind/", runs.rewind, name="rewind"),

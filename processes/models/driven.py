@@ -59,7 +59,7 @@ class DrivenFields(models.Model):
         abstract = True
 
     def process_context(self) -> Sequence[models.Model | None]:
-        """Return what lies directly above this object, the nearest first: its type, its tenant …
+        """Return what lies directly above this object, the nearest first: its type, its tenant and so on.
 
         An object of the context may have a method of this name too.
         """

@@ -34,7 +34,10 @@ def process_media() -> dict[str, Any]:
 @register.inclusion_tag("processes/driven/status.html", takes_context=True)
 def process_status(context: Context, thing: ProcessDriven, *, live: bool = True) -> dict[str, Any]:
     """Show the object's status, and who has it; with `live=False` without a web component, for long lists."""
-    return {**_shown(context, thing, live=live), "assignee": None if thing.instance is None else thing.instance.assignee}
+    return {
+        **_shown(context, thing, live=live),
+        "assignee": None if thing.instance is None else thing.instance.assignee,
+    }
 
 
 @register.inclusion_tag("processes/driven/options.html", takes_context=True)
@@ -72,7 +75,7 @@ def _api_url(thing: ProcessDriven) -> str:
     if thing.instance_id is None:
         return ""
     try:
-        return reverse("processes-api:object", kwargs={"key": thing.instance_id})
+        return reverse("processes-api:instance", kwargs={"instance_id": thing.instance_id})
     except NoReverseMatch:
         return ""
 

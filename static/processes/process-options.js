@@ -1,12 +1,12 @@
 /**
  * Status, options and progress of an object that a process drives, on any page:
  *
- *   <process-status src="/api/objects/…/"></process-status>
- *   <process-options src="/api/objects/…/"></process-options>
- *   <process-progress src="/api/objects/…/"></process-progress>
+ *   <process-status src="/api/instances/…/"></process-status>
+ *   <process-options src="/api/instances/…/"></process-options>
+ *   <process-progress src="/api/instances/…/"></process-progress>
  *
  * `src` is an address that answers with `status`, `assignee`, `options` and `running` (docs/own_models.md), and that
- * takes `{"action"}` at `src` + `execute/`. Elements with the same address ask together. What the server has drawn
+ * takes `{"action"}` at `src` + `execute/`: that of an instance, or of a team's own object. Elements with the same address ask together. What the server has drawn
  * inside an element stays until something is new; an element that is empty draws itself. Nothing here is styled inline,
  * so that a strict Content-Security-Policy lets it be.
  */
@@ -78,7 +78,7 @@ class Source {
     }
   }
 
-  /** Execute an action, and return `{ok, answer, message}`. */
+  /** Execute an action, and return `{ok, response, message}`. */
   async execute(action, token) {
     const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token };
     const body = JSON.stringify({ action });
@@ -86,8 +86,9 @@ class Source {
       const sent = await fetch(`${this._address}execute/`, { method: "POST", headers, body, credentials: "same-origin" });
       const told = await sent.json();
       if (!sent.ok) return { ok: false, message: typeof told.message === "string" ? told.message : "" };
-      this.take(told);
-      return { ok: true, answer: told.answer ?? {}, processUrl: told.process_url };
+      if (Array.isArray(told.options)) this.take(told);
+      else await this.refresh();
+      return { ok: true, response: told.response ?? {} };
     } catch {
       return { ok: false, message: "" };
     }
@@ -251,10 +252,10 @@ export class ProcessOptions extends ProcessElement {
       void this._source.refresh();
       return;
     }
-    const told = new CustomEvent("process-executed", { bubbles: true, cancelable: true, detail: { action, answer: done.answer } });
+    const told = new CustomEvent("process-executed", { bubbles: true, cancelable: true, detail: { action, response: done.response } });
     if (!this.dispatchEvent(told)) return;
-    const target = done.answer.shows ? ownAddress(done.processUrl) : ownAddress(done.answer.redirect ?? location.href);
-    if (target !== null && target !== ownAddress(location.href)) location.assign(target);
+    const target = ownAddress(done.response.redirect ?? "");
+    if (done.response.redirect && target !== null && target !== ownAddress(location.href)) location.assign(target);
   }
 }
 

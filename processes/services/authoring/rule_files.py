@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,7 @@ from processes.domain.json_values import JSON
 from processes.domain.status_rules import parse_status_rules
 from processes.errors import DefinitionError, Problem
 from processes.models import StatusRules
+from processes.services.status_rules import save_status_rules
 
 __all__ = ["RuleFile", "load_rules", "read_rule_files"]
 
@@ -47,26 +49,20 @@ def _read(path: Path) -> RuleFile:
         found = RuleFile.model_validate(parse_json_text(path.read_text(encoding="utf-8")))
         parse_status_rules(found.text)
     except ValidationError as error:
-        problems = [Problem("/" + "/".join(map(str, one["loc"])), str(one["msg"])) for one in error.errors()]
-        raise DefinitionError([_in(path, problem) for problem in problems]) from error
+        problems = [
+            Problem("/" + "/".join(map(str, one["loc"])), str(one["msg"]), source=path.name) for one in error.errors()
+        ]
+        raise DefinitionError(problems) from error
     except DefinitionError as error:
-        raise DefinitionError([_in(path, problem) for problem in error.problems]) from error
+        raise DefinitionError([replace(problem, source=path.name) for problem in error.problems]) from error
     return found
 
 
-def _in(path: Path, problem: Problem) -> Problem:
-    return Problem(problem.path, problem.message, source=path.name)
-
-
 def _store(file: RuleFile, *, keep_existing: bool) -> str:
-    columns = {
-        "title": file.title,
-        "description": file.description,
-        "enforced": file.enforced,
-        "rules": file.text,
-    }
-    if keep_existing:
-        _, created = StatusRules.objects.get_or_create(slug=file.name, defaults=columns)
-        return "created" if created else "kept"
-    _, created = StatusRules.objects.update_or_create(slug=file.name, defaults=columns)
-    return "created" if created else "updated"
+    found = StatusRules.objects.filter(slug=file.name).first()
+    if found is not None and keep_existing:
+        return "kept"
+    rules = found or StatusRules(slug=file.name)
+    rules.title, rules.description, rules.enforced, rules.rules = file.title, file.description, file.enforced, file.text
+    save_status_rules(rules=rules)
+    return "created" if found is None else "updated"

@@ -40,7 +40,7 @@ def derive(things: Sequence[DrivenFields]) -> list[Derived]:
     However many there are, bindings are read by one query, defaults by one each; what the objects' own
     `process_context` reads is theirs.
     """
-    chains = [chain_of(thing, upward=_above, identity=_identity) for thing in things]
+    chains = [_chain(thing) for thing in things]
     types = ContentType.objects.get_for_models(*{type(one) for chain in chains for one in chain})
     places: list[list[Hashable]] = [
         [(types[type(one)].pk, str(one.pk), reference_of(thing)) for one in chain if one.pk is not None]
@@ -50,7 +50,9 @@ def derive(things: Sequence[DrivenFields]) -> list[Derived]:
     processes: dict[Hashable, int | None] = {place: row.process_id for place, row in bound.items()}
     rules: dict[Hashable, int | None] = {place: row.status_rules_id for place, row in bound.items()}
     found = [(first_bound(chain, processes), first_bound(chain, rules)) for chain in places]
-    known = _defaults(ProcessTemplate, {one.default_process for one, has in zip(things, found, strict=True) if not has[0]})
+    known = _defaults(
+        ProcessTemplate, {one.default_process for one, has in zip(things, found, strict=True) if not has[0]}
+    )
     known_rules = _defaults(
         StatusRules, {one.default_status_rules for one, has in zip(things, found, strict=True) if not has[1]}
     )
@@ -78,10 +80,14 @@ def check_derived(thing: DrivenFields, derived: Derived) -> None:
         )
     if derived.missing_status_rules:
         raise DrivenProcessError(
-            _("%(model)s has the default status rules “%(slug)s”, which aren't there: add them, or bind “%(reference)s”.")
+            _("%(model)s has the default status rules “%(slug)s”, which aren't there: add them, or bind it.")
             % {**words, "slug": derived.missing_status_rules},
             fields={"status_rules": derived.missing_status_rules},
         )
+
+
+def _chain(thing: Model) -> list[Model]:
+    return chain_of(thing, upward=_above, identity=_identity)
 
 
 def _above(thing: Model) -> Iterable[Model | None]:

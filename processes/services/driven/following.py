@@ -54,6 +54,8 @@ def follow(thing: DrivenFields) -> bool:
         "owner_id": None if owner is None else owner.pk,
         "status_rules_id": thing.status_rules_id,
     }
+    if thing.instance_id is None:
+        return False
     rows = ProcessInstance.objects.filter(pk=thing.instance_id).exclude(**wanted)
     if not rows.update(**wanted, updated_at=timezone.now()):
         return False

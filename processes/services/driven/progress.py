@@ -45,7 +45,9 @@ class Running:
 def running_of(instance_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Running]]:
     """Return the background runs that are alive of each of these instances; parts of other runs aren't told."""
     rows = Run.objects.filter(instance__in=list(instance_ids), fan_out=None, root__closed=False)
-    runs = list(rows.select_related("root", "root__job").only("instance_id", "root", "root__job").order_by("-created_at"))
+    runs = list(
+        rows.select_related("root", "root__job").only("instance_id", "root", "root__job").order_by("-created_at")
+    )
     shares = read_percentages([run.root for run in runs])
     found: dict[uuid.UUID, list[Running]] = {key: [] for key in instance_ids}
     for run in runs:

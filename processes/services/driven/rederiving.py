@@ -100,7 +100,7 @@ def _apply(thing: DrivenFields, *, is_new: bool, moves: bool) -> tuple[bool, boo
 def _would_move(thing: DrivenFields) -> bool:
     if thing.instance is None or thing.process is None:
         return False
-    plan, _ = derive_instance_plan(template=thing.process, bindings=thing.instance.bindings)
+    plan = derive_instance_plan(template=thing.process, bindings=thing.instance.bindings)[0]
     return plan.hash != thing.instance.plan_id or thing.process_id != thing.instance.template_id
 
 
@@ -114,10 +114,12 @@ class _Names:
     """Know the slugs of a batch's processes and status rules."""
 
     def __init__(self, batch: list[DrivenFields], derived: list[Derived]) -> None:
-        processes = {one.process_id for one in (*batch, *derived)}
-        rules = {one.status_rules_id for one in (*batch, *derived)}
-        self._processes = dict(ProcessTemplate.objects.filter(pk__in=processes - {None}).values_list("pk", "slug"))
-        self._rules = dict(StatusRules.objects.filter(pk__in=rules - {None}).values_list("pk", "slug"))
+        ids = [(one.process_id, one.status_rules_id) for one in batch]
+        ids += [(one.process_id, one.status_rules_id) for one in derived]
+        processes = {process for process, _ in ids if process is not None}
+        rules = {each for _, each in ids if each is not None}
+        self._processes = dict(ProcessTemplate.objects.filter(pk__in=processes).values_list("pk", "slug"))
+        self._rules = dict(StatusRules.objects.filter(pk__in=rules).values_list("pk", "slug"))
 
     def process(self, before: int | None, after: int | None) -> tuple[str, str] | None:
         """Return the slugs of what was and what is, None where it is the same."""
