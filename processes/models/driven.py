@@ -43,7 +43,7 @@ class DrivenFields(models.Model):
         null=True,
         blank=True,
         editable=False,
-        on_delete=models.PROTECT,
+        on_delete=models.SET_NULL,
         related_name="%(app_label)s_%(class)s",
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -162,7 +163,7 @@ def test_an_instance_that_runs_know_stays_for_staff_only(request_: LeaveRequest,
     Department.objects.update(manager=clerk)
     request_.execute(user=employee, action="hand_in")
     request_.execute(user=clerk, action="approve")
-    work_off()
+    work_off(settings.STEPLINE_QUEUES[0])
     run = Run.objects.get()
     LeaveRequest.objects.get(pk=request_.pk).delete()
     kept = ProcessInstance.objects.get()
