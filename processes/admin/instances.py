@@ -1,6 +1,7 @@
 """Process instances in the admin: to look at, with a link that executes them."""
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,7 +17,7 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
     list_display = ("name", "template", "owner", "status", "created_at", "execute")
     list_filter = ("template", "status")
     list_select_related = ("template", "owner")
-    search_fields = ("=id", "title", "owner__username")
+    search_fields = ("=id", "title", f"owner__{get_user_model().USERNAME_FIELD}")
     date_hierarchy = "created_at"
     fields = ("id", "title", "template", "owner", "status", "plan", "bindings", "created_at", "updated_at", "execute")
     readonly_fields = fields

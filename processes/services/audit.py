@@ -66,7 +66,7 @@ def actor_of(user: object) -> Actor:
     return Actor(id=str(key), name=str(name()) if callable(name) else str(user))
 
 
-def actor_of_id(user_id: int | None) -> Actor:
+def actor_of_id(user_id: int | str | None) -> Actor:
     """Return the actor with the id of a user, with their name as it is now."""
     if user_id is None:
         return Actor()

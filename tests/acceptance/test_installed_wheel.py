@@ -1,5 +1,6 @@
 """The built wheel in a project of somebody else's, with a user model of its own, as docs/installing.md has it."""
 
+import json
 import os
 import re
 import subprocess
@@ -77,6 +78,51 @@ class Report(ProcessDriven):
         return "A report"
 """
 
+SETTINGS = """
+AUTH_USER_MODEL = "people.User"
+INSTALLED_APPS = ["people", "reports", *INSTALLED_APPS]
+ALLOWED_HOSTS = ["testserver"]
+"""
+
+#: Wherever a process names users, or acts with somebody's rights.
+RIGHTS = {
+    "name": "rights",
+    "title": "Rights",
+    "execute": "signed_in",
+    "extends": [],
+    "bindings": {},
+    "definition": [
+        {"name": "begin", "script": "execute_in_background"},
+        {"name": "load", "script": "load_data", "entry": False},
+        {"name": "keep", "script": "store_credentials", "entry": False},
+        {"name": "as_caller", "script": "run_as_caller", "config": {"script": "noop"}, "entry": False},
+        {"name": "as_owner", "script": "run_as_owner", "config": {"script": "noop"}, "entry": False},
+        {
+            "name": "ask_others",
+            "script": "assign",
+            "entry": False,
+            "config": {
+                "to": {"data": "people"},
+                "due": "P1D",
+                "escalate": [{"after": "PT1H", "to": {"users": ["bob@example.com"]}}],
+            },
+        },
+        {
+            "name": "ask",
+            "script": "show_form",
+            "entry": False,
+            "next": False,
+            "config": {
+                "title": "How many?",
+                "fields": [{"name": "pieces", "type": "integer"}],
+                "action": "answered",
+                "answered_by": {"owner": True, "data": "people"},
+            },
+        },
+        {"name": "answered", "script": "noop", "next": False},
+    ],
+}
+
 #: What is done in the project, in one process: it prints `all is well` at its end.
 VISIT = """
 import django
@@ -86,10 +132,10 @@ django.setup()
 from django.contrib.auth import get_user_model
 from django.test import Client
 from reports.models import Report
-from processes.models import AuditEntry, ProcessInstance, ProcessTemplate, Run
+from processes.models import AuditEntry, ProcessInstance, ProcessTemplate, Run, RunForm
 from processes.services.assignments import Assignment, assign, claim, hand_on
 from processes.services.doer import Doer
-from processes.services.instances import execute_instance
+from processes.services.instances import create_instance, execute_instance
 from tasks.services.work import work_off
 
 User = get_user_model()
@@ -112,7 +158,7 @@ page(client, "/")
 
 # In the background, and its page of progress.
 led = page(client, "/p/hello/", 303, action="later")
-assert work_off("default") == 1 or True
+work_off("default")
 run = Run.objects.get()
 assert (run.status, run.user_id) == ("completed", ann.pk), (run.status, run.error)
 page(client, f"/progress/{run.pk}/")
@@ -143,6 +189,27 @@ answer = execute_instance(instance=instance, user=ann, action="later")
 while work_off("default"):
     pass
 assert Run.objects.get(pk=answer.run_id).status == "completed"
+
+# Rights that are kept and lent, users who are named by a process: their keys in JSON are found again.
+rights = ProcessTemplate.objects.get(slug="rights")
+people = [{"id": str(bob.pk), "username": "bob@example.com"}, "ann@example.com"]
+thing = create_instance(template=rights, owner=ann, data={"people": people})
+answer = execute_instance(instance=thing, user=ann, action="begin")
+while work_off("default"):
+    pass
+asked = Run.objects.get(pk=answer.run_id)
+assert asked.status == "waiting", (asked.status, asked.error)
+assert {row.user_id for row in thing.candidates.all()} == {ann.pk, bob.pk}
+assert ProcessInstance.objects.get(pk=thing.pk).escalation[0]["users"] == [
+    bob.pk if isinstance(bob.pk, str) else str(bob.pk)
+]
+form = RunForm.objects.get(run=asked)
+page(staff, f"/forms/{form.reference}/")
+sent = staff.post(f"/api/forms/{form.reference}/", {"values": {"pieces": 3}}, content_type="application/json")
+assert sent.status_code == 202, sent.content
+while work_off("default"):
+    pass
+assert Run.objects.get(pk=asked.pk).status == "completed"
 
 # What staff see of it.
 for model in ("processtemplate", "processinstance", "run", "auditentry", "datanode"):
@@ -202,7 +269,12 @@ class Project:
     def run(self, *command: str) -> str:
         """Run Python in the project, hold it to ending well, and return what it prints."""
         done = subprocess.run(
-            [str(self._python), *command], cwd=self.folder, env=self._environment, capture_output=True, text=True
+            [str(self._python), *command],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -232,8 +304,8 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, python: Path, redis_
     project.write("people/models.py", textwrap.dedent(USERS[request.param]))
     project.write("reports/__init__.py", "")
     project.write("reports/models.py", REPORT)
-    own = 'AUTH_USER_MODEL = "people.User"\nINSTALLED_APPS = ["people", "reports", *INSTALLED_APPS]\nALLOWED_HOSTS = ["testserver"]\n'
-    project.write("mysite/settings.py", own, appends=True)
+    project.write("mysite/settings.py", SETTINGS, appends=True)
+    project.write("rights.json", json.dumps(RIGHTS))
     project.write("visit.py", VISIT)
     return project
 
@@ -243,6 +315,7 @@ def test_the_recipe_runs_a_process_for_users_of_another_kind(project: Project) -
     project.run("manage.py", "migrate")
     project.run("manage.py", "check", "--fail-level", "WARNING")
     assert "hello: created, published" in project.run("manage.py", "import_process", "hello.json")
+    project.run("manage.py", "import_process", "rights.json")
     assert project.run("manage.py", "makemigrations", "--check", "--dry-run").strip() == "No changes detected"
     project.run("-c", "import mysite.asgi")
     assert project.run("visit.py").endswith("all is well\n")
