@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
-from django.contrib.auth import get_user_model, messages
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, OuterRef, QuerySet, Subquery
 from django.forms.widgets import Script
