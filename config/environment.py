@@ -78,6 +78,9 @@ class Environment:
     draft_days: int
     #: The largest delivery to a webhook that is taken.
     hook_max_bytes: int
+    #: How many days a published message is kept, and how large its payload may be.
+    message_days: int
+    message_max_bytes: int
     #: Where processes may send requests, and which addresses of private networks they may reach.
     outbound_hosts: tuple[str, ...]
     outbound_private: tuple[str, ...]
@@ -146,6 +149,8 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         upload_max_bytes=read.number("STEPLINE_UPLOAD_MAX_BYTES", 2 * 1024**3, minimum=1024**2),
         draft_days=read.number("STEPLINE_DRAFT_DAYS", 30, minimum=1),
         hook_max_bytes=read.number("STEPLINE_HOOK_MAX_BYTES", 1024**2, minimum=1024),
+        message_days=read.number("STEPLINE_MESSAGE_DAYS", 30, minimum=1),
+        message_max_bytes=read.number("STEPLINE_MESSAGE_MAX_BYTES", 1024**2, minimum=1024),
         outbound_hosts=read_hosts(read, "STEPLINE_OUTBOUND_HOSTS"),
         outbound_private=read_private(read, "STEPLINE_OUTBOUND_PRIVATE"),
         caller_hosts=read_hosts(read, "STEPLINE_CALLER_HOSTS"),

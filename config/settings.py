@@ -158,6 +158,8 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 STEPLINE_UPLOAD_MAX_BYTES = ENVIRONMENT.upload_max_bytes
 STEPLINE_DRAFT_DAYS = ENVIRONMENT.draft_days
 STEPLINE_HOOK_MAX_BYTES = ENVIRONMENT.hook_max_bytes
+STEPLINE_MESSAGE_DAYS = ENVIRONMENT.message_days
+STEPLINE_MESSAGE_MAX_BYTES = ENVIRONMENT.message_max_bytes
 
 # Of a file that its form doesn't take, the first handler keeps nothing.
 FILE_UPLOAD_HANDLERS = [

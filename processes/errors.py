@@ -34,6 +34,7 @@ __all__ = [
     "RunCancelled",
     "RunInterrupted",
     "ScriptError",
+    "TopicError",
     "UnknownScriptError",
 ]
 
@@ -252,6 +253,15 @@ class ConditionError(PermanentError, ValueError):
     """
 
     code = "condition"
+
+
+class TopicError(PermanentError, ValueError):
+    """Report what can't be a topic, or a pattern of topics; a ValueError, for config models.
+
+    `fields` hold the `topic`.
+    """
+
+    code = "topic"
 
 
 class ContentError(PermanentError, ValueError):

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from processes.services.advance import advance_run
 from processes.services.background import ends_itself, note_cancelled, settle_idle_run, undoes
 from processes.services.controlling import repeat_run_as
+from processes.services.escalating import escalate_due
 from processes.services.firing import fire_due
 from processes.services.purging import OLDER_PURGE_JOBS, PURGE_JOB, purge_expired
 from processes.services.run_store import OLDER_RUN_JOBS, RUN_JOB
+from processes.services.topics.spreading import spread_messages
 from tasks import job
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.outcomes import Completed, Failed, Outcome
@@ -44,7 +46,7 @@ for _name in (RUN_JOB, *OLDER_RUN_JOBS):
 
 
 def purge(context: JobContext) -> Outcome:
-    """Delete expired data nodes, files, callbacks, grants, sessions, firings; Celery beat enqueues it.
+    """Delete expired data nodes, files, callbacks, grants, sessions, firings, messages; Celery beat enqueues it.
 
     Where something could not be deleted, the job fails in the end, and its error says what, beside what was deleted.
     """
@@ -65,3 +67,5 @@ for _name in (PURGE_JOB, *OLDER_PURGE_JOBS):
 
 
 duty("processes.triggers")(fire_due)
+duty("processes.escalation")(escalate_due)
+duty("processes.topics")(spread_messages)

@@ -1,8 +1,8 @@
-"""A dispatcher that is killed at a chosen point while it starts what is due: `python -m tests.killed_dispatcher`.
+"""A dispatcher that is killed at a chosen point while it does its duties: `python -m tests.killed_dispatcher`.
 
-It reads one number a line. For each it forks a dispatcher that acts on what is due and kills itself with SIGKILL at
-that point; points are counted as those of `tests.killed_worker` are. It answers `killed`, or `survived` where it was
-done before the point was reached.
+It reads one number a line. For each it forks a dispatcher that acts on what is due, or, with `spread` before the
+number, spreads what was published, and kills itself with SIGKILL at that point; points are counted as those of
+`tests.killed_worker` are. It answers `killed`, or `survived` where it was done before the point was reached.
 """
 
 import os
@@ -11,13 +11,16 @@ import sys
 from tests.killed_worker import Killer
 
 
-def _act_and_die(point: int) -> None:
+def _act_and_die(point: int, *, spreads: bool) -> None:
     from django.db import connection
 
     from processes.services.firing import fire_due
+    from processes.services.topics import spreading
 
+    # Several batches, with few subscribers.
+    spreading.BATCH = 2  # type: ignore[misc]
     Killer(point).count_on(connection)
-    fire_due(limit=10)
+    (spreading.spread_messages if spreads else fire_due)(limit=10)
 
 
 def main() -> None:
@@ -28,7 +31,8 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            _act_and_die(int(line))
+            kind, _, number = line.strip().rpartition(" ")
+            _act_and_die(int(number), spreads=kind == "spread")
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print("killed" if os.WIFSIGNALED(status) else "survived", flush=True)

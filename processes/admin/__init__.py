@@ -1,4 +1,4 @@
-"""The admin of processes: templates and triggers to edit; plans, runs, data and files to look at."""
+"""The admin of processes: what editors write (templates, status rules, triggers), and records to look at."""
 
 from processes.admin.audit import AuditEntryAdmin
 from processes.admin.callbacks import CallbackAdmin
@@ -6,7 +6,9 @@ from processes.admin.connections import ConnectionAdmin
 from processes.admin.instances import ProcessInstanceAdmin
 from processes.admin.records import DataNodeAdmin, PlanAdmin, StoredFileAdmin
 from processes.admin.runs import RunAdmin
+from processes.admin.status_rules import StatusRulesAdmin
 from processes.admin.templates import ProcessTemplateAdmin
+from processes.admin.topics import DeliveryAdmin, MessageAdmin, SubscriptionAdmin
 from processes.admin.triggers import TriggerAdmin, TriggerFiringAdmin
 
 __all__ = [
@@ -14,11 +16,15 @@ __all__ = [
     "CallbackAdmin",
     "ConnectionAdmin",
     "DataNodeAdmin",
+    "DeliveryAdmin",
+    "MessageAdmin",
     "PlanAdmin",
     "ProcessInstanceAdmin",
     "ProcessTemplateAdmin",
     "RunAdmin",
+    "StatusRulesAdmin",
     "StoredFileAdmin",
+    "SubscriptionAdmin",
     "TriggerAdmin",
     "TriggerFiringAdmin",
 ]

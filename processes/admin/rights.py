@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from processes.admin.forms import ProcessTemplateForm
 from processes.models import EditAccess, ProcessTemplate
 from processes.services.access import may_edit, may_set_owner
-from processes.services.authoring.templates import check_connections
+from processes.services.bound_connections import check_connections
 from processes.services.errors import BindingRefusedError
 from processes.services.library import Source, read_library
 

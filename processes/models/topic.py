@@ -60,6 +60,7 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("published message")
         verbose_name_plural = _("published messages")
+        permissions = (("publish_message", "Can publish messages"),)
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=["topic", "key"], name="processes_message_key"),)
         indexes = (

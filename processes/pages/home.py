@@ -6,17 +6,21 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from processes.models import ProcessTemplate
 from processes.pages.callers import caller_of_request
+from processes.pages.paging import leafing, page_number
 from processes.pages.process import errors_as_pages
 from processes.pages.sent_forms import visitor_of
 from processes.services.access import EDIT_TEMPLATES
 from processes.services.home import Listing, Section, list_drafts, list_instances, list_templates, list_work
+from processes.services.instance_types import creatable_by
 from processes.services.run_forms import forms_for
+from processes.services.waiting_instances import list_waiting
 from tasks.domain.statuses import JobStatus, NodeStatus
 
 #: How many rows of each list the home page shows, and how many a page of the whole list.
@@ -35,7 +39,6 @@ _TITLES = {
 }
 #: What the page's script may have to call by name.
 _STATUSES = [status.value for status in (*JobStatus, NodeStatus.CREATED)]
-_MAX_PAGE_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         # What goes on at this moment comes first, the rest after what can be started.
         "running": filled.pop(Section.RUNNING, None),
+        **_inbox(request),
         "sections": list(filled.values()),
         "statuses": _STATUSES,
         **_waiting(request),
@@ -80,18 +84,19 @@ def whole_list(request: HttpRequest, section: str) -> HttpResponse:
         chosen = Section(section)
     except ValueError:
         raise Http404 from None
-    text = request.GET.get("page", "1")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS else 1
-    number = max(1, number)
+    number = page_number(request)
     shown = _list(request, chosen, first=(number - 1) * PAGE_ROWS, count=PAGE_ROWS)
     context = {
         "shown": shown,
         "statuses": _STATUSES,
-        "number": number,
-        "newer": number - 1,
-        "older": number + 1 if shown.rows.has_more else 0,
+        **leafing(number, has_more=shown.rows.has_more),
     }
     return render(request, "processes/home/whole_list.html", context)
+
+
+def _inbox(request: HttpRequest) -> Mapping[str, object]:
+    rows, has_more = list_waiting(request.user, count=HOME_ROWS)
+    return {"inbox": rows, "has_more_inbox": has_more, "now": timezone.now()}
 
 
 def _waiting(request: HttpRequest) -> Mapping[str, object]:
@@ -107,6 +112,9 @@ def _templates(request: HttpRequest) -> Mapping[str, object]:
     return {
         "query": query,
         "templates": found[:shown],
+        "types": []
+        if query
+        else list(creatable_by(request.user).only("slug", "title", "description")[:TEMPLATES_SHOWN]),
         "are_more": are_more and shown < TEMPLATES_LISTED,
         "is_cut": are_more and shown >= TEMPLATES_LISTED,
         "can_search": bool(query) or len(found) > TEMPLATES_SHOWN,

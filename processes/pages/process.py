@@ -5,7 +5,7 @@ a link may enter, forms, data references, one submitter for each step.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -17,7 +17,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from processes.domain.json_values import JSON
 from processes.errors import ProcessError
+from processes.models import DataNode
 from processes.pages.callers import caller_of_request
 from processes.pages.errors import BAD_REQUEST, bad_request_response, error_response
 from processes.pages.forms import build_form
@@ -25,14 +27,15 @@ from processes.pages.posting import answer_form, sent_node
 from processes.pages.rendering import plain_address, render_form, render_response
 from processes.pages.requests import NEW, Executed, parameters_of, request_of
 from processes.pages.uploads import upload_limit
-from processes.services.access import Caller, find_executable, find_instance
+from processes.services.access import Caller, find_executable
 from processes.services.addresses import address_of
 from processes.services.data_nodes import conflict, find_data_node, not_found
 from processes.services.derivation import load_plan
 from processes.services.entered import entered_in
 from processes.services.errors import TooLargeError
-from processes.services.foreground import Visit, check_entry, published_plan, run_foreground
+from processes.services.foreground import DISPLAY, Visit, check_entry, published_plan, run_foreground
 from processes.services.form_lookup import find_form
+from processes.services.instance_access import find_instance
 from tasks.errors import TasksError
 
 P = ParamSpec("P")
@@ -133,6 +136,8 @@ def _get(request: HttpRequest, executed: Executed, caller: Caller) -> HttpRespon
             reference=node.reference,
             revision=node.revision,
         )
+    if _shows_itself(executed, parameters, node=node):
+        parameters["action"] = DISPLAY
     check_entry(plan=executed.plan, action=parameters.get("action"), node=node)
     visit = Visit(
         template=executed.template,
@@ -144,6 +149,16 @@ def _get(request: HttpRequest, executed: Executed, caller: Caller) -> HttpRespon
         instance=executed.instance,
     )
     return _run(request, visit)
+
+
+def _shows_itself(executed: Executed, parameters: Mapping[str, JSON], *, node: DataNode | None) -> bool:
+    """Tell whether a link to an instance shows it: it asks for no action, and its process says how to show it.
+
+    A process that says what to do without an action (`@default`) does that.
+    """
+    if executed.instance is None or node is not None or parameters.get("action"):
+        return False
+    return DISPLAY in executed.plan.by_name and "@default" not in executed.plan.by_name
 
 
 def _post(request: HttpRequest, executed: Executed, caller: Caller) -> HttpResponseBase:

@@ -18,6 +18,7 @@ from processes.errors import NotFoundError, PermanentError
 from processes.models import ProcessTemplate
 from processes.pages.downloads import file_response
 from processes.pages.forms import ProcessForm, build_form
+from processes.pages.instance_frame import frame_of
 from processes.pages.requests import NEW, kept_query
 from processes.services.access import Caller, is_allowed_redirect
 from processes.services.addresses import address_of
@@ -69,6 +70,7 @@ def render_response(
         "process_url": _process_url(caller),
         # Most pages have no buttons that post.
         "promised": SimpleLazyObject(partial(_promised_step, caller)),
+        "frame": frame_of(caller, user=request.user),
         **(extra or {}),
     }
     page = response.template if own_page and response.template else "processes/page.html"
@@ -163,6 +165,7 @@ def render_form(
             "process_url": _process_url(caller),
             "form_url": plain_address(request, caller=caller),
             "form_address": form_address,
+            "frame": frame_of(caller, user=request.user),
         },
     )
 

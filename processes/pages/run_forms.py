@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from processes.errors import ProcessError
 from processes.pages.errors import error_response
 from processes.pages.forms import ProcessForm
+from processes.pages.paging import leafing, page_number
 from processes.pages.process import check_size, errors_as_pages
 from processes.pages.rendering import form_page
 from processes.pages.sent_forms import Took, form_to_show, sent_form, take, visitor_of
@@ -35,7 +36,6 @@ __all__ = ["run_form_page", "waiting_forms"]
 
 #: How many forms a page of the list shows.
 PAGE_ROWS = 25
-_MAX_PAGE_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +52,10 @@ class _Sent:
 @errors_as_pages
 def waiting_forms(request: HttpRequest) -> HttpResponse:
     """Show the forms that wait for the visitor, page by page."""
-    text = request.GET.get("page", "1")
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS else 1
-    number = max(1, number)
+    number = page_number(request)
     first = (number - 1) * PAGE_ROWS
     rows = list(forms_for(visitor_of(request))[first : first + PAGE_ROWS + 1])
-    context = {
-        "forms": rows[:PAGE_ROWS],
-        "number": number,
-        "newer": number - 1,
-        "older": number + 1 if len(rows) > PAGE_ROWS else 0,
-    }
+    context = {"forms": rows[:PAGE_ROWS], **leafing(number, has_more=len(rows) > PAGE_ROWS)}
     return render(request, "processes/run_forms.html", context)
 
 

@@ -1,6 +1,7 @@
 """The standard task scripts; importing this package registers them. One family in each module."""
 
 from processes.scripts import (
+    assignments,
     authority,
     callbacks,
     data,
@@ -12,10 +13,11 @@ from processes.scripts import (
     progress,
     responses,
     tables,
+    topics,
     waiting,
 )
 
 __all__ = [
-    "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
-    "tables", "waiting",
+    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress",
+    "responses", "tables", "topics", "waiting",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from processes.models import DataNode, DataNodeKind
 from processes.registry import task_script
 from processes.services import data_nodes
 from processes.services.data_nodes import DATA_NODE, LOADED_REVISION
+from processes.services.doer import doer_of
 from processes.services.host import caller_of, submitted_values
 
 
@@ -81,7 +82,11 @@ def save_data(app: Application) -> str:
     if config.node == "temporary" or (config.node is None and instance_id is None):
         return keep_data(app).reference
     node = data_nodes.save_context_node(
-        _executed(instance_id), data=app.data, based_on=app.get(LOADED_REVISION), caller=caller_of(app)
+        _executed(instance_id),
+        data=app.data,
+        doer=doer_of(app),
+        based_on=app.get(LOADED_REVISION),
+        caller=caller_of(app),
     )
     app.set(DATA_NODE, node.reference)
     app.set(LOADED_REVISION, node.revision)

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplate, Run
-from processes.services.errors import InstanceNotFoundError, SignInRequiredError, TemplateNotFoundError
+from processes.models import Access, EditAccess, ProcessTemplate, Run
+from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 from tasks.errors import TaskNotFound
 from tasks.models import Job
 
@@ -29,6 +29,8 @@ EXECUTE_INSTANCES = "processes.change_processinstance"
 EDIT_TEMPLATES = "processes.change_processtemplate"
 #: What staff need to look into background runs of others, and to control them.
 CONTROL_RUNS = "processes.control_run"
+#: What users need to publish messages from outside.
+PUBLISH_MESSAGES = "processes.publish_message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,30 +110,20 @@ def _published(slug: str) -> ProcessTemplate | None:
     return None if row is None else ProcessTemplate.from_db(connection.alias, _COLUMNS, row)
 
 
-def may_execute_instance(user: User | None, instance: ProcessInstance) -> bool:
-    """Tell whether `user` may execute an instance: its owner may, and staff who may change instances."""
-    if user is None or not user.is_authenticated or not user.is_active:
-        return False
-    return instance.owner_id == user.pk or _is_staff_who(user, EXECUTE_INSTANCES)
-
-
-def find_instance(instance_id: uuid.UUID, *, user: User | None) -> ProcessInstance:
-    """Return the instance that `user` may execute; raises InstanceNotFoundError where there is none, or none for them.
-
-    Somebody not signed in gets a SignInRequiredError, whether it exists or not.
-    """
-    message = "There is no such instance, or you may not execute it."
-    if user is None or not user.is_authenticated:
-        raise SignInRequiredError(message)
-    instance = ProcessInstance.objects.select_related("template").filter(pk=instance_id).first()
-    if instance is None or not may_execute_instance(user, instance):
-        raise InstanceNotFoundError(message)
-    return instance
+def may_change_instances(user: User) -> bool:
+    """Tell whether `user` may execute instances of others, give them to anybody, and see their history."""
+    return _is_staff_who(user, EXECUTE_INSTANCES)
 
 
 def may_control(user: User) -> bool:
     """Tell whether `user` may control background runs, whosever they are, and see their data."""
     return _is_staff_who(user, CONTROL_RUNS)
+
+
+def may_publish(user: User) -> bool:
+    """Tell whether `user` may publish messages over HTTP, on any topic."""
+    may = getattr(user, "has_perm", None)
+    return bool(user.is_active and may is not None and may(PUBLISH_MESSAGES))
 
 
 def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:

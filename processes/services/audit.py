@@ -8,6 +8,7 @@ are stored together or not at all. Details are JSON without secrets and without 
 | `template.created` `template.edited` `template.deleted` | template | revision, changed |
 | `template.published` `template.rolled_back` | template | version (null: only the draft), followed, to |
 | `run.started` | run, or template for one in the foreground | action, how (page, webhook …), repeats, trigger |
+| `run.started` for a message | run | action, how (message), message, topic |
 | `run.started` again, or from a place | run | how (again, retry, rewind, replay), repeats, ordinal, known, edited |
 | `run.ended` | run | status |
 | `run.cancelled` | run | |
@@ -20,8 +21,10 @@ are stored together or not at all. Details are JSON without secrets and without 
 | `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
 | `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
+| `status_rules.created` `status_rules.edited` `status_rules.deleted` | status rules | revision, changed |
 | `trigger.created` `trigger.edited` `trigger.deleted` | trigger | kind, template, user, enabled, changed |
 | `trigger.secret_set` `trigger.rotated` | trigger | drawn, old_valid_until |
+| `message.published` | message, by its topic | topic, key |
 """
 
 import uuid

@@ -54,6 +54,7 @@ def continue_in_background(
     node: DataNode | None = None,
     title: str = "",
     beginning: Beginning | None = None,
+    concurrency_key: str = "",
 ) -> uuid.UUID:
     """Store a run that stands between two actions, with the job that carries it on, and return its id.
 
@@ -61,7 +62,7 @@ def continue_in_background(
     node that the run takes over: of two requests that do so, the second raises ConflictError and stores nothing. Where
     it isn't the context's current node any more, scripts have let go of it: it may be gone, or an instance by now.
     `title` is that of a new tree, by default the template's. `beginning` says who has begun it and how, where it wasn't
-    the caller in the foreground.
+    the caller in the foreground. Of the runs with one `concurrency_key` one is worked on at a time.
     Raises NotJsonError, naming the place, where the context holds something that can't be stored.
     """
     plan = host_of(app).main_plan
@@ -98,7 +99,8 @@ def continue_in_background(
         write_checkpoint(run.pk, Point(ordinal=app.ordinal, cursor=columns["cursor"], context=context), changed={})
         write_values(run.pk, ordinal=begun_at, changed=changed)
         adopt_files(app.data, caller=caller, owner=run)
-        enqueue(RUN_JOB, owner=owner, root_id=root_id, due_at=_due_at(interpreter))
+        due_at = _due_at(interpreter)
+        enqueue(RUN_JOB, owner=owner, root_id=root_id, due_at=due_at, concurrency_key=concurrency_key or None)
         # What the caller has lent to this execution serves the run that carries it on.
         move_grants(execution=host_of(app).execution, to=str(root_id))
         first = None if pending is None else pending.name

@@ -20,15 +20,18 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from processes.domain.data_changes import data_changes
 from processes.domain.json_values import JSON
-from processes.models import DataNode, DataNodeKind, ProcessInstance
+from processes.models import DataNode, DataNodeKind, EventKind, ProcessInstance
 from processes.services.access import Caller, owned_by
+from processes.services.doer import Doer
 from processes.services.errors import ConflictError, DataNodeNotFoundError, StaleDataError
 from processes.services.file_ownership import adopt_files
+from processes.services.instance_history import note_event
 
 logger = logging.getLogger(__name__)
 
@@ -195,30 +198,35 @@ def load_context_node(instance_id: uuid.UUID) -> DataNode:
 
 
 def save_context_node(
-    instance_id: uuid.UUID, *, data: Mapping[str, JSON], based_on: int | None = None, caller: Caller | None = None
+    instance_id: uuid.UUID,
+    *,
+    data: Mapping[str, JSON],
+    doer: Doer,
+    based_on: int | None = None,
+    caller: Caller | None = None,
 ) -> DataNode:
-    """Replace the Data of the instance that is being executed, and return the node.
+    """Replace the Data of the instance that is being executed, and return the node; its history tells what changed.
 
     `based_on` is the revision that was loaded; None replaces whatever is there. The `caller`'s files that the data
     names belong to the instance then. Raises StaleDataError where it has been saved since, DataNodeNotFoundError where
     it is gone. Saving the same once more, as a step does that is repeated because its worker died, is no conflict.
     """
-    rows = _context(instance_id)
-    if based_on is not None:
-        rows = rows.filter(revision=based_on)
     with transaction.atomic():
-        saved = rows.update(data=dict(data), revision=F("revision") + 1, updated_at=timezone.now())
-        node = load_context_node(instance_id)
-        if saved and caller is not None:
+        node = _context(instance_id).select_for_update().first()
+        if node is None:
+            raise not_found()
+        is_stale = based_on is not None and node.revision != based_on
+        changes = data_changes(node.data, data)
+        if is_stale and changes:
+            raise _stale(node, based_on)
+        if is_stale:
+            return node
+        node.data, node.revision, node.updated_at = dict(data), node.revision + 1, timezone.now()
+        node.save(update_fields=["data", "revision", "updated_at"])
+        if changes:
+            note_event(instance_id, EventKind.DATA, doer=doer, changes=changes)
+        if caller is not None:
             adopt_files(dict(data), caller=caller, owner=node)
-    if not saved and node.data != dict(data):
-        raise StaleDataError(
-            _(
-                "Somebody else has saved this after you opened it. Nothing of yours was saved: open it again, and "
-                "repeat what you changed."
-            ),
-            fields={"expected": based_on, "revision": node.revision},
-        )
     return node
 
 
@@ -261,6 +269,16 @@ def owned_nodes(caller: Caller, reference: str) -> QuerySet[DataNode]:
 def not_found() -> DataNodeNotFoundError:
     """Return the one error for all references that lead nowhere."""
     return DataNodeNotFoundError("There is no such data, it isn't yours, or it has expired.")
+
+
+def _stale(node: DataNode, based_on: int | None) -> StaleDataError:
+    return StaleDataError(
+        _(
+            "Somebody else has saved this after you opened it. Nothing of yours was saved: open it again, and "
+            "repeat what you changed."
+        ),
+        fields={"expected": based_on, "revision": node.revision},
+    )
 
 
 def _became_instance(node: DataNode) -> bool:

@@ -17,13 +17,14 @@ from django.utils import timezone
 from processes.domain.json_values import JSON
 from processes.errors import ProcessError
 from processes.models import DataNode, DataNodeKind, ProcessTemplate
-from processes.services.access import EXECUTE_INSTANCES, Caller, User, executable_by, owned_by
+from processes.services.access import Caller, User, executable_by, may_change_instances, owned_by
 from processes.services.addresses import address_of
 from processes.services.data_nodes import delete_node_among, not_found, owned_nodes
 from processes.services.derivation import load_plan
 from processes.services.entered import QUERY, Entry, Kept, delete_replaced_files, entered_in, keep_entered
 from processes.services.file_ownership import adopt_files
 from processes.services.form_lookup import find_form
+from processes.services.instance_access import visible_instances
 
 __all__ = ["Draft", "describe_draft", "discard_draft", "drafts_of", "end_draft", "keep_draft"]
 
@@ -103,10 +104,9 @@ def _executable(user: User) -> Q:
     allowed = Q(instance=None, template__in=executable_by(user).values("pk"))
     if not user.is_authenticated or not user.is_active:
         return allowed
-    may = getattr(user, "has_perm", None)
-    if getattr(user, "is_staff", False) and may is not None and may(EXECUTE_INSTANCES):
+    if may_change_instances(user):
         return allowed | Q(instance__isnull=False)
-    return allowed | Q(instance__owner=user.pk)
+    return allowed | Q(instance__in=visible_instances(user).values("pk"))
 
 
 def _form_title(node: DataNode, template: ProcessTemplate) -> str:

@@ -22,10 +22,11 @@ from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON
 from processes.domain.response import Response
 from processes.errors import ProcessError
-from processes.services.access import may_execute, may_execute_instance
+from processes.services.access import may_execute
 from processes.services.foreground import Answer, Visit
 from processes.services.host import DjangoHost
 from processes.services.indicators import INDICATOR_KEY, RENDER_SCRIPT
+from processes.services.instance_access import may_execute_instance
 
 __all__ = ["RENDER_ACTION", "draw_progress"]
 

@@ -25,9 +25,13 @@ __all__ = [
     "LendingRefusedError",
     "MailError",
     "MailRefusedError",
+    "MessageConflictError",
+    "MessageKeyError",
     "NoCredentialsError",
     "NoOwnerError",
+    "NotAssignableError",
     "NotControllableError",
+    "NotOfferedError",
     "NotPublishedError",
     "OutboundError",
     "OutboundRefusedError",
@@ -41,12 +45,14 @@ __all__ = [
     "SlugTakenError",
     "StaleDataError",
     "StaleDraftError",
+    "StatusRulesInUseError",
     "StorageError",
     "TemplateInUseError",
     "TemplateNotFoundError",
     "TooLargeError",
     "TriggerRefusedError",
     "VersionNotFoundError",
+    "WrongStatusError",
 ]
 
 
@@ -167,7 +173,7 @@ class TooLargeError(PermanentError):
 
 
 class SlugTakenError(PermanentError):
-    """Report that another template has this slug."""
+    """Report that another template, or other status rules, have this slug."""
 
     code = "slug_taken"
 
@@ -182,7 +188,7 @@ class StaleDataError(PermanentError):
 
 
 class StaleDraftError(PermanentError):
-    """Report that somebody else changed the template after this editor opened it.
+    """Report that somebody else changed the template, or the status rules, after this editor opened them.
 
     `fields`: `expected` and `revision` of the draft, or `expected_version` and `version` of what is in force.
     """
@@ -219,6 +225,12 @@ class TemplateInUseError(PermanentError):
     """
 
     code = "template_in_use"
+
+
+class StatusRulesInUseError(PermanentError):
+    """Report that status rules can't be deleted; `fields`: `types` lists slugs, `instances` counts those alive."""
+
+    code = "status_rules_in_use"
 
 
 class VersionNotFoundError(NotFoundError):
@@ -327,6 +339,18 @@ class TriggerRefusedError(PermanentError):
     code = "trigger_refused"
 
 
+class MessageConflictError(PermanentError):
+    """Refuse a message whose key another message on its topic has already; `fields` hold its `id`."""
+
+    code = "message_conflict"
+
+
+class MessageKeyError(PermanentError):
+    """Refuse a key that no message can have: too long, or no text that can be stored."""
+
+    code = "message_key"
+
+
 class HookNotFoundError(NotFoundError):
     """Report a webhook that isn't there, is disabled, or whose delivery isn't authentic: all of them look the same."""
 
@@ -343,3 +367,27 @@ class HookIdleError(ProcessError):
     """Report an authentic delivery whose process can't be started now; sent again later it may be."""
 
     code = "hook_idle"
+
+
+class NotAssignableError(PermanentError):
+    """Refuse to give, take or return an instance: somebody else has it, or it isn't theirs to give.
+
+    `fields`: `assignee`, the name of whoever has it, where that is why.
+    """
+
+    code = "not_assignable"
+
+
+class NotOfferedError(PermanentError):
+    """Refuse an action that the status rules don't offer to this user at this moment.
+
+    `fields`: `action`, `status`.
+    """
+
+    code = "not_offered"
+
+
+class WrongStatusError(PermanentError):
+    """Refuse to change a status that isn't any more what it has to be. `fields`: `status`, `expected`."""
+
+    code = "wrong_status"

@@ -25,7 +25,7 @@ from processes.services.grants import move_grants
 from processes.services.indicators import INDICATOR_KEY, progress_url
 from processes.services.run_store import CONTEXT, RUN_JOB
 from tasks.domain.jsonvalue import dumps
-from tasks.models import TaskRoot
+from tasks.models import Job, TaskRoot
 from tasks.services import sql
 from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner, create_root
@@ -95,7 +95,9 @@ def open_execution(
     DataNode.objects.filter(continued_in=run.pk).update(continued_in=new.pk)
     record_execution(new, repeats=run.pk, actor=actor, how=how, details=details)
     if not has_job:
-        enqueue(RUN_JOB, owner=owner, root_id=root.pk)
+        # What must not be worked on beside others mustn't when it goes on, either.
+        key = Job.objects.filter(pk=run.pk).values_list("concurrency_key", flat=True).first()
+        enqueue(RUN_JOB, owner=owner, root_id=root.pk, concurrency_key=key or None)
     return new
 
 

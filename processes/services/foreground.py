@@ -4,6 +4,7 @@ Who may enter where is decided first (`check_entry`), then the step is claimed w
 data, then the plan runs. A run that must wait, or asks for it, goes on in the background.
 """
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,12 +20,14 @@ from processes.domain.json_values import JSON
 from processes.domain.plan import EXIT, Plan
 from processes.domain.request import Request
 from processes.domain.response import Response
-from processes.models import DataNode, ProcessInstance, ProcessTemplate
+from processes.errors import NotFoundError
+from processes.models import DataNode, EventKind, ProcessInstance, ProcessTemplate
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.background import continue_in_background
 from processes.services.data_nodes import DATA_NODE, LOADED_REVISION, claim_revision, conflict, give_back_claim
 from processes.services.derivation import load_plan
+from processes.services.doer import Doer
 from processes.services.drafts import end_draft
 from processes.services.entered import (
     Entry,
@@ -38,8 +41,10 @@ from processes.services.entered import (
 from processes.services.errors import EntryRefusedError, NotPublishedError
 from processes.services.files import delete_file, is_file_info
 from processes.services.host import DjangoHost
+from processes.services.instance_history import note_event
+from processes.services.offers import check_offered
 
-__all__ = ["Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
+__all__ = ["DISPLAY", "Answer", "Visit", "check_entry", "published_plan", "run_foreground"]
 
 #: May be entered by a link, whatever its definition says.
 DISPLAY = "@display"
@@ -69,10 +74,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold what a process answered, and its data for the page that shows it."""
+    """Hold what a process answered, and its data for the page that shows it; `run_id` where a run goes on with it."""
 
     response: Response
     data: Mapping[str, JSON]
+    run_id: uuid.UUID | None = None
 
 
 def published_plan(template: ProcessTemplate) -> Plan:
@@ -116,6 +122,7 @@ def run_foreground(visit: Visit, *, entry: str | None = None) -> Answer:
     typed and uploaded stays with the form, to be sent again. Where this process dies meanwhile, it is there too.
     """
     if entry is None:
+        _check_offered(visit)
         _record_start(visit)
     kept = _claim(visit)
     node, uploads = (
@@ -200,9 +207,8 @@ def _run(
             # What this attempt has saved of the instance's Data is no reason to refuse the next one.
             node.based_on = app.get(LOADED_REVISION)
         raise outcome.error
-    if isinstance(outcome, Suspended):
-        _move_to_background(visit, node, app, interpreter)
-    return Answer(response=app.response, data=app.data)
+    run_id = _move_to_background(visit, node, app, interpreter) if isinstance(outcome, Suspended) else None
+    return Answer(response=app.response, data=app.data, run_id=run_id)
 
 
 def _holds_files(value: JSON) -> bool:
@@ -216,11 +222,26 @@ def _attributes_of(node: DataNode | None) -> dict[str, JSON]:
     return {DATA_NODE: node.reference, **loaded}
 
 
+def _check_offered(visit: Visit) -> None:
+    """Refuse an action of an instance that its status rules don't offer to whoever asks, at this moment."""
+    if visit.instance is None:
+        return
+    try:
+        place = find_entry(visit.plan, visit.request.action, outside=True)
+    except NotFoundError:
+        return  # The run tells, to its `@error` too.
+    if not isinstance(place, Nothing) and place != EXIT:
+        check_offered(visit.instance, user=visit.user, action=visit.plan.actions[place].name)
+
+
 def _record_start(visit: Visit) -> None:
     """Note who submits what. A page that is merely opened is recorded where it lends authority or starts a run."""
     if visit.request.method in ("GET", "HEAD"):
         return
     entry = visit.request.action
+    if visit.instance is not None:
+        doer = Doer(actor=audit.actor_of(_known(visit.user)), action=entry if isinstance(entry, str) else "")
+        note_event(visit.instance.pk, EventKind.EXECUTED, doer=doer)
     audit.record(
         "run.started" if visit.instance is None else "instance.executed",
         actor=audit.actor_of(_known(visit.user)),
@@ -233,7 +254,7 @@ def _record_start(visit: Visit) -> None:
     )
 
 
-def _move_to_background(visit: Visit, node: DataNode | None, app: Application, interpreter: Interpreter) -> None:
+def _move_to_background(visit: Visit, node: DataNode | None, app: Application, interpreter: Interpreter) -> uuid.UUID:
     root_id = continue_in_background(
         app=app,
         interpreter=interpreter,
@@ -244,6 +265,7 @@ def _move_to_background(visit: Visit, node: DataNode | None, app: Application, i
     )
     if app.response.is_empty:
         app.response.redirect = reverse("processes:progress", kwargs={"root_id": root_id})
+    return root_id
 
 
 def _known(user: AbstractBaseUser | AnonymousUser) -> AbstractBaseUser | None:

@@ -26,13 +26,14 @@ from processes.domain.targets import ProcessTarget
 from processes.errors import NotFoundError, ProcessError, RunCancelled
 from processes.models import DataNode, DataNodeKind, ProcessInstance, ProcessTemplate
 from processes.registry import scripts
-from processes.services.access import Caller, may_execute_instance
+from processes.services.access import Caller
 from processes.services.authority import described_user, user_of_authority
 from processes.services.callback_tokens import callback_of_token, token_of
 from processes.services.derivation import load_plan
 from processes.services.errors import InstanceNotFoundError, NoCredentialsError
 from processes.services.form_audience import Audience, AudienceConfig, find_audience
 from processes.services.grants import Scope, check_grant
+from processes.services.instance_access import may_execute_instance
 from processes.services.outside import live_outside
 from processes.services.outside.hearing import Heard, HeardOutside
 

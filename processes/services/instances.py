@@ -16,12 +16,21 @@ from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.domain.request import Request
 from processes.errors import PermanentError
-from processes.models import DataNode, ProcessInstance, ProcessTemplate, StoredFile
+from processes.models import (
+    DataNode,
+    EventKind,
+    InstanceType,
+    ProcessInstance,
+    ProcessTemplate,
+    StatusRules,
+    StoredFile,
+)
 from processes.services import audit
-from processes.services.access import Caller, executable_by, find_instance, may_edit
-from processes.services.authoring.templates import check_connections
+from processes.services.access import Caller, executable_by, may_edit
+from processes.services.bound_connections import check_connections
 from processes.services.data_nodes import create_context_node, hand_over, load_context_node
 from processes.services.derivation import derive_source, load_plan, store_plans
+from processes.services.doer import Doer
 from processes.services.errors import (
     AuthorityError,
     InstanceNotFoundError,
@@ -31,7 +40,11 @@ from processes.services.errors import (
 from processes.services.file_ownership import adopt_files, file_ids
 from processes.services.files import delete_files_of
 from processes.services.foreground import Answer, Visit, run_foreground
+from processes.services.instance_access import find_instance
+from processes.services.instance_history import note_event
+from processes.services.instance_types import may_create
 from processes.services.library import Source, read_library
+from processes.services.topics.subscribing import subscribe_to_topics_of
 
 __all__ = [
     "context_node_of",
@@ -48,22 +61,25 @@ INIT = "@init?"
 
 def create_instance(
     *,
-    template: ProcessTemplate,
+    template: ProcessTemplate | None = None,
+    type: InstanceType | None = None,
     owner: AbstractBaseUser | None,
     data: Mapping[str, JSON] | None = None,
     bindings: Mapping[str, JSON] | None = None,
     title: str = "",
     status: str = "",
+    status_rules: StatusRules | None = None,
     actor: AbstractBaseUser | None = None,
     caller: Caller | None = None,
     node: DataNode | None = None,
 ) -> ProcessInstance:
-    """Create an instance with its Data, run its process's `@init` if there is one, and return it.
+    """Create an instance of a template or of a type, with its Data, run its `@init` if there is one, and return it.
 
-    `bindings` override those of the published template. Without an `actor` it is the site's own code that acts, and
+    `bindings` override those of the published template, and of the type, which gives `status` and `status_rules` where
+    those aren't given. Without an `actor` it is the site's own code that acts, and
     `@init` runs for the owner. An actor must be allowed to execute the template, may own it only themselves (superusers
-    may name anybody: the owner's rights can be lent), and may override bindings only where they may edit the template
-    (and bind a connection only where they may bind that).
+    may name anybody: the owner's rights can be lent), must be allowed to create instances of the type, and may override
+    bindings only where they may edit the template (and bind a connection only where they may bind that).
 
     Files of the `caller` inside the Data belong to the instance from now on. `node` is a temporary data node that
     becomes the instance: once `@init` has succeeded it gives up its content, and whoever submits it once more is led to
@@ -73,17 +89,29 @@ def create_instance(
     ConflictError where the node has become something else already, and the error with which `@init` ended: then there
     is no instance, and node and files are whose they were.
     """
+    template = _template_of(template, type)
     if actor is not None:
         _check_actor(actor, template=template, owner=owner, overrides=bool(bindings))
+        if type is not None and not may_create(actor, type):
+            raise TemplateNotFoundError("There is no such type, or you may not create anything of it.")
     with transaction.atomic():
-        plan, overridden = derive_instance_plan(template=template, bindings=bindings or {})
-        if actor is not None:
-            draft = Source(slug=template.slug, definition="", bindings=overridden)
+        given = {} if type is None else type.bindings
+        plan, overridden = derive_instance_plan(template=template, bindings={**given, **(bindings or {})})
+        if actor is not None and bindings:
+            # What the type binds was asked when that was saved.
+            draft = Source(slug=template.slug, definition="", bindings={name: overridden[name] for name in bindings})
             check_connections(read_library(), draft, user=actor)
-        owner_id = None if owner is None else owner.pk
-        instance = ProcessInstance.objects.create(
-            template=template, plan_id=plan.hash, owner_id=owner_id, title=title, status=status, bindings=overridden
+        instance = ProcessInstance(
+            type=type,
+            template=template,
+            plan_id=plan.hash,
+            status_rules=status_rules or (None if type is None else type.status_rules),
+            owner_id=None if owner is None else owner.pk,
+            title=title,
+            status=status or ("" if type is None else type.status),
+            bindings=overridden,
         )
+        instance.save(force_insert=True)
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=instance.pk)
@@ -93,6 +121,8 @@ def create_instance(
         if caller is not None:
             adopt_files(dict(data or {}), caller=caller, owner=instance)
         _record("instance.created", instance, actor)
+        note_event(instance.pk, EventKind.CREATED, doer=Doer.of(actor or owner), after=instance.status)
+        subscribe_to_topics_of(instance)
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
     except BaseException:
@@ -214,6 +244,16 @@ def _clear(node: DataNode) -> None:
     """Take from a node that has become an instance what it still holds, files that the instance left there too."""
     DataNode.objects.filter(pk=node.pk).update(data={}, entered={}, drafted_at=None)
     delete_files_of(node)
+
+
+def _template_of(template: ProcessTemplate | None, type: InstanceType | None) -> ProcessTemplate:
+    if type is not None:
+        if template is not None and template != type.template:
+            raise PermanentError(f'Instances of "{type.slug}" have the process "{type.template.slug}".', code="config")
+        return type.template
+    if template is None:
+        raise PermanentError("Say of which template, or of which type, an instance is wanted.", code="config")
+    return template
 
 
 def _check_actor(

@@ -1,4 +1,4 @@
-"""Deleting what has expired: data nodes, files that belong to nothing, callbacks, grants, sessions, firings.
+"""Deleting what has expired: data nodes, files that belong to nothing, callbacks, grants, sessions, firings, messages.
 
 And settling what a process that was killed has left: rows of files whose content never came, contents without a row.
 
@@ -19,7 +19,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from processes.domain.run_status import RUN_TERMINAL
-from processes.models import Callback, DataNode, Grant, InboxItem, StoredFile, TriggerFiring
+from processes.models import Callback, DataNode, Delivery, Grant, InboxItem, Message, StoredFile, TriggerFiring
 from processes.services.callback_ends import expire_overdue
 from processes.services.file_contents import settle_contents
 from tasks.domain.bounds import MESSAGE_CHARS, shorten
@@ -36,6 +36,9 @@ OLDER_PURGE_JOBS = ("processes.purge",)
 
 #: How long is remembered what triggers did: so long a delivery that comes again is recognised.
 FIRINGS_KEPT = timedelta(days=30)
+#: How long a message is kept once it was spread, and known again by its key; the setting STEPLINE_MESSAGE_DAYS
+#: overrides it.
+MESSAGE_DAYS = 30
 #: Rows of one batch: a long purge holds no lock for long.
 BATCH = 500
 #: What belongs to something goes with that; only what never became complete goes anyway.
@@ -58,6 +61,8 @@ class Purged:
     grants: int = 0
     sessions: int = 0
     firings: int = 0
+    deliveries: int = 0
+    messages: int = 0
     passed_over: tuple[str, ...] = ()
 
 
@@ -75,6 +80,10 @@ def purge_expired() -> Purged:
     # The newest one of each trigger stays, however long ago: it says what became of it.
     newer = TriggerFiring.objects.filter(trigger=OuterRef("trigger"), pk__gt=OuterRef("pk"))
     firings = TriggerFiring.objects.filter(Exists(newer), at__lt=Now() - FIRINGS_KEPT)
+    # Deliveries go first, in batches: there may be any number of one message.
+    kept = timedelta(days=int(getattr(settings, "STEPLINE_MESSAGE_DAYS", MESSAGE_DAYS)))
+    messages = Message.objects.filter(spread_at__isnull=False, created_at__lt=Now() - kept)
+    deliveries = Delivery.objects.filter(message__in=messages)
     counts = {
         "data_nodes": purge.do("data nodes", lambda: purge.delete(nodes, by="expires_at")),
         "files": purge.do("files", lambda: purge.delete(files, by="expires_at")),
@@ -83,6 +92,8 @@ def purge_expired() -> Purged:
         "grants": purge.do("grants", lambda: purge.delete(grants, by="expires_at")),
         "sessions": purge.do("sessions", purge.delete_sessions),
         "firings": purge.do("firings of triggers", lambda: purge.delete(firings, by="at")),
+        "deliveries": purge.do("deliveries of messages", lambda: purge.delete(deliveries, by="id")),
+        "messages": purge.do("messages", lambda: purge.delete(messages, by="created_at")),
     }
     return Purged(**counts, passed_over=tuple(purge.passed_over))
 

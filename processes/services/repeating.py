@@ -17,13 +17,14 @@ from processes.domain.application import STORED_USER
 from processes.domain.origin import begin_anew, spent_actions
 from processes.models import Run
 from processes.services import audit
-from processes.services.access import executable_by, may_execute_instance
+from processes.services.access import executable_by
 from processes.services.authority import user_of_authority
 from processes.services.errors import AuthorityError, NotRepeatableError
 from processes.services.executions import next_execution, open_execution
 from processes.services.grants import SCOPES, check_grant
 from processes.services.host import CREDENTIALS
 from processes.services.indicators import spoken
+from processes.services.instance_access import may_execute_instance
 from processes.services.kept_pieces import spent_below
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import TaskNotFound

@@ -1,4 +1,4 @@
-"""Starting a run that is in the background from its beginning: for triggers, and for code.
+"""Starting a run that is in the background from its beginning: for triggers, instances, and for code.
 
 Nothing of the process runs here; a worker does that. What is stored is what a worker needs: the place where the run
 enters, its data and its request, with the job, in the caller's transaction.
@@ -14,17 +14,19 @@ from processes.domain.application import Application
 from processes.domain.entry import find_entry
 from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON, copy_json, json_problems
+from processes.domain.plan import Plan
 from processes.domain.request import Request
 from processes.errors import NotJsonError
-from processes.models import ProcessTemplate
-from processes.services.access import find_executable
+from processes.models import ProcessInstance, ProcessTemplate
+from processes.services.access import Caller, find_executable
 from processes.services.background import Beginning, continue_in_background
+from processes.services.derivation import load_plan
 from processes.services.errors import TemplateNotFoundError
 from processes.services.foreground import published_plan
 from processes.services.host import DjangoHost
 from processes.services.running import local_caller
 
-__all__ = ["start_in_background", "start_template"]
+__all__ = ["start_in_background", "start_instance", "start_template"]
 
 
 def start_in_background(
@@ -75,20 +77,82 @@ def start_template(
     `start_in_background` does, and NotPublishedError.
     """
     plan = published_plan(template)
+    caller = replace(local_caller(name=template.slug, user=user, template_id=template.pk), slug=template.slug)
+    # Without this an `@error` would get to see it, in a run that nobody has asked for like that.
+    find_entry(plan, action, outside=True)
+    return _start(
+        template=template, plan=plan, caller=caller, user=user, action=action, data=data, request=request,
+        beginning=beginning, attributes=attributes, title=title,
+    )  # fmt: skip
+
+
+def start_instance(
+    *,
+    instance: ProcessInstance,
+    user: AbstractBaseUser | None,
+    action: str,
+    beginning: Beginning,
+    parameters: Mapping[str, JSON] | None = None,
+    attributes: Mapping[str, JSON] | None = None,
+) -> uuid.UUID:
+    """Store a run of an instance's own plan that enters at `action`, also where requests may not, and return its id.
+
+    It is Stepline that starts it: whether somebody may is asked before. Of the runs of an instance that begin like this
+    one is worked on at a time, in the order in which they begin. Raises NotFoundError for an action that isn't
+    declared, and NotJsonError.
+    """
+    plan = load_plan(instance.plan_id)
+    find_entry(plan, action, outside=False)
+    slug = instance.template.slug
+    caller = local_caller(name=slug, user=user, template_id=instance.template_id)
+    return _start(
+        template=instance.template,
+        plan=plan,
+        caller=replace(caller, slug=slug, instance_id=instance.pk),
+        user=user,
+        action=action,
+        data=None,
+        request=Request(method="POST", parameters=dict(parameters or {})),
+        beginning=beginning,
+        attributes=attributes,
+        title=instance.title,
+        outside=False,
+        concurrency_key=f"instance:{instance.pk}",
+    )
+
+
+def _start(
+    *,
+    template: ProcessTemplate,
+    plan: Plan,
+    caller: Caller,
+    user: AbstractBaseUser | None,
+    action: str | None,
+    data: Mapping[str, JSON] | None,
+    request: Request,
+    beginning: Beginning,
+    attributes: Mapping[str, JSON] | None = None,
+    title: str = "",
+    outside: bool = True,
+    concurrency_key: str = "",
+) -> uuid.UUID:
     for name, values in (("data", data), ("parameters", request.parameters)):
         if problems := json_problems(dict(values or {}), limit=1):
             path = f"/{name}{problems[0].path}"
             raise NotJsonError(f"{path} can't be stored: {problems[0].message}", path=path)
     request = replace(request, parameters=copy_json(request.parameters))
-    # Without this an `@error` would get to see it, in a run that nobody has asked for like that.
-    find_entry(plan, action, outside=True)
-    caller = replace(local_caller(name=template.slug, user=user, template_id=template.pk), slug=template.slug)
     host = DjangoHost(caller=caller, plan=plan)
     app = Application(
         data=copy_json(dict(data or {})), request=request, user=user, attributes=copy_json(dict(attributes or {}))
     )
     app.execution = host.execution
-    interpreter = Interpreter.start(plan, app=app, host=host, entry=action)
+    interpreter = Interpreter.start(plan, app=app, host=host, entry=action, outside=outside)
     return continue_in_background(
-        app=app, interpreter=interpreter, template=template, caller=caller, title=title, beginning=beginning
+        app=app,
+        interpreter=interpreter,
+        template=template,
+        caller=caller,
+        title=title,
+        beginning=beginning,
+        concurrency_key=concurrency_key,
     )

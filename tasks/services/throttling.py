@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from tasks.domain.rate import Rate
@@ -33,10 +34,12 @@ def admit(spec: JobSpec, *, root_id: uuid.UUID, key: str, limit: int) -> None:
     """Count a job that is being claimed against its key and its rate; raises HeldBack where it may not begin.
 
     Inside the claim's transaction: those of one key or rate come one after the other. The key is asked first, so that a
-    job which it holds back doesn't use the rate up.
+    job which it holds back doesn't use the rate up. Where a key has room for one job only, the best one goes first.
     """
     if key:
         _lock_key(key)
+        if limit == 1 and _is_overtaking(spec, root_id=root_id, key=key):
+            raise HeldBack(root_id, key_throttle(key))
         held = Job.objects.filter(sql.job_status_in(JOB_HELD), concurrency_key=key).exclude(pk=root_id).count()
         if held >= limit:
             raise HeldBack(root_id, key_throttle(key))
@@ -134,6 +137,19 @@ def _room(rate: Rate, free_at: datetime | None, *, now: datetime) -> int:
             return count
         free_at = moment
     return rate.count
+
+
+def _is_overtaking(spec: JobSpec, *, root_id: uuid.UUID, key: str) -> bool:
+    """Tell whether another worker is just claiming a better job of the key: it has the row, this one was first here.
+
+    On SQLite claims come one after the other anyway.
+    """
+    if connection.vendor != "postgresql":
+        return False
+    mine = Job.objects.only("queue", "priority", "due_at").get(pk=root_id)
+    rivals = Job.objects.filter(sql.job_claimable(), queue=mine.queue, function=spec.name, concurrency_key=key)
+    better = Q(priority__gt=mine.priority) | Q(priority=mine.priority, due_at__lt=mine.due_at)
+    return rivals.filter(better, due_at__lte=Now()).exclude(pk=root_id).exists()
 
 
 def _lock_key(key: str) -> None:

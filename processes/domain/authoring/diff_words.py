@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from processes.domain.authoring.json_changes import MISSING, ChangeKind, JsonChange
 from processes.domain.authoring.plan_diff import ActionDiff, PlanDiff
+from processes.domain.json_changes import MISSING, ChangeKind, JsonChange
 from processes.domain.json_values import JSON, canonical, pointer
 from processes.domain.next_clause import ANY_STATE
 

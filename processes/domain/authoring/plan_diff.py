@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from processes.domain.authoring.json_changes import MISSING, ChangeKind, JsonChange, json_changes, whole_change
 from processes.domain.authoring.sequences import moved_names
 from processes.domain.definition import Action
 from processes.domain.formats import upcast
+from processes.domain.json_changes import MISSING, ChangeKind, JsonChange, json_changes, whole_change
 from processes.domain.json_values import JSON, copy_json
 from processes.domain.merge import Layer
 from processes.domain.plan import PLAN_FORMAT, UPCASTERS

@@ -19,7 +19,7 @@ from processes.errors import DefinitionError, NotFoundError, Problem
 from processes.management.printing import print_json
 from processes.management.users import find_user
 from processes.services.access import find_executable
-from processes.services.authoring.templates import connections_of
+from processes.services.bound_connections import connections_of
 from processes.services.connections import check_may_bind
 from processes.services.documents import Runnable, find_process
 from processes.services.errors import BindingRefusedError

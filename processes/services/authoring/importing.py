@@ -22,12 +22,12 @@ from processes.services.authoring.template_files import (
     template_json,
 )
 from processes.services.authoring.templates import (
-    check_connections,
     differs_from_published,
     publish,
     replace_draft,
     save_draft,
 )
+from processes.services.bound_connections import check_connections
 from processes.services.documents import is_file_name
 from processes.services.errors import PublishRefusedError, SlugTakenError
 from processes.services.library import Library, Source, in_order, read_library

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser, Group
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 
 from processes.domain.bindings import parse_bindings
@@ -13,17 +12,15 @@ from processes.models import Binding, Extension, ProcessTemplate, Trigger
 from processes.services.audit import SYSTEM, actor_of, record
 from processes.services.authoring.loose_ends import loose_ends_of
 from processes.services.authoring.publishing import Published, check_revision, lock_templates, publish, stored_template
-from processes.services.connections import check_may_bind, credential_names
+from processes.services.bound_connections import check_connections
 from processes.services.derivation import derive_source
 from processes.services.errors import SlugTakenError, TemplateInUseError
-from processes.services.library import Library, Source, read_library
+from processes.services.library import Source, read_library
 from processes.services.triggers import told as told_of_trigger
 
 __all__ = [
     "Published",
-    "check_connections",
     "check_draft",
-    "connections_of",
     "delete_template",
     "differs_from_published",
     "draft_of",
@@ -152,20 +149,6 @@ def delete_template(*, template: ProcessTemplate, user: object = None) -> None:
     stored.delete()
 
 
-def check_connections(library: Library, draft: Source, *, user: object, before: Library | None = None) -> None:
-    """Raise BindingRefusedError where a draft brings in connections that `user` may not bind.
-
-    Those of extended templates count too, whether the draft or an inline process in it extends them: that is a way to
-    use what they bind. What the stored draft uses may stay; `before` is how things were where it was changed meanwhile.
-    """
-    if not isinstance(user, AbstractBaseUser | AnonymousUser):
-        return
-    before = before or library
-    stored = before.drafts.get(draft.slug)
-    already = set() if stored is None else connections_of(before, stored)
-    check_may_bind(user, connections_of(library, draft), already=already)
-
-
 def replace_draft(
     template: ProcessTemplate, *, bindings: Mapping[str, JSON], extends: Sequence[ProcessTemplate]
 ) -> None:
@@ -194,18 +177,6 @@ def draft_of(template: ProcessTemplate) -> Source:
 def differs_from_published(template: ProcessTemplate) -> bool:
     """Tell whether the draft is something else than what was published last."""
     return template.published_source is None or draft_of(template).to_json() != template.published_source
-
-
-def connections_of(library: Library, source: Source) -> set[str]:
-    """Return the connections that a source binds, by itself or by what it extends."""
-    found, todo, seen = set[str](), [source], {source.slug}
-    while todo:
-        layer = todo.pop()
-        found |= credential_names(layer.bindings)
-        new = layer.base_names - seen
-        todo.extend(base for slug in new if (base := library.base(slug)) is not None)
-        seen |= new
-    return found
 
 
 def _save(template: ProcessTemplate, stored: ProcessTemplate | None) -> None:

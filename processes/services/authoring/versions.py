@@ -17,7 +17,8 @@ from processes.services.authoring.publishing import (
     put_in_force,
     stored_template,
 )
-from processes.services.authoring.templates import check_connections, replace_draft
+from processes.services.authoring.templates import replace_draft
+from processes.services.bound_connections import check_connections
 from processes.services.errors import DraftInTheWayError, StaleDraftError
 from processes.services.library import Library, Source, read_library
 

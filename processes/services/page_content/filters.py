@@ -12,12 +12,12 @@ from django.template import Library, defaultfilters
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.html import conditional_escape, format_html_join
 
+from processes.domain.urls import checked_url
 from processes.errors import ContentError
 from processes.services.errors import FileMissingError
 from processes.services.files import file_url as url_of_file
 from processes.services.files import is_file_info, size_text
 from processes.services.page_content.limits import MAX_TEXT
-from processes.services.page_content.urls import checked_url
 from processes.services.page_content.values import ListView, ObjectView, local, plain
 
 __all__ = ["FILTERS", "URL_FALLBACK"]

@@ -9,11 +9,11 @@ from django.template.library import SimpleNode
 from django.utils.html import conditional_escape, escape
 
 from processes.domain.placeholders import Filler, fill
+from processes.domain.urls import starts_safely
 from processes.errors import ContentError, ProcessError
 from processes.services.page_content.filters import URL_FALLBACK
 from processes.services.page_content.lookups import Expression
 from processes.services.page_content.problems import located
-from processes.services.page_content.urls import starts_safely
 from processes.services.page_content.values import ListView, ObjectView
 
 __all__ = ["Counted", "Placeholder", "Value"]

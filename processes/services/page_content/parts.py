@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from processes.domain.json_values import JSON
+from processes.domain.urls import checked_url, is_external
 from processes.errors import ContentError
 from processes.services.files import is_file_info
 from processes.services.page_content.actions import PageActions, parameter_texts
-from processes.services.page_content.urls import checked_url, is_external
 
 __all__ = ["STYLES", "action_link", "downloads", "downloads_in", "post_button", "url_link"]
 

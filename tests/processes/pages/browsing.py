@@ -40,17 +40,23 @@ def links_of(response: HttpResponse) -> dict[str, str]:
     return {label: html.unescape(url) for url, label in found}
 
 
+def _form_of(response: HttpResponse) -> str:
+    """Return the part of a page that the process fills: around it, instances have forms of their own."""
+    main = main_of(response)
+    return main.partition("<article")[2].partition("</article>")[0] or main
+
+
 def read_form(response: HttpResponse) -> dict[str, str]:
     """Return the values that the page's form would send if nobody changed anything."""
     reader = _FormReader()
-    reader.feed(main_of(response))
+    reader.feed(_form_of(response))
     return reader.values
 
 
 def send_form(client: Client, response: HttpResponse, **values: Any) -> Any:
     """Fill in the page's form, send it to where it says, and open the form that it leads to, if it does."""
     reader = _FormReader()
-    reader.feed(main_of(response))
+    reader.feed(_form_of(response))
     response = client.post(reader.action, {**reader.values, **values})
     leads_to_form = response.status_code == 303 and "form=" in response.headers["Location"]
     return client.get(response.headers["Location"]) if leads_to_form else response

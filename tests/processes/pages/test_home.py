@@ -382,7 +382,7 @@ def test_the_number_of_queries_depends_on_no_number_of_rows(mine: Client, user: 
     fill(user, template, 1)
     few = len(asked("/"))
     fill(user, template, 2 * HOME_ROWS)
-    assert len(asked("/")) == few <= 16
+    assert len(asked("/")) == few <= 18
     for section in Section:
         assert len(asked(f"/work/{section}/")) <= 8
 

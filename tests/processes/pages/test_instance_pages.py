@@ -18,6 +18,7 @@ from tests.processes.services.published import action, form, page, publish_proce
 pytestmark = pytest.mark.django_db
 
 CLAIM = [
+    action("@default", "noop", next="load"),
     action("load", "load_data"),
     form("ask", "take", {"name": "amount", "type": "integer"}, config={"title": "Your claim"}),
     action("take", "load_data", safe=False),
@@ -108,7 +109,7 @@ def test_one_person_goes_on_from_what_they_saved(client: Client, instance: Proce
 
 
 def test_a_step_that_saved_and_then_failed_can_be_submitted_again(client: Client, owner: User) -> None:
-    actions = [*CLAIM[:4], action("tell", "fail", config={"code": "fail", "message": "Nobody is there."}), *CLAIM[4:]]
+    actions = [*CLAIM[:5], action("tell", "fail", config={"code": "fail", "message": "Nobody is there."}), *CLAIM[5:]]
     instance = create_instance(template=publish_process("fails", actions), owner=owner, data={"amount": 3})
     shown = client.get(f"/instances/{instance.pk}/")
     for amount in ("5", "6"):

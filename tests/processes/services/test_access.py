@@ -7,12 +7,11 @@ from processes.models import Access, EditAccess, ProcessInstance, ProcessTemplat
 from processes.services.access import (
     executable_by,
     find_executable,
-    find_instance,
     may_edit,
-    may_execute_instance,
     may_set_owner,
 )
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError, TemplateNotFoundError
+from processes.services.instance_access import find_instance, may_execute_instance
 from processes.services.instances import create_instance
 from tests.processes.authority_kit import own
 from tests.processes.services.published import page, publish_process

@@ -255,3 +255,19 @@ def test_a_job_of_a_key_that_was_put_off_meanwhile_is_not_claimed(kit: Any) -> N
     claimant: job_sql.Claimant = {"worker": "w", "lease_seconds": 9.0, "updates": []}
     with transaction.atomic(), sql.fixed_cursor() as cursor:
         assert job_sql.claim_one(cursor, root_id=job.root_id, **claimant) is None
+
+
+def test_of_one_key_the_best_job_goes_first_also_where_another_worker_is_just_claiming_it(kit: Any) -> None:
+    if not sql.is_postgresql():
+        pytest.skip("On SQLite claims come one after the other.")
+    declared = kit.declare(work, concurrency_key="k")
+    first, second = declared.enqueue(), declared.enqueue()
+    with transaction.atomic():
+        # As a claim has it that hasn't come to the key yet.
+        Job.objects.select_for_update().get(pk=first.root_id)
+        assert together(take) == [None]
+    assert blocked() == []
+    taken = [take(), take()]
+    assert [claim and claim.root_id for claim in taken] == [first.root_id, None]
+    assert blocked() == ["key:k"]
+    assert Job.objects.get(blocked_by="key:k").pk == second.root_id

@@ -9,10 +9,23 @@ same action share their arc. An exit is a short line to a ring. `@start`, `@defa
 from urllib.parse import quote
 
 from processes.domain.authoring.diagram.geometry import Diagram, Edge, Label, Node, NodeKind, Point
-from processes.domain.authoring.diagram.layout import lay_out
-from processes.domain.authoring.diagram.plan import DiagramAction, EdgeKind
+from processes.domain.authoring.diagram.layout import lay_out, lay_out_links
+from processes.domain.authoring.diagram.plan import DiagramAction, EdgeKind, Link
 
-__all__ = ["Diagram", "DiagramAction", "Edge", "EdgeKind", "Label", "Node", "NodeKind", "Point", "anchor_of", "lay_out"]
+__all__ = [
+    "Diagram",
+    "DiagramAction",
+    "Edge",
+    "EdgeKind",
+    "Label",
+    "Link",
+    "Node",
+    "NodeKind",
+    "Point",
+    "anchor_of",
+    "lay_out",
+    "lay_out_links",
+]
 
 
 def anchor_of(name: str) -> str:

@@ -9,7 +9,7 @@ from processes.domain.authoring.diagram.plan import CAPTIONS, DiagramAction, Edg
 from processes.domain.authoring.lanes import Stretch, allot_lanes
 from processes.domain.authoring.text_width import shorten_to_width, text_width
 
-__all__ = ["lay_out"]
+__all__ = ["lay_out", "lay_out_links"]
 
 #: Names are drawn at 13 pixels, everything else at 11.
 _NAME_PIXELS, _SMALL_PIXELS = 7.4, 6.2
@@ -30,8 +30,17 @@ _MARGIN = 14
 def lay_out(actions: Iterable[DiagramAction]) -> Diagram:
     """Give the diagram of a process; the same actions always give the same one."""
     listed = standing(actions)
+    return lay_out_links(listed, links_of(listed))
+
+
+def lay_out_links(listed: Sequence[DiagramAction | None], links: Iterable[Link]) -> Diagram:
+    """Give the diagram of nodes, from top to bottom, and what links them.
+
+    None is a start where it comes first, and an end elsewhere. A link that `follows` leads to the next node, at most
+    one from each; labels of several links between two nodes are one link's.
+    """
     boxes = [_Box(action, links=[]) for action in listed]
-    for link in links_of(listed):
+    for link in links:
         boxes[link.source].links.append(link)
     width = _node_width(listed)
     _claim_rows(boxes)

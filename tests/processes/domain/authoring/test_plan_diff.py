@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processes.domain.authoring.diff_words import MAX_VALUE_CHARACTERS, as_text, in_one_line, sections
-from processes.domain.authoring.json_changes import MISSING, JsonChange, json_changes
 from processes.domain.authoring.plan_diff import ActionDiff, Effective, PlanDiff, diff
 from processes.domain.authoring.sequences import moved_names
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition import parse_definition
+from processes.domain.json_changes import MISSING, JsonChange, json_changes
 from processes.domain.json_values import canonical, copy_json
 from processes.domain.merge import Layer
 from processes.errors import CursorError

@@ -18,8 +18,9 @@ from processes.errors import DefinitionError
 from processes.models import AuditEntry, Connection, ProcessTemplate, TemplateVersion
 from processes.registry import scripts
 from processes.services.authoring.history import compare, list_versions, summarise
-from processes.services.authoring.templates import check_connections, differs_from_published, publish, save_draft
+from processes.services.authoring.templates import differs_from_published, publish, save_draft
 from processes.services.authoring.versions import preview_roll_back, roll_back
+from processes.services.bound_connections import check_connections
 from processes.services.derivation import load_plan
 from processes.services.errors import (
     BindingRefusedError,

@@ -1,0 +1,56 @@
+"""What happens to instances that aren't done in time: the dispatcher's duty.
+
+Of several dispatchers one takes an instance, under its lock; asking others, starting the action and noting what is yet
+to come are one transaction. So a killed dispatcher repeats nothing and forgets nothing.
+"""
+
+import logging
+import uuid
+
+from django.db import transaction
+from django.utils import timezone
+
+from processes.domain.escalation import steps_from_json
+from processes.errors import ProcessError
+from processes.models import ProcessInstance
+from processes.services.assignments import escalate
+from processes.services.audit import SYSTEM
+from processes.services.background import Beginning
+from processes.services.starting import start_instance
+
+__all__ = ["escalate_due"]
+
+logger = logging.getLogger(__name__)
+
+
+def escalate_due(*, limit: int) -> int:
+    """Carry out what is due for at most `limit` instances, and return for how many."""
+    rows = ProcessInstance.objects.filter(escalate_at__lte=timezone.now()).order_by("escalate_at")
+    return sum(_escalate(key) for key in list(rows.values_list("pk", flat=True)[:limit]))
+
+
+@transaction.atomic
+def _escalate(instance_id: uuid.UUID) -> bool:
+    rows = ProcessInstance.objects.select_for_update(skip_locked=True, of=("self",))
+    instance = rows.filter(pk=instance_id, escalate_at__lte=timezone.now()).first()
+    if instance is None:
+        return False  # Another dispatcher has it, or it is done or put off.
+    [step, *rest] = steps_from_json(instance.escalation)
+    escalate(instance, step, rest=rest)
+    if step.action:
+        _start(instance, step.action)
+    return True
+
+
+def _start(instance: ProcessInstance, action: str) -> None:
+    """Start the action in the background; one that can't be started keeps nothing else from happening."""
+    try:
+        with transaction.atomic():
+            start_instance(
+                instance=instance,
+                user=instance.owner,
+                action=action,
+                beginning=Beginning(how="escalation", actor=SYSTEM),
+            )
+    except ProcessError as error:
+        logger.warning("%s can't be escalated by “%s”: %s", instance.pk, action, error.message)

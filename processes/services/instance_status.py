@@ -1,0 +1,44 @@
+"""The status of an instance: where it stands, as its status rules know it."""
+
+import uuid
+from collections.abc import Collection
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from processes.models import EventKind
+from processes.services.assignments import locked_instance, withdraw
+from processes.services.doer import Doer
+from processes.services.errors import WrongStatusError
+from processes.services.instance_history import note_event
+
+__all__ = ["set_status"]
+
+
+@transaction.atomic
+def set_status(
+    instance_id: uuid.UUID, status: str, *, doer: Doer, expected: Collection[str] = (), keeps_assignment: bool = False
+) -> bool:
+    """Set the status of an instance, under its lock, and return whether it is another one now.
+
+    Whoever was asked to work on it at the former status isn't asked any more, unless the assignment is kept: what they
+    were asked for is done. `expected` are the statuses from which it may change; raises WrongStatusError where it has
+    another one (but for the new one, as a step sees it that is repeated), so that of two who decide at the same moment
+    one wins.
+    """
+    instance = locked_instance(instance_id)
+    before = instance.status
+    if before == status:
+        return False
+    if expected and before not in expected:
+        raise WrongStatusError(
+            _("This has changed meanwhile: its status is “%(status)s” now.") % {"status": before},
+            fields={"status": before, "expected": sorted(expected)},
+        )
+    instance.status, instance.status_at = status, timezone.now()
+    instance.save(update_fields=["status", "status_at", "updated_at"])
+    if not keeps_assignment:
+        withdraw(instance)
+    note_event(instance.pk, EventKind.STATUS, doer=doer, before=before, after=status)
+    return True
