@@ -233,6 +233,14 @@ class DeliveryAdmin(_OfInstances):
     )
     fields = ("topic", "to_message", "to_instance", "shown", "made", "to_run")
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Call it by what was given to whom."""
+        row: Delivery = kwargs["obj"]
+        context |= {"title": _("Delivery of a message"), "subtitle": f"{row.message.topic} → {row.instance}"}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     @admin.display(description=gettext_lazy("topic"), ordering="message__topic")
     def topic(self, row: Delivery) -> str:
         """Show the topic."""
