@@ -20,7 +20,7 @@ def offered(rules: StatusRules, status: str = "", *, roles: tuple[str, ...] = ()
     return [option.action for option in rules.offers(status, roles=roles, ask=ask)]
 
 
-ABSENT: Any = ...
+ABSENT = ...  # as `repr` gives it, the same in every process
 
 #: What a rule says about statuses, and where it applies of: no status, new, open, done.
 STATUSES = [
