@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from processes.models import AuditEntry, ProcessTemplate
+from processes.models import AuditEntry, InstanceType, ProcessTemplate, StatusRules
 from processes.services.authoring.templates import save_draft
 from tests.processes.admin.builder_form import Form, address
 from tests.processes.admin.clients import client_with
@@ -389,3 +390,41 @@ def test_what_people_write_is_shown_as_text(editor: Client) -> None:
     assert "<script>alert" not in shown.text
     shown.press("save")
     assert saved(template)[0]["comment"] == evil
+
+
+def rules(template: ProcessTemplate, *written: dict[str, Any]) -> StatusRules:
+    row = StatusRules.objects.create(slug="claims", title="Rules of claims", rules=json.dumps(written))
+    InstanceType.objects.create(slug="claim", title="Claim", template=template, status_rules=row)
+    return row
+
+
+def test_what_status_rules_offer_is_told_beside_the_action() -> None:
+    template = save_process("work", steps())
+    row = rules(
+        template,
+        {"status": ["new", "!done"], "role": "owner", "action": "pay", "if": "data.total > 3"},
+        {"status": "!null", "action": {"action": "tell", "disabled": True}},
+        {"action": "elsewhere"},
+    )
+    seer = client_with("view", name="seer")
+    User.objects.get(username="seer").user_permissions.add(Permission.objects.get(codename="view_statusrules"))
+    text = " ".join(seer.get(address(template)).content.decode().split())
+    link = f'<a href="/admin/processes/statusrules/{row.pk}/change/">Rules of claims</a>'
+    assert f"offered at new to owner, if <code>data.total &gt; 3</code> · {link}" in text
+    assert f"<code>tell</code>: offered at every status but no status to everyone, disabled · {link}" in text
+    assert text.count(link) == 2
+
+
+def test_what_status_rules_offer_is_for_those_who_may_see_rules(editor: Client) -> None:
+    template = save_process("work", steps())
+    rules(template, {"action": "pay"})
+    assert "Rules of claims" not in editor.get(address(template)).content.decode()
+
+
+def test_rules_with_mistakes_keep_nobody_from_building() -> None:
+    template = save_process("work", steps())
+    rules(template, {"act": 1})
+    User.objects.create_superuser("root")
+    client = Client()
+    client.force_login(User.objects.get(username="root"))
+    assert client.get(address(template)).status_code == 200

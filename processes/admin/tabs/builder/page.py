@@ -26,6 +26,7 @@ from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate
 from processes.services.authoring.building import draft_rows, look_around, save_rows
 from processes.services.authoring.impact import impact_of_draft
+from processes.services.authoring.offers import offers_of
 from processes.services.errors import BindingRefusedError, StaleDraftError, TemplateNotFoundError
 
 __all__ = ["MAX_STEPS", "TAB", "builder_urls"]
@@ -156,9 +157,11 @@ def _context(
     request: HttpRequest, template: ProcessTemplate, model_admin: TemplateAdmin, state: _State
 ) -> dict[str, Any]:
     around = look_around(template, state.rows)
+    # What rules say is for those who may see rules.
+    offers = offers_of(template) if request.user.has_perm("processes.view_statusrules") else {}
     names = {step.name for step in state.rows.steps}
     return {
-        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed),
+        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed, offers=offers),
         "around": around,
         "general": [found for found in around.problems if found.step not in names],
         "has_errors": bool(state.typed) or any(not found.is_warning for found in around.problems),
