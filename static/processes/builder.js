@@ -29,7 +29,10 @@ export function equipBuilder(form) {
       if (!response.ok) throw new Error(String(response.status));
       const holder = document.createElement("template");
       holder.innerHTML = await response.text();
-      return mine === asked ? holder.content.querySelector("[data-builder-parts]") : null;
+      const drawn = holder.content.querySelector("[data-builder-parts]");
+      // Who is signed out meanwhile gets another page.
+      if (!drawn) throw new Error("no rows");
+      return mine === asked ? drawn : null;
     } catch {
       if (mine === asked) tell(form.dataset.failed);
       return null;
@@ -73,6 +76,7 @@ export function equipBuilder(form) {
       const old = parts().querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
       const scrolled = old?.querySelector(".builder-flow")?.scrollTop;
       old?.replaceWith(part);
+      if (part.childElementCount > 0) part.closest("details")?.setAttribute("open", "");
       if (scrolled) part.querySelector(".builder-flow").scrollTop = scrolled;
     }
   };

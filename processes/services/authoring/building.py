@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from processes.domain.authoring.rows import BuilderRows, rows_text, to_rows
+from processes.domain.authoring.rows import BuilderRows, FindEntered, Step, rows_text, to_rows
 from processes.domain.definition_text import parse_json_text
+from processes.domain.entrances import Entrance
 from processes.domain.merge import Merged
 from processes.domain.scripts import ScriptSpec
 from processes.errors import Problem
@@ -18,7 +19,7 @@ from processes.services.authoring.templates import draft_of, save_draft
 from processes.services.catalogue import catalogue
 from processes.services.library import Source, read_library
 
-__all__ = ["PlacedProblem", "Surroundings", "draft_rows", "look_around", "save_rows"]
+__all__ = ["PlacedProblem", "Surroundings", "draft_rows", "entrance_finder", "look_around", "save_rows"]
 
 #: In a definition's problems: the action that they are about, and where in it.
 _STEP_PATH = re.compile(r"(?:/actions)?/(\d+)(?P<inside>/.*)?$", re.DOTALL)
@@ -55,15 +56,32 @@ class Surroundings:
 
     def script_of(self, reference: str | None) -> ScriptSpec | None:
         """Return the script that a reference leads to, None where it leads to something else."""
-        if reference is None:
-            return None
-        kind, name = self.bound.get(reference, ("script", reference))
-        return catalogue().find(name) if kind == "script" else None
+        return _script_of(reference, self.bound)
 
 
 def draft_rows(template: ProcessTemplate) -> BuilderRows:
     """Return the rows of a template's draft; raises DefinitionError where it can't be shown as rows."""
     return to_rows(parse_json_text(template.definition))
+
+
+def entrance_finder(template: ProcessTemplate) -> FindEntered:
+    """Return what finds the actions that a step's config lets people enter, by what runs it in this template."""
+    bound: list[Mapping[str, tuple[str, str]]] = []
+
+    def find(step: Step) -> Iterable[Entrance]:
+        if not isinstance(step.config, dict):
+            return ()
+        if not bound:
+            bound.append(_bound(read_source(read_library(), draft_of(template)).merged))
+        spec = _script_of(step.reference, bound[0])
+        if spec is None or spec.entrances is None:
+            return ()
+        try:
+            return list(spec.entrances(step.config))
+        except Exception:  # noqa: BLE001 - a script's own function may raise anything; checking the draft tells of it
+            return ()
+
+    return find
 
 
 def look_around(template: ProcessTemplate, rows: BuilderRows) -> Surroundings:
@@ -119,6 +137,13 @@ def _placed(found: DraftProblem, rows: BuilderRows) -> PlacedProblem:
         return PlacedProblem(problem=found.problem, is_warning=is_warning)
     step = rows.steps[int(match[1])].name
     return PlacedProblem(problem=found.problem, step=step, inside=match["inside"] or "", is_warning=is_warning)
+
+
+def _script_of(reference: str | None, bound: Mapping[str, tuple[str, str]]) -> ScriptSpec | None:
+    if reference is None:
+        return None
+    kind, name = bound.get(reference, ("script", reference))
+    return catalogue().find(name) if kind == "script" else None
 
 
 def _bound(merged: Merged) -> dict[str, tuple[str, str]]:

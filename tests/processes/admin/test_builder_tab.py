@@ -115,6 +115,14 @@ def test_a_new_name_is_followed_by_what_jumps_there(editor: Client) -> None:
     assert (definition[0]["name"], definition[1]["next"]) == ("question", "question")
 
 
+def test_a_new_name_is_followed_by_what_forms_lead_to(editor: Client) -> None:
+    template = save_process("work", [form("ask", "take", {"name": "n"}), action("take")])
+    shown = Form(editor, template)
+    shown.fill_in({f"a{shown.action('take')}-reference": "keep"})
+    shown.press("save")
+    assert saved(template)[0]["config"]["action"] == "keep"
+
+
 NAMES: list[tuple[str, str]] = [
     ("pay", "Two steps can&#x27;t be called “pay”"),
     (" ", "A step needs a name"),
@@ -317,6 +325,13 @@ def test_a_definition_that_is_wrong_elsewhere_is_opened_and_mended(editor: Clien
 def test_too_many_actions_are_left_to_the_json_editor(editor: Client) -> None:
     template = save_process("work", [action(f"a{number}") for number in range(201)])
     assert "more than 200 actions" in editor.get(address(template)).content.decode()
+
+
+def test_no_more_steps_are_added_than_can_be_shown(editor: Client) -> None:
+    shown = Form(editor, save_process("work", [action(f"a{number}") for number in range(200)]))
+    shown.press("add-action")
+    assert "There are 200 steps already" in shown.text
+    assert len(shown.steps()) == 200
 
 
 def test_the_longest_definition_that_is_shown_can_be_sent(editor: Client) -> None:

@@ -26,6 +26,7 @@ from processes.domain.authoring.rows import (
 )
 from processes.domain.authoring.rows.arranging import arrange
 from processes.domain.definition import parse_definition
+from processes.domain.entrances import Entrance
 from processes.errors import DefinitionError
 
 HOUSE = Path(__file__).parents[4]
@@ -198,6 +199,16 @@ def test_a_new_name_goes_wherever_the_step_is_named() -> None:
         {"name": "c", "script": None, "next": "c"},
         {"name": "b", "script": None, "next": "a"},
     ]
+
+
+def test_a_new_name_goes_where_forms_and_links_lead() -> None:
+    def entered(step: Step) -> list[Entrance]:
+        return [Entrance(path=("buttons", 0, "action"), action="b"), Entrance(path=("action",), action="c")]
+
+    config = {"action": "c", "buttons": [{"action": "b"}], "text": "b"}
+    rows = renamed(to_rows([{"name": "b", "script": None, "config": config}]), {"b": "x"}, entered=entered)
+    assert rows.steps[0].config == {"action": "c", "buttons": [{"action": "x"}], "text": "b"}
+    assert config["buttons"] == [{"action": "b"}]
 
 
 def test_a_step_that_is_its_script_by_name_goes_on_running_it_under_another_name() -> None:
