@@ -1,6 +1,7 @@
 """The Builder tab: a definition is shown as rows, changed by buttons, and saved as it was but for what was changed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from processes.models import AuditEntry, InstanceType, ProcessTemplate, StatusRu
 from processes.services.authoring.templates import save_draft
 from tests.processes.admin.builder_form import Form, address
 from tests.processes.admin.clients import client_with
+from tests.processes.domain.authoring.test_rows import DEFINITIONS
 from tests.processes.services.published import action, change_draft, form, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,9 @@ def saved(template: ProcessTemplate) -> Any:
 
 
 def all_open(client: Client, template: ProcessTemplate) -> Form:
-    return Form(client, template, *(step["name"] for step in json.loads(template.definition)))
+    document = json.loads(template.definition)
+    actions = document["actions"] if isinstance(document, dict) else document
+    return Form(client, template, *(step["name"] for step in actions))
 
 
 def test_a_definition_is_shown_as_actions_with_steps(editor: Client) -> None:
@@ -69,6 +73,19 @@ def test_every_field_of_open_steps_sent_back_changes_nothing(editor: Client) -> 
     shown.press("save")
     template.refresh_from_db()
     assert template.definition == before
+
+
+@pytest.mark.parametrize("file", DEFINITIONS, ids=lambda file: file.stem)
+def test_definitions_of_the_house_are_opened_and_sent_back_as_they_are(editor: Client, file: Path) -> None:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    definition = content["definition"] if isinstance(content, dict) and "definition" in content else content
+    text = json.dumps(definition, indent=1)
+    template = ProcessTemplate.objects.create(slug="work", title="Work", definition=text, revision=1)
+    shown = all_open(editor, template)
+    shown.press("check")
+    assert shown.press("save").status_code == 302
+    template.refresh_from_db()
+    assert template.definition == text
 
 
 def test_an_added_step_is_filled_in_and_saved(editor: Client) -> None:
