@@ -5,12 +5,23 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from processes.domain.authoring.rows import BuilderRows, FindEntered, Step, rows_text, to_rows
+from processes.domain.authoring.json_positions import pointer_parts
+from processes.domain.authoring.rows import (
+    ABSENT,
+    BuilderAction,
+    BuilderRows,
+    FindEntered,
+    Step,
+    rows_text,
+    to_definition,
+    to_rows,
+)
+from processes.domain.definition import parse_definition
 from processes.domain.definition_text import parse_json_text
 from processes.domain.entrances import Entrance
 from processes.domain.merge import Merged
 from processes.domain.scripts import ScriptSpec
-from processes.errors import Problem
+from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate
 from processes.services.authoring.checking import BaseRow, BindingRow, Draft, DraftProblem, find_problems
 from processes.services.authoring.documentation import ActionEntry, Documentation, describe_reading
@@ -88,9 +99,10 @@ def look_around(template: ProcessTemplate, rows: BuilderRows) -> Surroundings:
     """Return what rows would stand among if they were the template's draft; nothing is saved or raised."""
     stored = draft_of(template)
     source = replace(stored, definition=rows_text(rows, stored.definition))
-    reading = read_source(read_library(), source)
+    told = replace(source, definition=rows_text(_readable(rows), source.definition))
+    reading = read_source(read_library(), told)
     return Surroundings(
-        documentation=describe_reading(template, source, reading),
+        documentation=describe_reading(template, told, reading),
         problems=tuple(_placed(found, rows) for found in find_problems(_as_draft(source))),
         bound=_bound(reading.merged),
     )
@@ -115,6 +127,22 @@ def save_rows(
         user=user,
     )
     return True
+
+
+def _readable(rows: BuilderRows) -> BuilderRows:
+    """Return the rows without what keeps their definition from being read: one slip must not empty the diagram."""
+    try:
+        parse_definition(to_definition(rows), abstract=True)
+    except DefinitionError as error:
+        steps = list(rows.steps)
+        for problem in error.problems:
+            match = _STEP_PATH.match(problem.path)
+            parts = [] if match is None else pointer_parts(match["inside"] or "")
+            if match is not None and parts and parts[0] != "name":
+                steps[int(match[1])] = steps[int(match[1])].put(parts[0], ABSENT)
+        # Only read: how the steps are grouped makes no difference.
+        return BuilderRows(actions=tuple(BuilderAction((step,)) for step in steps), envelope=rows.envelope)
+    return rows
 
 
 def _as_draft(source: Source) -> Draft:

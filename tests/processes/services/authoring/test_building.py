@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processes.domain.authoring.rows import add_action, move_action, remove, to_definition
+from processes.domain.authoring.rows import BuilderAction, BuilderRows, add_action, move_action, remove, to_definition
 from processes.errors import DefinitionError
 from processes.models import AuditEntry, InstanceType, ProcessTemplate, StatusRules
 from processes.services.authoring.building import draft_rows, entrance_finder, look_around, save_rows
@@ -63,10 +63,20 @@ def test_problems_are_led_to_their_steps() -> None:
     template = example()
     rows = draft_rows(template)
     bad = rows.steps[0].put("config", {"state": "ok", "odd": 1}).put("next", "gone")
-    around = look_around(template, type(rows)(actions=(type(rows.actions[0])((bad, rows.steps[1])),)))
+    around = look_around(template, BuilderRows(actions=(BuilderAction((bad, rows.steps[1])),)))
     assert [(found.step, found.inside, found.is_warning) for found in around.problems] == [
         ("ask", "/next", False), ("ask", "/config/odd", False),
     ]  # fmt: skip
+
+
+def test_a_slip_in_one_step_leaves_the_diagram() -> None:
+    template = save_process("work", [action("a"), action("b")])
+    rows = draft_rows(template)
+    slip = rows.steps[1].put("retry", 0).put("odd", 1)
+    around = look_around(template, BuilderRows(actions=(rows.actions[0], BuilderAction((slip,)))))
+    assert [(found.step, found.inside) for found in around.problems] == [("b", "/retry"), ("b", "/odd")]
+    assert around.documentation.diagram is not None
+    assert [node.name for node in around.documentation.diagram.nodes if node.name] == ["a", "b"]
 
 
 def test_it_knows_what_is_inherited_and_what_references_lead_to() -> None:
