@@ -10,15 +10,15 @@ from processes.services.site import check_site
 
 
 class ProcessesConfig(AppConfig):
-    """Configure processes, and register the task scripts and jobs of every installed app."""
+    """Configure processes, and register the task scripts, roles and jobs of every installed app."""
 
     name = "processes"
     verbose_name = "Processes"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import the `scripts` and `jobs` modules of each installed app, so that what they declare is registered."""
+        """Import the `scripts`, `roles` and `jobs` modules of each installed app: what they declare is registered."""
         # Scripts that are coroutines run on the loop of the thread that calls them, where there is one.
         scripts.run_async = async_to_sync
-        import_modules("scripts", "jobs")
+        import_modules("scripts", "roles", "jobs")
         register(check_site)

@@ -1,4 +1,4 @@
-"""The admin of processes: templates and triggers to edit; plans, runs, data and files to look at."""
+"""The admin of processes: templates and triggers to edit; plans, runs, messages, data and files to look at."""
 
 from processes.admin.audit import AuditEntryAdmin
 from processes.admin.callbacks import CallbackAdmin
@@ -7,6 +7,7 @@ from processes.admin.instances import ProcessInstanceAdmin
 from processes.admin.records import DataNodeAdmin, PlanAdmin, StoredFileAdmin
 from processes.admin.runs import RunAdmin
 from processes.admin.templates import ProcessTemplateAdmin
+from processes.admin.topics import DeliveryAdmin, MessageAdmin, SubscriptionAdmin
 from processes.admin.triggers import TriggerAdmin, TriggerFiringAdmin
 
 __all__ = [
@@ -14,11 +15,14 @@ __all__ = [
     "CallbackAdmin",
     "ConnectionAdmin",
     "DataNodeAdmin",
+    "DeliveryAdmin",
+    "MessageAdmin",
     "PlanAdmin",
     "ProcessInstanceAdmin",
     "ProcessTemplateAdmin",
     "RunAdmin",
     "StoredFileAdmin",
+    "SubscriptionAdmin",
     "TriggerAdmin",
     "TriggerFiringAdmin",
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from processes.api import moving, runs
+from processes.api import moving, runs, topics
 from processes.api.callbacks import callback
 from processes.api.forms import form, waiting_forms
 
@@ -26,4 +26,5 @@ urlpatterns = [
     path("processes/<slug:slug>/moves/", moving.moves, name="moves"),
     path("runs/<uuid:run_id>/retry/", runs.retry, name="retry"),
     path("runs/<uuid:run_id>/rewind/", runs.rewind, name="rewind"),
+    path("topics/<str:topic>/", topics.publish, name="publish"),
 ]

@@ -148,9 +148,13 @@ def _value(part: _Part, filler: Filler, context: Context) -> object:
     if part.source == "now":
         return context.now().isoformat()
     if part.source == "param":
-        if part.name not in context.parameters:
+        if part.name in context.parameters:
+            return context.parameters[part.name]
+        # A field of a form may have a dot in its name; what comes as JSON is looked into.
+        first, *rest = part.name.split(".")
+        if first not in context.parameters:
             raise _missing(part, filler, "isn't among the request's parameters")
-        return context.parameters[part.name]
+        return _walk(context.parameters[first], rest, part, filler)
     if part.source == "data":
         return _walk(context.data, part.name.split("."), part, filler)
     first, *rest = part.name.split(".")

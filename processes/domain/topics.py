@@ -19,6 +19,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "MAX_WORDS",
     "VARIABLES",
+    "MessageConditionSource",
     "Pattern",
     "Topic",
     "check_pattern",
@@ -75,6 +76,16 @@ def compile_message_condition(text: str) -> Condition:
                 fields={"condition": text, "suggestion": "Look at data, the payload, and at attr.topic and attr.key"},
             )
     return condition
+
+
+def _check_condition(text: str) -> str:
+    if text:
+        compile_message_condition(text)
+    return text
+
+
+#: The type of a subscription's condition in a config model; empty for none.
+MessageConditionSource: TypeAlias = Annotated[str, AfterValidator(_check_condition)]
 
 
 def same_json(one: JSON, other: JSON) -> bool:

@@ -1,13 +1,16 @@
-"""Register task scripts, `@task_script("import_rows", config=ImportConfig)`, and querysets, `@queryset("teams")`."""
+"""Register task scripts, `@task_script("import_rows", config=ImportConfig)`, querysets and roles.
+
+Those are `@queryset("teams")`, and `@role("manager")`.
+"""
 
 from processes.registry.querysets import QuerysetRegistry, queryset, querysets
-from processes.registry.roles import RoleRegistry, RoleSpec, role, roles
+from processes.registry.roles import HeldRoles, RoleRegistry, role, roles
 from processes.registry.scripts import ScriptRegistry, scripts, task_script
 
 __all__ = [
+    "HeldRoles",
     "QuerysetRegistry",
     "RoleRegistry",
-    "RoleSpec",
     "ScriptRegistry",
     "queryset",
     "querysets",

@@ -1,12 +1,12 @@
 """What registries ask of the functions that they keep."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeGuard
 
 from processes.errors import RegistrationError
 
-__all__ = ["check_one_argument", "is_async", "place_of"]
+__all__ = ["check_arguments", "check_one_argument", "is_async", "place_of"]
 
 
 def is_async(function: Callable[..., object]) -> TypeGuard[Callable[..., Coroutine[Any, Any, object]]]:
@@ -18,15 +18,21 @@ def is_async(function: Callable[..., object]) -> TypeGuard[Callable[..., Corouti
 
 def check_one_argument(function: Callable[..., object], *, what: str, argument: str) -> None:
     """Refuse a function that can't be called with one argument: RegistrationError, in which both are named."""
+    check_arguments(function, what=what, arguments=(argument,))
+
+
+def check_arguments(function: Callable[..., object], *, what: str, arguments: Sequence[str]) -> None:
+    """Refuse a function that can't be called with these arguments: RegistrationError, in which all are named."""
     try:
         signature = inspect.signature(function)
     except ValueError:
         return  # a function written in C may not tell
     try:
-        signature.bind(None)
+        signature.bind(*(None for _ in arguments))
     except TypeError:
+        count = "one argument" if len(arguments) == 1 else f"{len(arguments)} arguments"
         raise RegistrationError(
-            f"{what} must be callable with one argument, {argument}: {place_of(function)}{signature}"
+            f"{what} must be callable with {count}, {' and '.join(arguments)}: {place_of(function)}{signature}"
         ) from None
 
 

@@ -13,10 +13,11 @@ from processes.scripts import (
     progress,
     responses,
     tables,
+    topics,
     waiting,
 )
 
 __all__ = [
-    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress", "responses",
-    "tables", "waiting",
+    "assignments", "authority", "callbacks", "data", "flow", "instances", "outside", "pages", "parallel", "progress",
+    "responses", "tables", "topics", "waiting",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ are stored together or not at all. Details are JSON without secrets and without 
 | `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
 | `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
+| `status_rules.created` `status_rules.edited` `status_rules.deleted` | status rules | revision, changed |
 | `trigger.created` `trigger.edited` `trigger.deleted` | trigger | kind, template, user, enabled, changed |
 | `trigger.secret_set` `trigger.rotated` | trigger | drawn, old_valid_until |
 | `message.published` | message, by its topic | topic, key |

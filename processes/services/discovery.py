@@ -1,4 +1,4 @@
-"""Import what installed apps declare: their `scripts` and `jobs` modules, or packages of these names.
+"""Import what installed apps declare: their `scripts`, `roles` and `jobs` modules, or packages of these names.
 
 A package decides itself what belongs to it: its `__init__` imports its modules.
 """

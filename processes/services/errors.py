@@ -45,6 +45,7 @@ __all__ = [
     "SlugTakenError",
     "StaleDataError",
     "StaleDraftError",
+    "StatusRulesInUseError",
     "StorageError",
     "TemplateInUseError",
     "TemplateNotFoundError",
@@ -172,7 +173,7 @@ class TooLargeError(PermanentError):
 
 
 class SlugTakenError(PermanentError):
-    """Report that another template has this slug."""
+    """Report that another template, or other status rules, have this slug."""
 
     code = "slug_taken"
 
@@ -187,7 +188,7 @@ class StaleDataError(PermanentError):
 
 
 class StaleDraftError(PermanentError):
-    """Report that somebody else changed the template after this editor opened it.
+    """Report that somebody else changed the template, or the status rules, after this editor opened them.
 
     `fields`: `expected` and `revision` of the draft, or `expected_version` and `version` of what is in force.
     """
@@ -224,6 +225,12 @@ class TemplateInUseError(PermanentError):
     """
 
     code = "template_in_use"
+
+
+class StatusRulesInUseError(PermanentError):
+    """Report that status rules can't be deleted; `fields`: `types` lists slugs, `instances` counts those alive."""
+
+    code = "status_rules_in_use"
 
 
 class VersionNotFoundError(NotFoundError):

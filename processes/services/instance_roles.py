@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from django.contrib.auth.models import AbstractBaseUser, Group
+from django.contrib.auth.models import Group
 
 from processes.models import InstanceCandidate, ProcessInstance
+from processes.registry import HeldRoles
 from processes.registry import roles as registered
 from processes.services.access import User
 
@@ -36,6 +37,7 @@ class Roles:
     user: User
     #: Candidates of instances that were read for many at once; of others they are read one by one.
     candidacies: Mapping[object, bool] = field(default_factory=dict)
+    _hooks: dict[object, HeldRoles] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def is_somebody(self) -> bool:
@@ -95,5 +97,10 @@ class Roles:
             return instance.assignee_id is None and self.is_candidate(instance)
         if role in self.lasting:
             return True
-        hook = registered.find(role)
-        return hook is not None and isinstance(self.user, AbstractBaseUser) and hook.holds(self.user, instance)
+        return self._asked_of_hooks(instance).has(role)
+
+    def _asked_of_hooks(self, instance: ProcessInstance) -> HeldRoles:
+        """Return the answers of the app's own roles about an instance: each function is called once."""
+        if instance.pk not in self._hooks:
+            self._hooks[instance.pk] = registered.asked(user=self.user, instance=instance)
+        return self._hooks[instance.pk]

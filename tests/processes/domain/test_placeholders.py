@@ -14,7 +14,7 @@ from processes.errors import PlaceholderError
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ATTRIBUTES: dict[str, object] = {"x": [1, {"y": 2}], "state": "s", "odd": object(), "none": None}
 CONTEXT = Context(
-    parameters={"id": "7", "many": ["a", "b"]},
+    parameters={"id": "7", "many": ["a", "b"], "order": {"lines": [{"n": 1}]}, "order.lines": "typed"},
     data={"a": {"b": {"c": 3}, "list": [10, {"k": None}]}, "n": 1.5, "t": True, "text": "%{now} ${ref}", "0": "zero"},
     attribute=ATTRIBUTES.__getitem__,
     now=lambda: NOW,
@@ -30,6 +30,10 @@ def filled(config: Any) -> Any:
 FILLED: list[tuple[object, object]] = [
     ("%{param:id}", "7"),
     ("%{param:many}", ["a", "b"]),
+    ("%{param:many.1}", "b"),
+    ("%{param:order.lines.0.n}", 1),
+    # What has this very name comes first.
+    ("%{param:order.lines}", "typed"),
     ("%{data:a}", {"b": {"c": 3}, "list": [10, {"k": None}]}),
     ("%{data:a.b.c}", 3),
     ("%{data:a.list.0}", 10),
@@ -65,6 +69,10 @@ def test_a_placeholder_becomes_its_value(config: object, expected: object) -> No
 
 MISSING = [
     ("%{param:x}", "isn't among the request's parameters"),
+    ("%{param:x.y}", "isn't among the request's parameters"),
+    ("%{param:many.2}", "isn't there"),
+    ("%{param:id.0}", "isn't there"),
+    ("%{param:order.lines.1.n}", 'has no "1"'),
     ("%{data:x}", "isn't there"),
     ("%{data:a.b.x}", 'has no "x"'),
     ("%{data:a.list.2}", 'has no "2"'),
