@@ -89,7 +89,7 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
     return {"callbackStatus": standing.status.value}
 
 
-def _parts(request: HttpRequest) -> tuple[bytes, dict[str, UploadedFile]]:
+def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"]]:
     """Return the JSON text of a report, and the files that came with it."""
     if request.content_type != "multipart/form-data":
         return _body(request), {}

@@ -27,7 +27,7 @@ def owner_of_callback(callback: Callback) -> Caller:
     return Caller(user_id=run.user_id, session_key=run.session_key, instance_id=run.instance_id)
 
 
-def brought(files: Mapping[str, UploadedFile], *, callback: Callback) -> dict[str, JSON]:
+def brought(files: Mapping[str, "UploadedFile[bytes]"], *, callback: Callback) -> dict[str, JSON]:
     """Store files that were sent with a report, and return their infos by name; they go with the callback.
 
     Raises CallbackFileError for more than MOST_FILES, StorageError where the storage can't take them. Call it outside

@@ -115,7 +115,7 @@ def report_callback(
     *,
     report: Report,
     data: JSON = None,
-    files: Mapping[str, UploadedFile] | None = None,
+    files: Mapping[str, "UploadedFile[bytes]"] | None = None,
     reader: Caller | None = None,
     actor: audit.Actor | None = None,
     key: str = "",
@@ -123,8 +123,8 @@ def report_callback(
     """Take a report, and return how the callback stands then; without `data` what was stored stays.
 
     Its files are copied, as far as `reader` may read them: by default whoever the run works for. `files` are stored for
-    the callback, and their infos become keys of `data`, which is an object then. A report under a `key` that was used is
-    that one again. One that ends the callback, or begins it, may come again with the same data; then it changes
+    the callback, and their infos become keys of `data`, which is an object then. A report under a `key` that was used
+    is that one again. One that ends the callback, or begins it, may come again with the same data; then it changes
     nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError for `data` that
     can't be stored, and what `brought` and `localised` raise.
     """
