@@ -17,6 +17,7 @@ from processes.admin.forms import BindingForm, BindingRows, ExtensionRows, Proce
 from processes.admin.impact import impact_message, refusal_message, warning_message
 from processes.admin.rights import RightsForm, may_edit_stored
 from processes.admin.tabs import TABS, Tab
+from processes.admin.tabs.builder import builder_urls
 from processes.admin.tabs.page import serve_tab
 from processes.errors import DefinitionError, ProcessError
 from processes.models import Access, Binding, Extension, ProcessTemplate
@@ -174,7 +175,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
             )
             for tab in TABS
         ]
-        return [*editor_urls(self), *pages, *super().get_urls()]
+        return [*editor_urls(self), *builder_urls(self), *pages, *super().get_urls()]
 
     def _serve_tab(self, tab: Tab, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return serve_tab(tab, request, object_id, self)

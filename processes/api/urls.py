@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from processes.api import moving, runs, topics
+from processes.api import instances, moving, runs, topics
 from processes.api.callbacks import callback
 from processes.api.forms import form, waiting_forms
 
@@ -13,6 +13,15 @@ urlpatterns = [
     path("callbacks/<str:token>/", callback, name="callback"),
     path("forms/", waiting_forms, name="forms"),
     path("forms/<str:reference>/", form, name="form"),
+    path("inbox/", instances.inbox, name="inbox"),
+    path("instances/", instances.instances, name="instances"),
+    path("instances/<uuid:instance_id>/", instances.instance, name="instance"),
+    path("instances/<uuid:instance_id>/history/", instances.history, name="instance-history"),
+    path("instances/<uuid:instance_id>/execute/", instances.execute, name="instance-execute"),
+    path("instances/<uuid:instance_id>/claim/", instances.claim, name="instance-claim"),
+    path("instances/<uuid:instance_id>/release/", instances.release, name="instance-release"),
+    path("instances/<uuid:instance_id>/hand-on/", instances.hand_on, name="instance-hand-on"),
+    path("instances/<uuid:instance_id>/due/", instances.due, name="instance-due"),
     path("runs/<uuid:run_id>/", runs.run, name="run"),
     path("runs/<uuid:run_id>/checkpoints/", runs.checkpoints, name="checkpoints"),
     path("runs/<uuid:run_id>/export/", runs.export, name="export"),

@@ -4,6 +4,7 @@ Who may enter where is decided first (`check_entry`), then the step is claimed w
 data, then the plan runs. A run that must wait, or asks for it, goes on in the background.
 """
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -73,10 +74,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold what a process answered, and its data for the page that shows it."""
+    """Hold what a process answered, and its data for the page that shows it; `run_id` where a run goes on with it."""
 
     response: Response
     data: Mapping[str, JSON]
+    run_id: uuid.UUID | None = None
 
 
 def published_plan(template: ProcessTemplate) -> Plan:
@@ -205,9 +207,8 @@ def _run(
             # What this attempt has saved of the instance's Data is no reason to refuse the next one.
             node.based_on = app.get(LOADED_REVISION)
         raise outcome.error
-    if isinstance(outcome, Suspended):
-        _move_to_background(visit, node, app, interpreter)
-    return Answer(response=app.response, data=app.data)
+    run_id = _move_to_background(visit, node, app, interpreter) if isinstance(outcome, Suspended) else None
+    return Answer(response=app.response, data=app.data, run_id=run_id)
 
 
 def _holds_files(value: JSON) -> bool:
@@ -253,7 +254,7 @@ def _record_start(visit: Visit) -> None:
     )
 
 
-def _move_to_background(visit: Visit, node: DataNode | None, app: Application, interpreter: Interpreter) -> None:
+def _move_to_background(visit: Visit, node: DataNode | None, app: Application, interpreter: Interpreter) -> uuid.UUID:
     root_id = continue_in_background(
         app=app,
         interpreter=interpreter,
@@ -264,6 +265,7 @@ def _move_to_background(visit: Visit, node: DataNode | None, app: Application, i
     )
     if app.response.is_empty:
         app.response.redirect = reverse("processes:progress", kwargs={"root_id": root_id})
+    return root_id
 
 
 def _known(user: AbstractBaseUser | AnonymousUser) -> AbstractBaseUser | None:

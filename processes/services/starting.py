@@ -93,11 +93,12 @@ def start_instance(
     action: str,
     beginning: Beginning,
     parameters: Mapping[str, JSON] | None = None,
-    title: str = "",
+    attributes: Mapping[str, JSON] | None = None,
 ) -> uuid.UUID:
-    """Store a run of an instance's own plan that enters at `action`, whatever it says of who may, and return its id.
+    """Store a run of an instance's own plan that enters at `action`, also where requests may not, and return its id.
 
-    It is Stepline that starts it: whether somebody may is asked before. Raises NotFoundError for an action that isn't
+    It is Stepline that starts it: whether somebody may is asked before. Of the runs of an instance that begin like this
+    one is worked on at a time, in the order in which they begin. Raises NotFoundError for an action that isn't
     declared, and NotJsonError.
     """
     plan = load_plan(instance.plan_id)
@@ -111,10 +112,12 @@ def start_instance(
         user=user,
         action=action,
         data=None,
-        request=Request(parameters=dict(parameters or {})),
+        request=Request(method="POST", parameters=dict(parameters or {})),
         beginning=beginning,
-        title=title or instance.title,
+        attributes=attributes,
+        title=instance.title,
         outside=False,
+        concurrency_key=f"instance:{instance.pk}",
     )
 
 
@@ -131,6 +134,7 @@ def _start(
     attributes: Mapping[str, JSON] | None = None,
     title: str = "",
     outside: bool = True,
+    concurrency_key: str = "",
 ) -> uuid.UUID:
     for name, values in (("data", data), ("parameters", request.parameters)):
         if problems := json_problems(dict(values or {}), limit=1):
@@ -144,5 +148,11 @@ def _start(
     app.execution = host.execution
     interpreter = Interpreter.start(plan, app=app, host=host, entry=action, outside=outside)
     return continue_in_background(
-        app=app, interpreter=interpreter, template=template, caller=caller, title=title, beginning=beginning
+        app=app,
+        interpreter=interpreter,
+        template=template,
+        caller=caller,
+        title=title,
+        beginning=beginning,
+        concurrency_key=concurrency_key,
     )

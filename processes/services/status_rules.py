@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from django.contrib.auth.models import AbstractBaseUser, Group
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -29,9 +29,12 @@ __all__ = [
     "find_sub_plan",
     "known_roles",
     "parsed_rules",
+    "reachable_by",
     "save_status_rules",
     "uses_of",
 ]
+
+User = AbstractBaseUser | AnonymousUser
 
 #: What an editor decides, and the audit log compares.
 _FIELDS: Final = ("slug", "title", "description", "rules", "enforced")
@@ -101,7 +104,7 @@ def find_problems(text: str, *, uses: Iterable[Use] = ()) -> Findings:
     errors = [
         _cured(problem) for problem in check_status_rules(rules, actions=actions, reachable=None, roles=known_roles())
     ]
-    warnings = check_status_rules(rules, actions=None, reachable=_reachable(uses), roles=None)
+    warnings = check_status_rules(rules, actions=None, reachable=reachable_by(uses), roles=None)
     return Findings(errors=errors, warnings=[*warnings, *_missing_in_some(rules, uses)])
 
 
@@ -113,9 +116,20 @@ def find_sub_plan(target: ProcessTarget) -> Plan | None:
     return None
 
 
+def reachable_by(uses: Iterable[Use]) -> frozenset[str] | None:
+    """Return every status that instances of these types may get, None where that can't be known."""
+    found: set[str] = set()
+    for use in uses:
+        statuses = None if use.plan is None else reachable_statuses(use.plan, find_plan=find_sub_plan)
+        if statuses is None:
+            return None
+        found |= statuses | {use.first_status}
+    return frozenset(found) if found else None
+
+
 @transaction.atomic
 def save_status_rules(
-    *, rules: StatusRules, editor: AbstractBaseUser | None = None, expected_revision: int | None = None
+    *, rules: StatusRules, editor: User | None = None, expected_revision: int | None = None
 ) -> list[Problem]:
     """Save new or changed rules, which are in force at once; return what is probably a mistake in them.
 
@@ -157,7 +171,7 @@ def save_status_rules(
 
 
 @transaction.atomic
-def delete_status_rules(*, rules: StatusRules, editor: AbstractBaseUser | None = None) -> None:
+def delete_status_rules(*, rules: StatusRules, editor: User | None = None) -> None:
     """Delete rules; raises StatusRulesInUseError where an instance type or an instance uses them."""
     stored = _locked(rules)
     types = list(stored.instance_types.order_by("slug").values_list("slug", flat=True))
@@ -183,17 +197,6 @@ def _locked(rules: StatusRules) -> StatusRules:
     if stored is None:
         raise NotFoundError(_("These status rules were deleted meanwhile."))
     return stored
-
-
-def _reachable(uses: Iterable[Use]) -> frozenset[str] | None:
-    """Return every status that an instance may get, None where that can't be known."""
-    found: set[str] = set()
-    for use in uses:
-        statuses = None if use.plan is None else reachable_statuses(use.plan, find_plan=find_sub_plan)
-        if statuses is None:
-            return None
-        found |= statuses | {use.first_status}
-    return frozenset(found) if found else None
 
 
 def _missing_in_some(rules: Rules, uses: Iterable[Use]) -> Iterator[Problem]:

@@ -7,18 +7,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from processes.domain.authoring.diagram import Diagram, DiagramAction, Link, lay_out_links
-from processes.domain.status_rules import NO_STATUS, Moves, StatusRules
+from processes.domain.status_rules import NO_STATUS, Moves, OptionGroup, StatusRules
 
 __all__ = ["StatusDiagram", "StatusMove", "lay_out_statuses", "moves_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusMove:
-    """Lead from one status to another by actions; `target` None is a status that nobody knows before."""
+    """Lead from one status to another by actions; `target` None is a status that nobody knows before.
+
+    A move is `exceptional` where all of its actions are offered as such.
+    """
 
     source: str
     target: str | None
     actions: tuple[str, ...]
+    exceptional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ def moves_of(
     `captions` are shown in the place of actions' names. What an action sets is where it leads, also if that is the
     status at which it is offered.
     """
-    found: dict[tuple[str, str | None], dict[str, None]] = {}
+    found: dict[tuple[str, str | None], dict[str, bool]] = {}
     for status in statuses:
         for rule in rules.rules:
             if not rule.statuses.matches(status):
@@ -57,9 +61,11 @@ def moves_of(
                 targets: list[str | None] = [*sorted(moves.statuses), *([None] if moves.is_open else [])]
                 for target in targets:
                     shown = (captions or {}).get(offered.action, offered.action)
-                    found.setdefault((status, target), {})[shown] = None
+                    names = found.setdefault((status, target), {})
+                    names[shown] = names.get(shown, True) and offered.group is OptionGroup.EXCEPTIONAL
     return tuple(
-        StatusMove(source=source, target=target, actions=tuple(names)) for (source, target), names in found.items()
+        StatusMove(source=source, target=target, actions=tuple(names), exceptional=all(names.values()))
+        for (source, target), names in found.items()
     )
 
 
@@ -73,8 +79,8 @@ def lay_out_statuses(
 ) -> StatusDiagram:
     """Give the diagram of statuses and moves; the start leads to the `initial` ones.
 
-    From there on it goes by the moves, nearest first; statuses that nothing leads to come last. `no_status` and
-    `any_status` are written where there is no name.
+    From there on it goes by the moves, nearest first, along exceptional ones last of all; then come statuses that
+    nothing leads to. `no_status` and `any_status` are written where there is no name.
     """
     order = _in_order(moves, statuses, initial)
     listed: list[DiagramAction | None] = [None, *(_node(status, no_status, any_status) for status in order)]
@@ -90,18 +96,27 @@ def lay_out_statuses(
 
 def _in_order(moves: Sequence[StatusMove], statuses: Collection[str], initial: Collection[str]) -> list[str | None]:
     """Give the statuses from the initial ones on, breadth first; then what isn't reached, as it is listed."""
+    found: dict[str | None, None] = dict.fromkeys(initial)
+    _follow([move for move in moves if not move.exceptional], found, list(found))
+    _follow(moves, found, list(found))
+    for start in (*statuses, *(move.source for move in moves)):
+        if start not in found:
+            found[start] = None
+            _follow(moves, found, [start])
+    known = [status for status in found if status is not None]
+    return [*known, *([None] if None in found else [])]
+
+
+def _follow(moves: Iterable[StatusMove], found: dict[str | None, None], todo: list[str | None]) -> None:
+    """Add to `found` what the moves lead to from some statuses on, the nearest first."""
     leads: dict[str | None, list[str | None]] = {}
     for move in moves:
         leads.setdefault(move.source, []).append(move.target)
-    found: dict[str | None, None] = dict.fromkeys(initial)
-    for start in (*initial, *statuses, *leads):
-        todo: list[str | None] = [start]
-        for status in todo:
-            found.setdefault(status)
-            todo.extend(dict.fromkeys(target for target in leads.get(status, ()) if target not in found))
-            found.update(dict.fromkeys(leads.get(status, ())))
-    known = [status for status in found if status is not None]
-    return [*known, *([None] if None in found else [])]
+    for status in todo:
+        for target in leads.get(status, ()):
+            if target not in found:
+                found[target] = None
+                todo.append(target)
 
 
 def _node(status: str | None, no_status: str, any_status: str) -> DiagramAction:

@@ -10,7 +10,7 @@ from processes.domain.json_values import JSON, pointer
 from processes.errors import DefinitionError, Problem, ProcessError
 from processes.services.authoring.templates import check_draft
 
-__all__ = ["BaseRow", "BindingRow", "Draft", "DraftProblem", "Part", "find_problems"]
+__all__ = ["BaseRow", "BindingRow", "Draft", "DraftProblem", "Part", "find_problems", "place_problems"]
 
 #: What a problem is about: the definition, the target of a binding, a template in the list of extends, or none of them.
 Part: TypeAlias = Literal["definition", "binding", "base", "other"]
@@ -98,6 +98,11 @@ def find_problems(draft: Draft) -> list[DraftProblem]:
     except ProcessError as error:
         found.append(DraftProblem(problem=Problem(path=error.path or "", message=error.message), part="other"))
     return found
+
+
+def place_problems(text: str, problems: Sequence[Problem], *, severity: Severity = "error") -> list[DraftProblem]:
+    """Return problems of any JSON text with their places in it, in its order."""
+    return [replace(found, severity=severity) for found in _in_text(problems, text, part="definition")]
 
 
 def _read_bindings(draft: Draft, found: list[DraftProblem]) -> tuple[dict[str, JSON], list[str]]:

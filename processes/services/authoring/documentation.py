@@ -35,7 +35,7 @@ from processes.services.library import Source, read_library
 
 __all__ = [
     "MAX_DRAWN", "MAX_TOLD", "ActionEntry", "BindingEntry", "Documentation", "Place", "Runs", "ScriptEntry",
-    "describe_template",
+    "describe_reading", "describe_template",
 ]  # fmt: skip
 
 #: How many actions are drawn and told: a page of more would be of no use to anybody.
@@ -160,6 +160,11 @@ def describe_template(template: ProcessTemplate, *, published: bool = False) -> 
         raise NotPublishedError("This template isn't published yet.")
     reading = read_source(library, source)
     return _Teller(template, source, reading).tell("published" if published else "draft")
+
+
+def describe_reading(template: ProcessTemplate, source: Source, reading: Reading) -> Documentation:
+    """Return the documentation of a draft as it would be read from `source`, saved or not."""
+    return _Teller(template, source, reading).tell("draft")
 
 
 class _Teller:

@@ -15,7 +15,7 @@ from processes.services.bound_connections import check_connections
 from processes.services.errors import StaleDraftError
 from processes.services.library import Source, read_library
 
-__all__ = ["delete_instance_type", "save_instance_type"]
+__all__ = ["delete_instance_type", "find_problems", "save_instance_type"]
 
 _MAX_TOPICS = 50
 
@@ -43,7 +43,7 @@ def save_instance_type(
                 fields={"expected": expected_revision, "revision": stored.revision},
             )
         type.revision = stored.revision
-    if problems := _problems(type):
+    if problems := find_problems(type):
         raise DefinitionError(problems)
     draft = Source(slug=type.template.slug, definition="", bindings=type.bindings)
     check_connections(read_library(), draft, user=editor)
@@ -62,7 +62,8 @@ def delete_instance_type(*, type: InstanceType, editor: AbstractBaseUser) -> Non
     type.delete()
 
 
-def _problems(type: InstanceType) -> list[Problem]:
+def find_problems(type: InstanceType) -> list[Problem]:
+    """Return what is wrong with a type, each at the place of its field (`/bindings/x`)."""
     problems: list[Problem] = []
     if type.template.published_plan_id is None:
         problems.append(Problem(path="/template", message=_("Publish the process first"), value=type.template.slug))

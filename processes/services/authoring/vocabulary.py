@@ -13,7 +13,7 @@ from processes.services.authoring.reading import read_layers
 from processes.services.catalogue import catalogue, queryset_names
 from processes.services.library import Source, read_library
 
-__all__ = ["describe_vocabulary"]
+__all__ = ["describe_script", "describe_vocabulary"]
 
 #: A sentence about states names them in backticks: "Set the state `show` if …, else `none`."
 _STATE_SENTENCE = re.compile(r"[^.]*\bstates?\b[^.]*", re.IGNORECASE)
@@ -48,10 +48,11 @@ def describe_vocabulary(*, extends: Sequence[str] = ()) -> dict[str, JSON]:
 def _scripts() -> list[JSON]:
     known = catalogue()
     specs = {spec.name: spec for name in known.names() if (spec := known.find(name)) is not None}
-    return [_script(specs[name]) for name in sorted(specs)]
+    return [describe_script(specs[name]) for name in sorted(specs)]
 
 
-def _script(spec: ScriptSpec) -> dict[str, JSON]:
+def describe_script(spec: ScriptSpec) -> dict[str, JSON]:
+    """Return what an editor tells of a script, as `describe_vocabulary` lists it."""
     documentation = spec.documentation
     quoted = [name for sentence in _STATE_SENTENCE.findall(documentation) for name in _QUOTED.findall(sentence)]
     # Such a sentence may name keys of the config too.

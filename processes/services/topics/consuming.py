@@ -9,17 +9,16 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from processes.domain.application import Application
 from processes.domain.entry import Nothing, find_entry
-from processes.domain.interpreter import Interpreter
 from processes.domain.json_values import JSON
-from processes.domain.request import Request
-from processes.models import Message, ProcessInstance
+from processes.models import EventKind, Message, ProcessInstance
 from processes.services.audit import SYSTEM, Actor
-from processes.services.background import Beginning, continue_in_background
+from processes.services.background import Beginning
+from processes.services.derivation import load_plan
+from processes.services.doer import Doer
 from processes.services.errors import AuthorityError
-from processes.services.host import DjangoHost
-from processes.services.instances import visit_of
+from processes.services.instance_history import note_event
+from processes.services.starting import start_instance
 
 __all__ = ["CONSUME", "TOLD", "start_consuming"]
 
@@ -38,28 +37,22 @@ def start_consuming(instance: ProcessInstance, message: Message) -> uuid.UUID | 
     owner = instance.owner
     if owner is not None and not owner.is_active:
         raise AuthorityError(_("Its owner is inactive."))
-    request = Request(method="POST", parameters=_parameters(message))
-    visit = visit_of(instance, user=owner, request=request)
-    if isinstance(find_entry(visit.plan, CONSUME, outside=False), Nothing):
+    if isinstance(find_entry(load_plan(instance.plan_id), CONSUME, outside=False), Nothing):
         return None
-    host = DjangoHost(caller=visit.caller, plan=visit.plan)
-    app = Application(request=request, user=owner, attributes={TOLD: _told(message)})
-    app.execution = host.execution
-    return continue_in_background(
-        app=app,
-        interpreter=Interpreter.start(visit.plan, app=app, host=host, entry=CONSUME, outside=False),
-        template=instance.template,
-        caller=visit.caller,
-        title=instance.title,
+    publisher = Actor(id=message.published_by_id, name=message.published_by_name) if message.published_by_id else SYSTEM
+    run_id = start_instance(
+        instance=instance,
+        user=owner,
+        action=CONSUME,
+        parameters=_parameters(message),
+        attributes={TOLD: _told(message)},
         beginning=Beginning(
-            how="message",
-            actor=Actor(id=message.published_by_id, name=message.published_by_name)
-            if message.published_by_id
-            else SYSTEM,
-            details={"message": str(message.pk), "topic": message.topic},
+            how="message", actor=publisher, details={"message": str(message.pk), "topic": message.topic}
         ),
-        concurrency_key=f"instance:{instance.pk}",
     )
+    doer = Doer(actor=publisher, action=CONSUME.rstrip("?"), run_id=run_id)
+    note_event(instance.pk, EventKind.CONSUMED, doer=doer, facts={"topic": message.topic, "key": message.key})
+    return run_id
 
 
 def _parameters(message: Message) -> dict[str, JSON]:

@@ -57,7 +57,7 @@ export class Checker {
     for (const editor of this.editors.values())
       editor.mark(all.filter((problem) => this._editorOf(problem) === editor));
     // The server's own list says the same, without the links.
-    for (const list of this.form.querySelectorAll(":is(.field-definition, .field-target, .field-base) .errorlist")) {
+    for (const list of this.form.querySelectorAll(":is(.field-definition, .field-rules, .field-target, .field-base) .errorlist")) {
       const row = list.closest("tr.form-row")?.id ?? null;
       if (all.some((problem) => problem.row === row)) list.remove();
     }

@@ -24,7 +24,8 @@ export class JsonEditor {
   constructor(textarea, { label, words, onChange }) {
     Object.assign(this, { textarea, label, words });
     this.kind = textarea.dataset.json;
-    this.isDefinition = this.kind === "definition";
+    /** What has a toolbar, and is checked as a whole. */
+    this.isDefinition = this.kind === "definition" || this.kind === "rules";
     /** What is a document, and not a value in a row. */
     this.isWhole = this.isDefinition || this.kind === "data";
     this._marks = [];

@@ -1,4 +1,4 @@
-"""Around an instance's page: where it stands, what is offered, who has it, what has happened; the inbox; beginning one."""
+"""Around an instance: where it stands, what is offered, who has it, its history; the inbox; and beginning one."""
 
 import pytest
 from django.contrib.auth.models import Group, User

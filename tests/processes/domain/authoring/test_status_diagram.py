@@ -46,6 +46,20 @@ def test_statuses_stand_in_the_order_of_the_moves_from_the_first_one_on() -> Non
     assert names == [None, "z", "b", "c", "a", "lost", "no status", "another status"]
 
 
+def test_what_is_only_reached_by_exceptional_moves_comes_behind_what_is_usual() -> None:
+    rules = parse_status_rules(
+        [
+            {"action": {"action": "cancel", "group": "exceptional"}, "status": ["new", "open"]},
+            {"action": "begin", "status": "new"},
+            {"action": "end", "status": "open"},
+        ]
+    )
+    leads = {"cancel": "cancelled", "begin": "open", "end": "done"}
+    found = moves_of(rules, ["new", "open"], leads=lambda name: Moves(statuses=frozenset({leads[name]})))
+    drawn = lay_out_statuses(found, statuses=[], initial=["new"])
+    assert list(drawn.statuses.values()) == ["new", "open", "done", "cancelled"]
+
+
 statuses = st.sampled_from(["", "a", "b", "c", "a status with a rather long name for a box"])
 moves = st.builds(
     StatusMove,
