@@ -292,7 +292,7 @@ def test_a_type_that_is_not_there_is_told_as_one_that_may_not_be_created(client:
 
 def test_a_type_and_a_process_at_once_are_refused() -> None:
     with pytest.raises(DefinitionError, match="a type has a process"):
-        orders(typed(process="orders"), LEAD)
+        orders(action("order", "create_instance", config={"type": "leave", "process": "orders"}), LEAD)
 
 
 def test_with_lent_rights_nothing_of_a_type_is_made(client: Client, owner: User) -> None:
@@ -317,7 +317,9 @@ def test_an_instance_is_called_something_else_and_its_history_tells(client: Clie
 
 
 def test_a_title_is_cut_and_needs_an_instance(client: Client, owner: User) -> None:
-    type = leave_type(actions=[action("rename", "set_title", config={"title": "ä" * 300}, next=False), *SHOWN], rules=[])
+    type = leave_type(
+        actions=[action("rename", "set_title", config={"title": "ä" * 300}, next=False), *SHOWN], rules=[]
+    )
     instance = leave(type, owner)
     client.post(f"/instances/{instance.pk}/", {"action": "rename"})
     instance.refresh_from_db()
