@@ -84,7 +84,7 @@ class ClaimKit:
         if shown.status_code != 200:
             return set()
         frame = shown.context["frame"]
-        return {option.action for _group, options in frame.groups for option in options} - {"@display"}
+        return {option.action for _group, options in frame.groups for option in options if option.action}
 
     @staticmethod
     def status(claim: ProcessInstance) -> str:

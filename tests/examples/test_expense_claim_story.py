@@ -165,7 +165,7 @@ def rejected(claims: ClaimKit, paul: User, reason: str = "The hotel is missing."
     claim = claims.claim()
     browser = claims.browser(paul)
     sent = send_form(browser, browser.get(f"{address(claim)}?action=reject", follow=True), reason=reason)
-    assert sent.status_code in (200, 303)
+    assert "Rejected" in main_of(browser.get(sent.headers["Location"]))
     return claim
 
 
@@ -206,8 +206,9 @@ def test_what_was_rejected_is_corrected_over_the_same_pages_and_handed_in_again(
     assert "333.00 EUR" in main_of(review)
     assert claims.data(claim)["amount"] == "250.00"
 
-    send_form(browser, review)
+    led = send_form(browser, review)
 
+    assert "Waiting for approval" in main_of(browser.get(led.headers["Location"]))
     data = claims.data(claim)
     assert (claims.status(claim), data["amount"], data["title"]) == ("submitted", "333.00", "Train and hotel")
     assert "reason" not in data
@@ -274,6 +275,15 @@ def test_the_types_own_page_begins_a_draft_that_is_filled_in(claims: ClaimKit) -
     send_form(browser, page)
     assert claims.status(claim) == "approved"
     assert ProcessInstance.objects.get().title == "Two coffees"
+
+
+@pytest.mark.parametrize("action", ["approve", "withdraw"])
+def test_whoever_decides_is_led_to_the_claim_as_it_stands_then(claims: ClaimKit, paul: User, action: str) -> None:
+    claim = claims.claim()
+    user = paul if action == "approve" else claims.mara
+    led = claims.browser(user).post(address(claim), {"action": action}, follow=True)
+    assert led.status_code == 200
+    assert {"approve": "Approved", "withdraw": "Withdrawn"}[action] in main_of(led)
 
 
 # -- in time ----------------------------------------------------------------------------------------------------------
