@@ -1,7 +1,8 @@
-"""expense-claim from hand to hand on the real stack: a claimant on a phone, an approver at a desk, the payment worker."""
+"""expense-claim from hand to hand on the real stack: a claimant on a phone, an approver, the worker that pays."""
 
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,13 @@ LOOKS, LOOK_MILLISECONDS = 60, 1_000
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Run everything, with the payment worker's host among those that processes may reach."""
     reachable = {"STEPLINE_OUTBOUND_HOSTS": "127.0.0.1", "STEPLINE_OUTBOUND_PRIVATE": "127.0.0.1"}
-    with running_stack(tmp_path_factory.mktemp("claims"), **reachable) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="stepline-claims-") as folder,
+        running_stack(Path(folder), **reachable) as running,
+    ):
         auth = "__import__('django.contrib.auth.models', fromlist=['x'])"
         for name, groups in (("mara", ()), ("paul", ("approvers",))):
             running.ask_database(
