@@ -24,7 +24,7 @@ _MAX_TOPICS = 50
 def save_instance_type(
     *,
     type: InstanceType,
-    editor: AbstractBaseUser,
+    editor: AbstractBaseUser | None = None,
     groups: Iterable[Group] | None = None,
     expected_revision: int | None = None,
 ) -> InstanceType:
@@ -32,7 +32,7 @@ def save_instance_type(
 
     Raises DefinitionError with every problem, each at the place of its field (`/bindings/x`), StaleDraftError where
     somebody else has saved it since `expected_revision`, and BindingRefusedError for a connection that the editor may
-    not bind.
+    not bind. Without an editor it is Stepline itself that acts.
     """
     is_new = type._state.adding
     if not is_new:
@@ -82,10 +82,10 @@ def find_problems(type: InstanceType) -> list[Problem]:
     return problems
 
 
-def _record(action: str, type: InstanceType, editor: AbstractBaseUser) -> None:
+def _record(action: str, type: InstanceType, editor: AbstractBaseUser | None) -> None:
     audit.record(
         action,
-        actor=audit.actor_of(editor),
+        actor=audit.SYSTEM if editor is None else audit.actor_of(editor),
         subject=type,
         details={"template": type.template.slug, "revision": type.revision, "enabled": type.enabled},
     )
