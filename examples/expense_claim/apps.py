@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ExpenseClaimConfig(AppConfig):
-    """Name the app; its task script is found in `scripts`, its process in `process_templates`."""
+    """Name the app; its scripts are found in `scripts`, and `load_examples` finds its process, rules and type."""
 
     name = "examples.expense_claim"
     label = "expense_claim"

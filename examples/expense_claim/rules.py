@@ -80,6 +80,14 @@ def find_problems(claim: Claim, *, limits: Limits, today: date) -> Problems:
     return found
 
 
+def needs_approval(claim: Claim, *, above: Mapping[str, Decimal]) -> bool:
+    """Tell whether somebody has to approve a claim: above an amount, by currency; always in one that has none."""
+    if claim.amount is None or claim.currency is None:
+        return True
+    limit = above.get(claim.currency)
+    return limit is None or claim.amount > limit
+
+
 def find_step(
     data: Mapping[str, JSON], *, steps: Sequence[Step], problems: Problems, unsent: Collection[str] = ()
 ) -> str | None:

@@ -3,6 +3,7 @@
 from processes.admin.audit import AuditEntryAdmin
 from processes.admin.callbacks import CallbackAdmin
 from processes.admin.connections import ConnectionAdmin
+from processes.admin.instance_types import InstanceTypeAdmin
 from processes.admin.instances import ProcessInstanceAdmin
 from processes.admin.records import DataNodeAdmin, PlanAdmin, StoredFileAdmin
 from processes.admin.runs import RunAdmin
@@ -17,6 +18,7 @@ __all__ = [
     "ConnectionAdmin",
     "DataNodeAdmin",
     "DeliveryAdmin",
+    "InstanceTypeAdmin",
     "MessageAdmin",
     "PlanAdmin",
     "ProcessInstanceAdmin",

@@ -1,6 +1,7 @@
 """Callbacks over HTTP (docs/callbacks.md): the token is all the authority that there is.
 
-No session is looked at and no cookie set, so there is nothing that a foreign page could borrow.
+No session is looked at and no cookie set, so there is nothing that a foreign page could borrow. A report is JSON, or a
+form of several parts: the part `report` is that JSON then, and each file becomes a file info in its data.
 """
 
 import json
@@ -8,8 +9,10 @@ import uuid
 from functools import wraps
 from typing import Any, Final
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
@@ -30,6 +33,7 @@ MAX_BYTES: Final = 1024 * 1024
 _KEY_CHARS = 100
 _QUERY = "query"
 _KEYS = ("action", "data")
+_REPORT = "report"
 
 
 def _private(view: Any) -> Any:
@@ -68,8 +72,11 @@ def _bearer(request: HttpRequest) -> str:
 def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
     # Whether there is such a callback comes first: the rest is told to those who know one.
     standing = query_callback(target)
-    body = _body(request)
+    text, files = _parts(request)
+    body = _parsed(text)
     action, data = body.get("action"), body.get("data")
+    if files and not isinstance(data, dict | None):
+        raise _bad('With files "data" is an object: each becomes a key of it.')
     if action == _QUERY:
         return standing.to_json()
     if not isinstance(action, str) or action not in REPORTS:
@@ -78,18 +85,40 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
     if len(key) > _KEY_CHARS:
         raise _bad(f"Idempotency-Key has at most {_KEY_CHARS} characters.")
     key = f"http:{target}:{key}" if key else ""
-    standing = report_callback(target, report=REPORTS[action], data=data, key=key)
+    standing = report_callback(target, report=REPORTS[action], data=data, files=files, key=key)
     return {"callbackStatus": standing.status.value}
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
+def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"]]:
+    """Return the JSON text of a report, and the files that came with it."""
+    if request.content_type != "multipart/form-data":
+        return _body(request), {}
+    try:
+        text = request.POST.get(_REPORT)
+        files = {str(name): file for name, file in request.FILES.items() if isinstance(file, UploadedFile)}
+    except RequestDataTooBig:
+        raise _too_large() from None
+    except (MultiPartParserError, SuspiciousOperation):
+        raise _bad("These parts can't be read, or are too many.") from None
+    if not isinstance(text, str):
+        raise _bad(f'The part "{_REPORT}" is missing: {{"action": "complete", "data": {{}}}}.')
+    return text.encode("utf-8", "surrogatepass"), files
+
+
+def _body(request: HttpRequest) -> bytes:
     declared = request.META.get("CONTENT_LENGTH") or "0"
     try:
         raw = b"" if declared.isdigit() and int(declared[:20]) > MAX_BYTES else request.read(MAX_BYTES + 1)
     except RequestDataTooBig:
         raw = b""
     if len(raw) > MAX_BYTES or (not raw and declared != "0"):
-        raise TooLargeError(f"A report may have {MAX_BYTES:,} bytes.")
+        raise _too_large()
+    return raw
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_BYTES:
+        raise _too_large()
     try:
         text = raw.decode()
         if nests_absurdly(text):
@@ -105,6 +134,10 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     if problems := json_problems(body.get("data"), max_depth=MAX_DATA_DEPTH, limit=1):
         raise _bad(f'"data"{problems[0].path}: {problems[0].message}.')
     return body
+
+
+def _too_large() -> TooLargeError:
+    return TooLargeError(f"A report may have {MAX_BYTES:,} bytes.")
 
 
 def _bad(message: str) -> ProcessError:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import QuerySet
+from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -24,7 +24,7 @@ from processes.services.access import find_executable
 from processes.services.driven import running_of
 from processes.services.errors import InstanceNotFoundError
 from processes.services.foreground import Answer
-from processes.services.instance_access import find_instance, visible_instances
+from processes.services.instance_access import find_instance, newest_visible
 from processes.services.instance_history import history_of
 from processes.services.instance_types import find_creatable
 from processes.services.instance_work import change_due, claim_instance, hand_on_instance, release_instance
@@ -51,6 +51,7 @@ __all__ = [
 PAGE_ROWS: Final = 50
 _MAX_PAGE_DIGITS: Final = 4
 _TITLE_CHARS: Final = 200
+_RELATED: Final = ("template", "type", "status_rules", "owner", "assignee")
 _FILTERS: Final = ("type", "status", "process", "owner", "assignee")
 
 
@@ -64,13 +65,10 @@ def instances(request: HttpRequest) -> HttpResponseBase:
     user = _user(request)
     if request.method == "POST":
         return _create(request, user)
-    number = page_of(request)
-    first = (number - 1) * PAGE_ROWS
-    rows = list(_filtered(request, visible_instances(user), user=user)[first : first + PAGE_ROWS + 1])
-    shown = rows[:PAGE_ROWS]
-    offered = options_of_many(shown, user=user)
-    told = [_told(row, offered[row.pk]) for row in shown]
-    return JsonResponse({"instances": told, "more": len(rows) > PAGE_ROWS})
+    wanted, first = _wanted(request, user=user), (page_of(request) - 1) * PAGE_ROWS
+    rows, has_more = newest_visible(user, wanted=wanted, first=first, count=PAGE_ROWS, related=_RELATED)
+    offered = options_of_many(rows, user=user)
+    return JsonResponse({"instances": [_told(row, offered[row.pk]) for row in rows], "more": has_more})
 
 
 @require_GET
@@ -185,25 +183,23 @@ def _answered(request: HttpRequest, instance_id: uuid.UUID, *, status: int = 200
     return JsonResponse({**_told(found, options_of(found, user=user)), "running": running}, status=status)
 
 
-def _filtered(
-    request: HttpRequest, rows: QuerySet[ProcessInstance], *, user: AbstractBaseUser
-) -> QuerySet[ProcessInstance]:
-    wanted: dict[str, Any] = {}
+def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> Q:
+    """Return what the parameters of the address narrow the list to."""
+    wanted = Q()
     for name in _FILTERS:
         value = request.GET.get(name)
         if value is None:
             continue
         if "\0" in value or (name in ("owner", "assignee") and value != "me"):
             raise bad_request(f'"{name}" can\'t be {value!r}: "owner" and "assignee" take "me".')
-        wanted |= {
-            "type": {"type__slug": value},
-            "status": {"status": value},
-            "process": {"template__slug": value},
-            "owner": {"owner": user.pk},
-            "assignee": {"assignee": user.pk},
+        wanted &= {
+            "type": Q(type__slug=value),
+            "status": Q(status=value),
+            "process": Q(template__slug=value),
+            "owner": Q(owner=user.pk),
+            "assignee": Q(assignee=user.pk),
         }[name]
-    found = rows.filter(**wanted).order_by("-created_at", "-id")
-    return found.select_related("template", "type", "status_rules", "owner", "assignee")
+    return wanted
 
 
 def _told(row: ProcessInstance, options: tuple[Option, ...]) -> dict[str, JSON]:

@@ -84,7 +84,8 @@ def _text(event: InstanceEvent) -> str:
         case EventKind.CONSUMED:
             return _("Received a message on “%(topic)s”") % {"topic": facts.get("topic", "")}
         case EventKind.EDITED:
-            return _("Edited by hand")
+            title = facts.get("title")
+            return _("Called “%(title)s” now") % {"title": title["after"]} if title else _("Edited by hand")
         case EventKind.MOVED:
             return _("Moved to another version of its process")
     return event.get_kind_display()

@@ -18,12 +18,16 @@ from processes.services.drafts import discard_draft
 from processes.services.errors import FileMissingError
 from processes.services.files import find_file
 from processes.services.form_files import find_shown_file
+from processes.services.instance_files import find_instance_file
 
 
 @require_safe
 @errors_as_pages
 def download(request: HttpRequest, file_id: uuid.UUID) -> HttpResponseBase:
-    """Send a stored file to its owner, to staff who may view files, and to whoever is asked by a form that shows it."""
+    """Send a stored file to its owner, to whoever may open the instance that it belongs to, or is asked by a form.
+
+    Staff who may view files get each.
+    """
     return file_response(_visible_file(request, file_id), request=request)
 
 
@@ -43,7 +47,7 @@ def _visible_file(request: HttpRequest, file_id: uuid.UUID) -> StoredFile:
     try:
         return find_file(file_id, caller=caller_of_request(request))
     except FileMissingError:
-        shown = find_shown_file(file_id, visitor=visitor_of(request))
+        shown = find_instance_file(file_id, user=user) or find_shown_file(file_id, visitor=visitor_of(request))
         if shown is None:
             raise
         return shown

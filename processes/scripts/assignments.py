@@ -1,4 +1,4 @@
-"""Task scripts for the work on instances: their status, who is asked, and what is open to whom."""
+"""Task scripts for the work on instances: their status and title, who is asked, and what is open to whom."""
 
 import uuid
 from dataclasses import dataclass
@@ -47,6 +47,14 @@ class SetStatusConfig(BaseModel):
     keeps_assignment: bool = Field(
         False, description="Whoever was asked to work on it is still asked, with the same due date."
     )
+
+
+class SetTitleConfig(BaseModel):
+    """Configure `set_title`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(description="What it is called from now on; cut to 200 characters.")
 
 
 class EscalationConfig(BaseModel):
@@ -132,6 +140,26 @@ def set_status(app: Application) -> str:
         keeps_assignment=config.keeps_assignment,
     )
     return config.status
+
+
+@task_script(
+    "set_title",
+    config=SetTitleConfig,
+    effect="transactional",
+    aliases=("setTitle", "Set title"),
+    example=Example(
+        definition=[
+            {"name": "load", "script": "load_data"},
+            {"name": "call", "script": "set_title", "config": {"title": "%{data:title}"}},
+        ],
+    ),
+    errors={"no_instance": _NO_INSTANCE, "instance_not_found": "the executed instance was deleted meanwhile"},
+)
+def set_title(app: Application) -> str:
+    """Set what the executed instance is called, and return it; its history tells who did it."""
+    config: SetTitleConfig = app.config
+    instance_status.set_title(_executed(app), config.title, doer=doer_of(app))
+    return config.title
 
 
 @task_script(

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 from django.utils.translation import gettext as _
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
 from processes.domain.bindings import REF
@@ -10,14 +10,14 @@ from processes.domain.json_values import JSON
 from processes.domain.scripts import Example
 from processes.domain.targets import ProcessTarget
 from processes.errors import PermanentError
-from processes.models import DataNode, ProcessTemplate
+from processes.models import DataNode, InstanceType, ProcessTemplate
 from processes.registry import task_script
 from processes.services.data_nodes import DATA_NODE, is_context_node, load_data_node
 from processes.services.errors import TemplateNotFoundError
 from processes.services.host import acting_user, caller_of, host_of, is_foreground, slug_of
 from processes.services.instances import create_instance as create
 from processes.services.instances import describe_instance
-from processes.services.lending import check_bound
+from processes.services.lending import check_bound, unsafe_target
 
 #: The states of `load_instance`.
 FOUND, NONE = "found", "none"
@@ -34,8 +34,13 @@ class CreateInstanceConfig(BaseModel):
         description='The process of the instance: "${reference}" or the slug of a published template; by default the '
         "one that is executed here.",
     )
+    type: str | None = Field(
+        None,
+        description="The name of its type, which says what process, status rules and topics it has; in the place of "
+        "`process`.",
+    )
     title: str = Field("", description=f"What it is called; cut to {_TITLE_CHARS} characters.")
-    status: str = Field("", max_length=60, description="The status that it begins with.")
+    status: str = Field("", max_length=60, description="The status that it begins with; by default its type's.")
     data: dict[str, JSON] | None = Field(
         None,
         description='The Data that it begins with, such as {"amount": "%{data:amount}"}; by default all of the data.',
@@ -46,6 +51,12 @@ class CreateInstanceConfig(BaseModel):
         "whoever sends one of its forms once more gets no second instance, but is led to this one.",
     )
     into: str = Field("instance", min_length=1, description="The key in data that tells which instance it is.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "CreateInstanceConfig":
+        if self.process is not None and self.type is not None:
+            raise ValueError('give either "type" or "process": a type has a process')
+        return self
 
 
 class LoadInstanceConfig(BaseModel):
@@ -88,13 +99,14 @@ class LoadInstanceConfig(BaseModel):
         ],
     ),
     errors={
-        "template_not_found": "there is no such process, or whoever acts may not execute it",
+        "template_not_found": "there is no such process or type, or whoever acts may not execute it, or create "
+        "anything of the type",
         "not_published": "nothing of the process is published that an instance could run",
         "not_allowed": "nobody is signed in who could own it",
         "authority": "it acts with the rights of somebody who may not make the caller an owner",
         "conflict": "`takes_over`, and the current data node has become an instance, or a background run, before",
         "data_node_not_found": "`takes_over`, and the current data node has expired or was deleted",
-        "unsafe_target": "it acts with lent rights (`run_as_owner`), and the process isn't bound",
+        "unsafe_target": "it acts with lent rights (`run_as_owner`), and the process isn't bound, or a `type` is given",
     },
 )
 def create_instance(app: Application) -> str:
@@ -104,7 +116,8 @@ def create_instance(app: Application) -> str:
     to it from now on. All of that is one transaction: if `@init` fails, or the server dies, there is no instance.
     """
     config: CreateInstanceConfig = app.config
-    template = _template(app, config)
+    type = _type(app, config.type)
+    template = _template(app, config) if type is None else type.template
     caller = caller_of(app)
     if caller.user_id is None:
         raise PermanentError(_("Sign in first: an instance belongs to somebody."), code="not_allowed")
@@ -112,6 +125,7 @@ def create_instance(app: Application) -> str:
     with transaction.atomic():
         instance = create(
             template=template,
+            type=type,
             # Whose run it is, it belongs to, whatever authority is in force; whose rights are in force is asked.
             owner=host_of(app).user({"user": caller.user_id}),
             actor=acting_user(app),
@@ -158,6 +172,19 @@ def load_instance(app: Application) -> None:
         return
     app.data[config.into] = describe_instance(instance_id)
     app.state = FOUND
+
+
+def _type(app: Application, slug: str | None) -> InstanceType | None:
+    """Return the type that an instance is wanted of; whether it may be created is asked where it is."""
+    if slug is None:
+        return None
+    type = InstanceType.objects.select_related("template", "status_rules").filter(slug=slug).first()
+    if type is None:
+        raise TemplateNotFoundError("There is no such type, or you may not create anything of it.")
+    if app.authority is not None:
+        # With the rights of somebody else nothing is made of what a request or data have chosen; a type can't be bound.
+        raise unsafe_target("What is made with other rights must be bound: bind the process, and name that.")
+    return type
 
 
 def _template(app: Application, config: CreateInstanceConfig) -> ProcessTemplate:

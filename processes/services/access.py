@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from processes.models import Access, EditAccess, ProcessTemplate, Run
+from processes.models import Access, EditAccess, FileHolder, ProcessTemplate, Run
 from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 from tasks.errors import TaskNotFound
 from tasks.models import Job
@@ -64,9 +64,18 @@ def owned_by(caller: Caller) -> Q:
 
 
 def readable_by(caller: Caller) -> Q:
-    """Return the filter for files that `caller` may read: their own, and those of whoever lends them authority."""
-    lent = Q(pk__in=()) if caller.lender_id is None else Q(owner_id=caller.lender_id)
-    return owned_by(caller) | lent
+    """Return the filter for files that `caller` may read.
+
+    Those are their own, those of whoever lends them authority, and those of the instance that is executed: whoever may
+    execute it works on what is in it, whoever has put it there.
+    """
+    found = owned_by(caller)
+    if caller.lender_id is not None:
+        found |= Q(owner_id=caller.lender_id)
+    if caller.instance_id is not None:
+        held = FileHolder.objects.filter(instance=caller.instance_id).values("file")
+        found |= Q(instance=caller.instance_id) | Q(pk__in=held)
+    return found
 
 
 def executable_by(user: User) -> QuerySet[ProcessTemplate]:

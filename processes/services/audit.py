@@ -18,6 +18,8 @@ are stored together or not at all. Details are JSON without secrets and without 
 | `form.answered` | run, by the form's title | form, step, button, how |
 | `callback.ended` | callback | status, run |
 | `instance.created` `instance.executed` `instance.deleted` | instance | action, how |
+| `instance.edited` | instance | changed, status |
+| `instance_type.created` `instance_type.edited` `instance_type.deleted` | instance type | template, revision, enabled |
 | `instance.moved` | instance | template, plan, to (hashes) |
 | `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |

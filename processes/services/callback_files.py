@@ -4,7 +4,9 @@ What a report names may be gone tomorrow, or be somebody else's; the copy belong
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from django.core.files.uploadedfile import UploadedFile
 
 from processes.domain.json_values import JSON
 from processes.models import Callback, StoredFile
@@ -13,7 +15,7 @@ from processes.services.errors import CallbackFileError, FileMissingError
 from processes.services.file_ownership import FILE_INFO
 from processes.services.files import FileInfo, file_info, find_file, open_stored, store_file
 
-__all__ = ["MOST_FILES", "localised", "owner_of_callback"]
+__all__ = ["MOST_FILES", "brought", "localised", "owner_of_callback"]
 
 #: Files that one report may name.
 MOST_FILES = 100
@@ -21,7 +23,30 @@ MOST_FILES = 100
 
 def owner_of_callback(callback: Callback) -> Caller:
     """Return for whom the run works that waits for a callback."""
-    return Caller(user_id=callback.run.user_id, session_key=callback.run.session_key)
+    run = callback.run
+    return Caller(user_id=run.user_id, session_key=run.session_key, instance_id=run.instance_id)
+
+
+def brought(files: Mapping[str, "UploadedFile[bytes]"], *, callback: Callback) -> dict[str, JSON]:
+    """Store files that were sent with a report, and return their infos by name; they go with the callback.
+
+    Raises CallbackFileError for more than MOST_FILES, StorageError where the storage can't take them. Call it outside
+    of transactions.
+    """
+    if len(files) > MOST_FILES:
+        raise CallbackFileError(f"A report may bring {MOST_FILES} files at most.")
+    return {
+        name: dict(
+            store_file(
+                content=content,
+                name=content.name or name,
+                content_type=content.content_type or "",
+                caller=owner_of_callback(callback),
+                belongs_to=callback,
+            )
+        )
+        for name, content in files.items()
+    }
 
 
 def localised(data: JSON, *, callback: Callback, reader: Caller) -> JSON:

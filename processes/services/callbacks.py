@@ -5,10 +5,11 @@ which leads on from the anchor as soon as it waits.
 """
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
 
@@ -29,7 +30,7 @@ from processes.models import Callback, InboxItem
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.callback_ends import Standing, end, expire, is_overdue, lock_callback, standing_of, tell_run
-from processes.services.callback_files import localised, owner_of_callback
+from processes.services.callback_files import brought, localised, owner_of_callback
 from processes.services.callback_tokens import callback_of_token, no_callback
 from processes.services.inbox import REPORT, count_reports
 
@@ -114,22 +115,26 @@ def report_callback(
     *,
     report: Report,
     data: JSON = None,
+    files: Mapping[str, "UploadedFile[bytes]"] | None = None,
     reader: Caller | None = None,
     actor: audit.Actor | None = None,
     key: str = "",
 ) -> Standing:
     """Take a report, and return how the callback stands then; without `data` what was stored stays.
 
-    Its files are copied, as far as `reader` may read them: by default
-    whoever the run works for. A report under a `key` that was used is that one again. One that ends the callback, or
-    begins it, may come again with the same data; then it changes nothing. Raises CallbackNotFoundError,
-    CallbackConflictError where it comes too late, NotJsonError for `data` that can't be stored, and what `localised`
-    raises.
+    Its files are copied, as far as `reader` may read them: by default whoever the run works for. `files` are stored for
+    the callback, and their infos become keys of `data`, which is an object then. A report under a `key` that was used
+    is that one again. One that ends the callback, or begins it, may come again with the same data; then it changes
+    nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError for `data` that
+    can't be stored, and what `brought` and `localised` raise.
     """
     _check(data)
     found = _find(callback)
     if _was_taken(found, key):
         return standing_of(found)
+    if files and found.ended_at is None:
+        given: dict[str, JSON] = data or {}
+        data = {**given, **brought(files, callback=found)}
     response = data
     if found.ended_at is None and data is not None:
         response = localised(data, callback=found, reader=reader or owner_of_callback(found))

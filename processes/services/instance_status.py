@@ -1,4 +1,4 @@
-"""The status of an instance: where it stands, as its status rules know it."""
+"""The status of an instance: where it stands, as its status rules know it; and what it is called."""
 
 import uuid
 from collections.abc import Collection
@@ -13,7 +13,9 @@ from processes.services.doer import Doer
 from processes.services.errors import WrongStatusError
 from processes.services.instance_history import note_event
 
-__all__ = ["set_status"]
+__all__ = ["set_status", "set_title"]
+
+_TITLE_CHARS = 200
 
 
 @transaction.atomic
@@ -41,4 +43,17 @@ def set_status(
     if not keeps_assignment:
         withdraw(instance)
     note_event(instance.pk, EventKind.STATUS, doer=doer, before=before, after=status)
+    return True
+
+
+@transaction.atomic
+def set_title(instance_id: uuid.UUID, title: str, *, doer: Doer) -> bool:
+    """Set what an instance is called, cut to 200 characters, and return whether that is something else now."""
+    instance = locked_instance(instance_id)
+    before, title = instance.title, title[:_TITLE_CHARS]
+    if before == title:
+        return False
+    instance.title = title
+    instance.save(update_fields=["title", "updated_at"])
+    note_event(instance.pk, EventKind.EDITED, doer=doer, facts={"title": {"before": before, "after": title}})
     return True

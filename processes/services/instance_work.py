@@ -17,7 +17,7 @@ from processes.services.errors import NotAssignableError
 from processes.services.instance_access import find_instance
 from processes.services.offers import Option, options_of
 
-__all__ = ["change_due", "claim_instance", "expects", "hand_on_instance", "release_instance"]
+__all__ = ["change_due", "claim_instance", "expects", "hand_on_instance", "named_user", "release_instance"]
 
 
 def expects(options: Iterable[Option]) -> bool:
@@ -43,7 +43,7 @@ def release_instance(instance_id: uuid.UUID, *, user: AbstractBaseUser) -> None:
 def hand_on_instance(instance_id: uuid.UUID, *, to: str, user: AbstractBaseUser) -> None:
     """Give an instance to the user of that name; raises as `claim_instance` does."""
     instance = find_instance(instance_id, user=user)
-    assignments.hand_on(instance.pk, to=_user(to).pk, user=user)
+    assignments.hand_on(instance.pk, to=named_user(to).pk, user=user)
 
 
 def change_due(instance_id: uuid.UUID, due_at: datetime | None, *, user: AbstractBaseUser) -> ProcessInstance:
@@ -55,7 +55,8 @@ def change_due(instance_id: uuid.UUID, due_at: datetime | None, *, user: Abstrac
     return instance
 
 
-def _user(name: str) -> AbstractBaseUser:
+def named_user(name: str) -> AbstractBaseUser:
+    """Return the active user of a name; raises NotAssignableError."""
     model = get_user_model()
     found = model._default_manager.filter(**{model.USERNAME_FIELD: name}, is_active=True).first() if name else None
     if found is None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from processes.domain.status_rules import parse_status_rules
 from processes.services.authoring.templates import check_draft
 
-DEFINITION = Path(__file__).resolve().parents[2] / "examples/expense_claim/process_templates/expense-claim.json"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples/expense_claim"
+DEFINITION = EXAMPLE / "process_templates/expense-claim.json"
+RULES = EXAMPLE / "status_rules/expense-claim.json"
 
 pytestmark = pytest.mark.django_db
 
@@ -37,18 +40,59 @@ def test_every_action_says_what_it_is_for() -> None:
     assert all(action["comment"] for action in actions().values())
 
 
-def test_nothing_that_makes_a_claim_can_be_entered_from_outside() -> None:
-    closed = {name for name, action in actions().items() if action.get("entry", True) is False}
+def test_what_can_be_entered_from_outside_is_a_page_a_form_leads_there_or_the_rules_guard_it() -> None:
+    opened = {name for name, action in actions().items() if action.get("entry", True) is not False}
+    guarded = parse_status_rules(json.loads(RULES.read_text(encoding="utf-8"))["rules"]).actions
 
-    assert closed == {"review", "create", "lead_to_claim", "leave", "describe", "show_claim"}
+    # `@display` isn't among them: everybody is led there who may open a claim.
+    assert guarded <= opened
+    # `submit` and `decline` ask by `check_option` themselves, where a claim is executed.
+    assert opened - guarded == {
+        "@default",
+        "@display",
+        "purpose",
+        "cost",
+        "receipt",
+        "check",
+        "submit",
+        "discard",
+        "decline",
+    }
 
 
-def test_nothing_is_entered_by_a_mere_link_but_the_beginning_and_the_claim() -> None:
-    assert not any(action.get("safe") for action in actions().values())
+def test_a_mere_link_enters_only_what_changes_nothing() -> None:
+    safe = {name: action["script"] for name, action in actions().items() if action.get("safe")}
+
+    assert safe == {"correct": "load_data", "reject": "load_instance"}
+
+
+def test_whatever_is_done_for_a_payment_before_it_is_ordered_is_undone_when_it_fails() -> None:
+    found = actions()
+
+    assert {name: action["compensate"] for name, action in found.items() if "compensate" in action} == {
+        "reserve": "release",
+        "begin_payment": "note_failure",
+    }
+
+
+def test_every_status_that_the_rules_name_is_set_somewhere_and_every_one_is_told_in_words() -> None:
+    found = actions()
+    rules = parse_status_rules(json.loads(RULES.read_text(encoding="utf-8"))["rules"])
+    set_somewhere = {
+        action["config"]["status"] for action in found.values() if action["script"] in ("set_status", "create_instance")
+    } | {"draft"}
+    words = (EXAMPLE.parents[1] / "templates/expense_claim/_status.html").read_text(encoding="utf-8")
+
+    assert rules.statuses <= set_somewhere
+    assert all(f'"{status}"' in words for status in set_somewhere)
 
 
 def test_every_page_can_be_kept_for_later_and_all_but_the_first_lead_back() -> None:
-    forms = {name: action for name, action in actions().items() if action["script"] == "show_form"}
+    forms = {
+        name: action
+        for name, action in actions().items()
+        if action["script"] == "show_form" and name != "ask_reason"  # An approver's, about somebody else's claim.
+    }
     does = {name: {button["does"] for button in form["config"]["buttons"]} for name, form in forms.items()}
 
     assert does == {
@@ -69,11 +113,14 @@ def test_a_claim_takes_over_just_what_was_asked() -> None:
     asked = [field for step in document()["bindings"]["steps"]["value"] for field in step["fields"]]
 
     assert actions()["create"]["config"]["data"] == {field: f"%{{data:{field}}}" for field in asked}
+    assert actions()["tidy"]["config"]["keys"] == asked
+    assert document()["bindings"]["kept"]["value"] == [*asked, "reason", "payment"]
 
 
-def test_every_currency_has_an_amount_above_which_a_receipt_is_needed() -> None:
+@pytest.mark.parametrize("amounts", ["receipt_above", "approval_above", "budget"])
+def test_every_currency_has_its_amounts(amounts: str) -> None:
     bindings = document()["bindings"]
 
     offered = [currency["value"] for currency in bindings["currencies"]["value"]]
 
-    assert offered == list(bindings["receipt_above"]["value"])
+    assert offered == list(bindings[amounts]["value"])

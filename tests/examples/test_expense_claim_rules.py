@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from examples.expense_claim.rules import Claim, Limits, Step, find_problems, find_step
+from examples.expense_claim.rules import Claim, Limits, Step, find_problems, find_step, needs_approval
 
 TODAY = date(2026, 11, 20)
 LIMITS = Limits(oldest_days=90, receipt_above={"EUR": Decimal("25.00"), "JPY": Decimal(4000)})
@@ -154,3 +154,20 @@ def test_a_step_that_was_left_before_it_was_sent_comes_again() -> None:
 
     assert find_step(data, steps=STEPS, problems={}, unsent={"receipt", "cost", "review"}) == "cost"
     assert find_step(data, steps=STEPS, problems={}, unsent={"review"}) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "needed"),
+    [
+        ("100.00", "EUR", False),
+        ("100.01", "EUR", True),
+        ("0.01", "CHF", True),
+        (None, "EUR", True),
+        ("5", None, True),
+    ],
+)
+def test_above_an_amount_and_wherever_none_is_known_somebody_has_to_approve(
+    amount: str | None, currency: str | None, needed: bool
+) -> None:
+    claim = Claim(amount=None if amount is None else Decimal(amount), currency=currency)
+    assert needs_approval(claim, above={"EUR": Decimal(100)}) is needed

@@ -1,4 +1,4 @@
-"""Load what installed apps bring along: `<app>/process_templates/*.json` and `<app>/status_rules/*.json`."""
+"""Load what installed apps bring along: `<app>/process_templates/*.json`, `status_rules/` and `instance_types/`."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -8,19 +8,21 @@ from django.core.management.base import BaseCommand, CommandError
 
 from processes.errors import DefinitionError
 from processes.services.authoring.importing import import_templates
-from processes.services.authoring.rule_files import load_rules, read_rule_files
 from processes.services.authoring.template_files import read_template_files
+from processes.services.authoring.type_files import import_types
 
 FOLDER = "process_templates"
-RULES_FOLDER = "status_rules"
 
 TOLD = {"kept": "exists, left as it is", "updated": "reset", "unchanged": "reset"}
 
 
 class Command(BaseCommand):
-    """Create what doesn't exist yet, and publish templates; what does exist is left as its editors made it."""
+    """Create and publish each template that doesn't exist yet; one that does is left as its editors made it.
 
-    help = "Load the process templates and status rules of installed apps; existing ones stay as they are."
+    So are status rules and types of instances.
+    """
+
+    help = "Load the process templates, status rules and types of installed apps; existing ones stay as they are."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the option to overwrite."""
@@ -30,14 +32,15 @@ class Command(BaseCommand):
         """Load all files; templates that others extend or call come first."""
         try:
             imported = import_templates(read_template_files(_files(FOLDER)), keep_existing=not reset)
-            rules = load_rules(read_rule_files(_files(RULES_FOLDER)), keep_existing=not reset)
+            types = import_types(rules=_files("status_rules"), types=_files("instance_types"), keep_existing=not reset)
         except DefinitionError as error:
             raise CommandError("\n".join(map(str, error.problems))) from error
         if verbosity > 0:
             for each in imported:
                 self.stdout.write(f"{each.slug}: {TOLD.get(each.outcome, each.outcome)}")
-            for name, outcome in rules:
-                self.stdout.write(f"status rules {name}: {TOLD.get(outcome, outcome)}")
+            for one in types:
+                folder = Path(one.label).parent.name
+                self.stdout.write(f"{folder}/{one.slug}: {TOLD.get(one.outcome, one.outcome)}")
 
 
 def _files(folder: str) -> list[Path]:

@@ -15,7 +15,7 @@ from processes.services.bound_connections import check_connections
 from processes.services.errors import StaleDraftError
 from processes.services.library import Source, read_library
 
-__all__ = ["delete_instance_type", "save_instance_type"]
+__all__ = ["delete_instance_type", "find_problems", "save_instance_type"]
 
 _MAX_TOPICS = 50
 
@@ -24,7 +24,7 @@ _MAX_TOPICS = 50
 def save_instance_type(
     *,
     type: InstanceType,
-    editor: AbstractBaseUser,
+    editor: AbstractBaseUser | None = None,
     groups: Iterable[Group] | None = None,
     expected_revision: int | None = None,
 ) -> InstanceType:
@@ -32,7 +32,7 @@ def save_instance_type(
 
     Raises DefinitionError with every problem, each at the place of its field (`/bindings/x`), StaleDraftError where
     somebody else has saved it since `expected_revision`, and BindingRefusedError for a connection that the editor may
-    not bind.
+    not bind. Without an editor it is Stepline itself that acts.
     """
     is_new = type._state.adding
     if not is_new:
@@ -43,7 +43,7 @@ def save_instance_type(
                 fields={"expected": expected_revision, "revision": stored.revision},
             )
         type.revision = stored.revision
-    if problems := _problems(type):
+    if problems := find_problems(type):
         raise DefinitionError(problems)
     draft = Source(slug=type.template.slug, definition="", bindings=type.bindings)
     check_connections(read_library(), draft, user=editor)
@@ -62,7 +62,8 @@ def delete_instance_type(*, type: InstanceType, editor: AbstractBaseUser) -> Non
     type.delete()
 
 
-def _problems(type: InstanceType) -> list[Problem]:
+def find_problems(type: InstanceType) -> list[Problem]:
+    """Return what is wrong with a type, each at the place of its field (`/bindings/x`)."""
     problems: list[Problem] = []
     if type.template.published_plan_id is None:
         problems.append(Problem(path="/template", message=_("Publish the process first"), value=type.template.slug))
@@ -81,10 +82,10 @@ def _problems(type: InstanceType) -> list[Problem]:
     return problems
 
 
-def _record(action: str, type: InstanceType, editor: AbstractBaseUser) -> None:
+def _record(action: str, type: InstanceType, editor: AbstractBaseUser | None) -> None:
     audit.record(
         action,
-        actor=audit.actor_of(editor),
+        actor=audit.SYSTEM if editor is None else audit.actor_of(editor),
         subject=type,
         details={"template": type.template.slug, "revision": type.revision, "enabled": type.enabled},
     )

@@ -33,8 +33,9 @@ __all__ = ["BATCH", "SECONDS", "spread_messages"]
 
 logger = logging.getLogger(__name__)
 
-#: Subscriptions of one transaction: on SQLite everybody else waits meanwhile.
-BATCH: Final = 25
+#: Subscriptions of one transaction. On SQLite everybody else waits meanwhile; on PostgreSQL its savepoints, three for
+#: each run, stay below the 64 that a transaction has room for in shared memory.
+BATCH: Final = 20
 #: How long one call goes on with further batches: the dispatcher has other duties.
 SECONDS: Final = 0.5
 
@@ -130,11 +131,10 @@ def _pass_over(message_id: uuid.UUID, error: Exception) -> _Step | None:
     if message is None:
         return None
     subscribers = _next_subscribers(message, count=1)
-    added = 0
-    for one in subscribers:
-        # Where the instance is gone, so will be what was to be noted.
-        if ProcessInstance.objects.filter(pk=one.instance_id).exists():
-            added += _write(message, one.instance_id, _FAILED, reason=_reason_of(error, message))
+    instances = ProcessInstance.objects.filter(pk__in=[one.instance_id for one in subscribers])
+    # Where the instance is gone, so is what was to be noted; what it got by another subscription stays.
+    instances = instances.exclude(deliveries__message=message)
+    added = _write([_delivery(message, instance, _FAILED, error=error) for instance in instances])
     return _note(message, subscribers, added=added, is_last=not subscribers)
 
 
@@ -163,34 +163,31 @@ def _give(message: Message, subscribers: Collection[_Subscriber]) -> int:
     ids = {one.instance_id for one in subscribers}
     rows = ProcessInstance.objects.select_related("template", "owner").filter(pk__in=ids)
     instances = {instance.pk: instance for instance in rows}
-    known = dict(Delivery.objects.filter(message=message, instance_id__in=ids).values_list("instance_id", "outcome"))
-    added = 0
+    before = Delivery.objects.filter(message=message, instance_id__in=ids)
+    made = {delivery.instance_id: delivery for delivery in before}
+    known = frozenset(made)
     for one in subscribers:
-        instance = instances.get(one.instance_id)
+        instance, delivery = instances.get(one.instance_id), made.get(one.instance_id)
         # What one subscription couldn't bring about, another one of the same instance may.
-        if instance is not None and known.get(one.instance_id, _FAILED) == _FAILED:
-            outcome = _give_one(message, instance, one)
-            if outcome is not None:
-                added += one.instance_id not in known
-                known[one.instance_id] = outcome
-    return added
+        if instance is not None and (delivery is None or delivery.outcome == _FAILED):
+            delivery = _give_one(message, instance, one)
+            if delivery is not None:
+                made[instance.pk] = delivery
+    _write([delivery for delivery in made.values() if delivery._state.adding])
+    return len(made.keys() - known)
 
 
-def _give_one(message: Message, instance: ProcessInstance, one: _Subscriber) -> DeliveryOutcome | None:
-    """Store the delivery with its run; return what became of it, None where the condition says no."""
+def _give_one(message: Message, instance: ProcessInstance, one: _Subscriber) -> Delivery | None:
+    """Store the run that consumes a message, and return the delivery; None where the condition says no."""
     try:
-        with transaction.atomic():
-            if one.condition and not _fits(one, message):
-                return None
-            run_id = start_consuming(instance, message)
-            outcome = _IGNORED if run_id is None else _STARTED
-            _write(message, instance.pk, outcome, run_id=run_id)
-            return outcome
+        if one.condition and not _fits(one, message):
+            return None
+        run_id = start_consuming(instance, message)
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001 - it is told, and logged
-        _write(message, instance.pk, _FAILED, reason=_reason_of(error, message))
-        return _FAILED
+        return _delivery(message, instance, _FAILED, error=error)
+    return _delivery(message, instance, _IGNORED if run_id is None else _STARTED, run_id=run_id)
 
 
 def _fits(one: _Subscriber, message: Message) -> bool:
@@ -201,21 +198,27 @@ def _fits(one: _Subscriber, message: Message) -> bool:
     return compile_message_condition(one.condition).evaluate(variables)
 
 
-def _write(
+def _delivery(
     message: Message,
-    instance_id: uuid.UUID,
+    instance: ProcessInstance,
     outcome: DeliveryOutcome,
     *,
     run_id: uuid.UUID | None = None,
-    reason: str = "",
-) -> bool:
-    """Write what has become of a delivery, in the place of one that has failed; return whether there was none."""
-    _delivery, is_new = Delivery.objects.update_or_create(
-        message=message,
-        instance_id=instance_id,
-        defaults={"outcome": outcome, "run_id": run_id, "reason": shorten(reason, _REASON_CHARS)},
+    error: Exception | None = None,
+) -> Delivery:
+    reason = "" if error is None else shorten(_reason_of(error, message), _REASON_CHARS)
+    return Delivery(message=message, instance=instance, outcome=outcome, run_id=run_id, reason=reason)
+
+
+def _write(deliveries: Collection[Delivery]) -> int:
+    """Store deliveries, each in the place of one of its instance that has failed; return how many they are."""
+    Delivery.objects.bulk_create(
+        deliveries,
+        update_conflicts=True,
+        unique_fields=["message", "instance"],
+        update_fields=["outcome", "reason", "run_id", "at"],
     )
-    return is_new
+    return len(deliveries)
 
 
 def _note(message: Message, subscribers: Collection[_Subscriber], *, added: int, is_last: bool) -> _Step:

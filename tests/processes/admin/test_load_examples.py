@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
-from processes.models import Access, ProcessTemplate
+from processes.models import Access, AuditEntry, InstanceType, ProcessTemplate, StatusRules
 from tests.processes.services.published import change_draft, page
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,9 @@ def test_the_examples_load_and_load_again(capsys: pytest.CaptureFixture[str]) ->
     assert template.published_plan is not None
     assert template.access == Access.PUBLIC
     call_command("load_examples")
-    assert "csv-import: exists, left as it is" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    for name in ("csv-import", "status_rules/expense-claim", "instance_types/expense-claim"):
+        assert f"{name}: exists, left as it is" in told
 
 
 def test_an_editors_work_stays_unless_a_reset_is_asked_for(folder: Path) -> None:
@@ -74,3 +77,76 @@ def test_a_bad_file_is_named_and_nothing_of_it_is_loaded(folder: Path, changes: 
     with pytest.raises(CommandError, match=message.replace("[", r"\[")):
         call_command("load_examples", verbosity=0)
     assert not ProcessTemplate.objects.exists()
+
+
+RULES = {
+    "name": "sample",
+    "title": "Sample rules",
+    "groups": ["clerks"],
+    "rules": [{"role": "clerks", "status": "new", "action": "a"}],
+}
+TYPE = {
+    "name": "sample",
+    "title": "Sample",
+    "process": "sample",
+    "status_rules": "sample",
+    "status": "new",
+    "create": "groups",
+    "groups": ["clerks"],
+}
+
+
+def write_type(folder: Path, *, rules: object = RULES, type: object = TYPE) -> None:
+    write(folder)
+    for name, document in (("status_rules", rules), ("instance_types", type)):
+        (folder.parent / name).mkdir(exist_ok=True)
+        text = document if isinstance(document, str) else json.dumps(document)
+        (folder.parent / name / "sample.json").write_text(text)
+
+
+def test_status_rules_and_types_are_loaded_with_the_groups_that_they_name(folder: Path) -> None:
+    write_type(folder)
+    call_command("load_examples", verbosity=0)
+    type = InstanceType.objects.get()
+    rules = StatusRules.objects.get()
+    assert (type.template.slug, type.status_rules, type.status, type.access) == ("sample", rules, "new", Access.GROUPS)
+    assert list(type.groups.all()) == list(Group.objects.filter(name="clerks"))
+    assert json.loads(rules.rules) == RULES["rules"]
+    told = AuditEntry.objects.filter(action__in=("status_rules.created", "instance_type.created"))
+    assert told.count() == 2
+
+
+def test_rules_and_types_of_an_editor_stay_unless_a_reset_is_asked_for(folder: Path) -> None:
+    write_type(folder)
+    call_command("load_examples", verbosity=0)
+    StatusRules.objects.update(title="Mine")
+    InstanceType.objects.update(title="Mine")
+    call_command("load_examples", verbosity=0)
+    assert [StatusRules.objects.get().title, InstanceType.objects.get().title] == ["Mine", "Mine"]
+    call_command("load_examples", "--reset", verbosity=0)
+    assert [StatusRules.objects.get().title, InstanceType.objects.get().title] == ["Sample rules", "Sample"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rules": {**RULES, "rules": [{"role": "clarks", "action": "a"}]}}, r"sample.json /rules/0/role"),
+        ({"rules": {**RULES, "rules": [{"role": "clerks", "action": "b"}]}}, r"sample.json /rules/0/action"),
+        ({"rules": {**RULES, "rule": []}}, r"sample.json /rule: Unknown key.*rules"),
+        ({"rules": "no JSON"}, "sample.json"),
+        ({"type": {**TYPE, "process": "simple"}}, r"sample.json /process: There is nothing of that name.*sample"),
+        ({"type": {**TYPE, "status_rules": "simple"}}, r"sample.json /status_rules"),
+        ({"type": {**TYPE, "create": "anybody"}}, r"sample.json /create"),
+        ({"type": {**TYPE, "topics": ["No Topic"]}}, r"sample.json /topics/0"),
+        ({"type": {**TYPE, "name": "no slug!"}}, r"sample.json /name"),
+    ],
+)
+def test_bad_rules_and_types_are_told_with_file_and_place_and_none_is_loaded(
+    folder: Path, changes: dict, message: str
+) -> None:
+    write_type(folder, **changes)
+    with pytest.raises(CommandError, match=message):
+        call_command("load_examples", verbosity=0)
+    assert not StatusRules.objects.exists()
+    assert not InstanceType.objects.exists()
+    assert not Group.objects.exists()

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from processes.api.callbacks import MAX_BYTES
-from processes.models import Callback
+from processes.models import Callback, StoredFile
 from processes.services.callback_tokens import token_of
+from processes.services.files import file_info
 from tests.processes.callback_kit import CallbackKit
 from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 
@@ -143,3 +145,77 @@ def test_no_answer_is_kept_or_tells_others_where_it_came_from(client: Client, ca
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Type"] == "application/json"
+
+
+def send_parts(client: Client, token: str, *, report: Any, **parts: Any) -> Any:
+    fields = {} if report is None else {"report": report if isinstance(report, str) else json.dumps(report)}
+    return client.post(f"/api/callbacks/{token}/", {**fields, **parts})
+
+
+def test_files_that_come_with_a_report_are_stored_for_its_callback(client: Client, calls: CallbackKit) -> None:
+    slip = SimpleUploadedFile("slip.pdf", b"%PDF-1.4", "application/pdf")
+    answer = send_parts(client, calls.tokens[0], report={"action": "complete", "data": {"n": 1}}, slip=slip)
+    assert (answer.status_code, answer.json()) == (200, {"callbackStatus": "completed"})
+    stored = StoredFile.objects.get()
+    assert (stored.callback_id, stored.name, stored.content_type) == (
+        calls.callback().pk,
+        "slip.pdf",
+        "application/pdf",
+    )
+    told = client.get(f"/api/callbacks/{calls.tokens[0]}/").json()["callbackData"]
+    assert told == {"a": 1, "n": 1, "slip": dict(file_info(stored))}
+
+
+def test_a_report_with_files_that_comes_again_under_its_key_stores_no_second_file(
+    client: Client, calls: CallbackKit
+) -> None:
+    for _ in range(2):
+        answer = client.post(
+            f"/api/callbacks/{calls.tokens[0]}/",
+            {"report": '{"action": "complete"}', "slip": SimpleUploadedFile("slip.txt", b"paid")},
+            headers={"Idempotency-Key": "slip"},
+        )
+        assert answer.status_code == 200
+    assert StoredFile.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "code"),
+    [
+        (None, 400, "bad_request"),
+        ("no JSON", 400, "bad_request"),
+        ({"action": "complete", "data": [1]}, 400, "bad_request"),
+        ({"action": "dance"}, 400, "bad_request"),
+        ('{"action": "complete"' + " " * MAX_BYTES + "}", 413, "too_large"),
+        ('{"action": "complete"' + " " * 5_000_000 + "}", 413, "too_large"),
+    ],
+    ids=str,
+)
+def test_parts_that_are_no_report_are_refused_and_store_nothing(
+    client: Client, calls: CallbackKit, report: Any, status: int, code: str
+) -> None:
+    answer = send_parts(client, calls.tokens[0], report=report, slip=SimpleUploadedFile("slip.txt", b"paid"))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not StoredFile.objects.exists()
+
+
+def test_files_that_are_too_many_are_refused(client: Client, calls: CallbackKit) -> None:
+    many = {f"file{number}": SimpleUploadedFile("a.txt", b"a") for number in range(101)}
+    answer = send_parts(client, calls.tokens[0], report={"action": "complete"}, **many)
+    assert (answer.status_code, answer.json()["code"]) == (422, "callback_file")
+    assert not StoredFile.objects.exists()
+
+
+def test_a_body_that_only_says_it_has_parts_is_refused(client: Client, calls: CallbackKit) -> None:
+    url = f"/api/callbacks/{calls.tokens[0]}/"
+    answer = client.post(url, b"no parts", content_type="multipart/form-data; boundary=x")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    answer = client.post(url, b"no parts", content_type="multipart/form-data")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_file_that_comes_too_late_is_not_kept(client: Client, calls: CallbackKit) -> None:
+    post(client, calls.tokens[0], {"action": "complete"})
+    late = send_parts(client, calls.tokens[0], report={"action": "complete"}, slip=SimpleUploadedFile("s.txt", b"s"))
+    assert late.status_code == 200
+    assert not StoredFile.objects.exists()

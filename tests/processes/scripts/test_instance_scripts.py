@@ -6,12 +6,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from processes.models import Access, AuditEntry, DataNode, ProcessInstance, ProcessTemplate, Run
+from processes.errors import DefinitionError
+from processes.models import Access, AuditEntry, DataNode, InstanceEvent, ProcessInstance, ProcessTemplate, Run
 from processes.services.instances import context_node_of, create_instance
 from processes.testing import FakeUser, run
 from tasks.services.work import work_off
 from tests.processes.authority_kit import own
 from tests.processes.pages.browsing import main_of, read_form, send_form
+from tests.processes.services.instance_kit import leave, leave_type
 from tests.processes.services.published import action, form, page, publish_process
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +250,80 @@ def test_without_an_instance_nothing_is_told_whatever_the_data_held() -> None:
     ran = run([action("tell", "load_instance")], data={"instance": {"title": "forged"}, "other": 1})
     assert ran.state == "none"
     assert ran.data == {"other": 1}
+
+
+# -- types and titles -------------------------------------------------------------------------------------------------
+
+
+def typed(**changes: Any) -> dict[str, Any]:
+    return action("order", "create_instance", config={**CREATE, "type": "leave", **changes})
+
+
+def test_an_instance_of_a_type_has_its_process_its_rules_and_its_first_status(client: Client, owner: User) -> None:
+    type = leave_type()
+    orders(typed(status=""), LEAD)
+    ordered(client)
+    instance = ProcessInstance.objects.get()
+    assert (instance.type, instance.template, instance.status_rules) == (type, type.template, type.status_rules)
+    assert (instance.status, instance.title) == ("draft", "A chair")
+
+
+def test_a_status_of_its_own_comes_before_that_of_the_type(client: Client, owner: User) -> None:
+    leave_type()
+    orders(typed(), LEAD)
+    ordered(client)
+    assert ProcessInstance.objects.get().status == "ordered"
+
+
+@pytest.mark.parametrize("changes", [{"access": Access.STAFF}, {"enabled": False}])
+def test_who_may_not_create_anything_of_the_type_makes_nothing(
+    client: Client, owner: User, changes: dict[str, Any]
+) -> None:
+    leave_type(**changes)
+    orders(typed(), LEAD)
+    assert ordered(client).status_code == 404
+    assert not ProcessInstance.objects.exists()
+
+
+def test_a_type_that_is_not_there_is_told_as_one_that_may_not_be_created(client: Client, owner: User) -> None:
+    orders(typed(type="love"), LEAD)
+    assert ordered(client).status_code == 404
+
+
+def test_a_type_and_a_process_at_once_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="a type has a process"):
+        orders(action("order", "create_instance", config={"type": "leave", "process": "orders"}), LEAD)
+
+
+def test_with_lent_rights_nothing_of_a_type_is_made(client: Client, owner: User) -> None:
+    leave_type()
+    wrapped = {"script": "create_instance", "config": {**CREATE, "type": "leave"}}
+    own(orders(action("order", "run_as_owner", config=wrapped), LEAD), User.objects.create_superuser("lender"))
+    assert ordered(client).status_code == 500
+    assert not ProcessInstance.objects.exists()
+
+
+def test_an_instance_is_called_something_else_and_its_history_tells(client: Client, owner: User) -> None:
+    rename = action("rename", "set_title", config={"title": "%{param:title}"}, next=False)
+    type = leave_type(actions=[rename, *SHOWN], rules=[])
+    instance = leave(type, owner)
+    for title in ("Winter", "Winter"):
+        client.post(f"/instances/{instance.pk}/", {"action": "rename", "title": title})
+    instance.refresh_from_db()
+    assert instance.title == "Winter"
+    (event,) = InstanceEvent.objects.filter(instance=instance, kind="edited")
+    assert event.facts == {"title": {"before": "Summer", "after": "Winter"}}
+    assert "Called “Winter” now" in main_of(client.get(f"/instances/{instance.pk}/history/"))
+
+
+def test_a_title_is_cut_and_needs_an_instance(client: Client, owner: User) -> None:
+    type = leave_type(
+        actions=[action("rename", "set_title", config={"title": "ä" * 300}, next=False), *SHOWN], rules=[]
+    )
+    instance = leave(type, owner)
+    client.post(f"/instances/{instance.pk}/", {"action": "rename"})
+    instance.refresh_from_db()
+    assert instance.title == "ä" * 200
+    ran = run([action("rename", "set_title", config={"title": "x"})])
+    assert ran.error is not None
+    assert ran.error.code == "no_instance"

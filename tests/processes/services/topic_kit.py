@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from processes.models import Delivery, Message, ProcessInstance, ProcessTemplate
+from processes.models import Delivery, Message, ProcessInstance, ProcessTemplate, Subscription
 from processes.services.instances import create_instance
 from processes.services.topics import subscribe
 from processes.services.topics.spreading import spread_messages
@@ -44,3 +44,15 @@ def outcomes(instance: ProcessInstance) -> list[tuple[str, str]]:
     """Return what has become of an instance's messages: topics and outcomes, the oldest first."""
     rows = Delivery.objects.filter(instance=instance).order_by("id")
     return [(row.message.topic, row.outcome) for row in rows.select_related("message")]
+
+
+def many_subscribers(count: int, *, topic: str = "invoice.paid") -> list[ProcessInstance]:
+    """Make instances of one process, without Data, that have subscribed: as many as it takes."""
+    template = a_process()
+    owner = User.objects.create_user(f"owner-{next(_numbers)}")
+    instances = [
+        ProcessInstance(template=template, plan_id=template.published_plan_id, owner=owner) for _ in range(count)
+    ]
+    ProcessInstance.objects.bulk_create(instances)
+    Subscription.objects.bulk_create([Subscription(instance=instance, topic=topic) for instance in instances])
+    return instances

@@ -10,6 +10,7 @@ from django.db import OperationalError
 
 from processes.domain.application import Application
 from processes.models import AuditEntry, Delivery, Message, ProcessInstance, Run, Subscription
+from processes.services.controlling import retry_run
 from processes.services.host import acting_user
 from processes.services.instances import context_node_of
 from processes.services.topics import publish, spreading, subscribe, unsubscribe
@@ -300,3 +301,28 @@ def test_a_subscription_that_no_longer_can_be_read_is_told(unlogged: None) -> No
     spread_all()
     assert outcomes(instance) == [("invoice.paid", "failed")]
     assert "can't be read" in instance.deliveries.get().reason
+
+
+# -- afterwards --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_has_failed_is_taken_up_again_and_still_beside_no_other_of_its_instance(
+    kit: RunKit, operator: User
+) -> None:
+    seen: list[int] = []
+
+    def take(app: Application) -> None:
+        seen.append(app.request.parameters["message"]["n"])
+        if len(seen) == 1:
+            raise ValueError
+
+    instance = a_subscriber(template=a_process(action("@consume", kit.script(take), next=False)))
+    publish("invoice.paid", {"n": 1})
+    spread_all()
+    kit.work()
+    failed = Run.objects.get()
+    assert failed.status == "failed"
+    new_id = retry_run(run_id=failed.pk, user=operator)
+    assert Job.objects.get(pk=new_id).concurrency_key == f"instance:{instance.pk}"
+    kit.work()
+    assert (kit.run(new_id).status, seen) == ("completed", [1, 1])

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from processes.models import Delivery, Message, Run
 from processes.services.topics import publish, spreading, subscribe
@@ -112,26 +112,3 @@ def test_a_dispatcher_killed_at_any_point_gives_each_message_to_each_subscriber_
             run.root.delete()
         Message.objects.all().delete()
     assert {0, 2, 3} <= done_by_the_dead, "it was killed before a batch, between two, and after all"
-
-
-def test_many_subscribers_take_no_more_statements_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each batch asks the same few questions, and writes so many rows for each subscriber."""
-    monkeypatch.setattr(spreading, "SECONDS", 0.0)
-    template = a_process()
-    for _ in range(2 * spreading.BATCH):
-        a_subscriber(template=template)
-    publish("invoice.paid", {})
-    counts = []
-    while Message.objects.filter(spread_at=None).exists():
-        asked: list[str] = []
-
-        def count(execute: Any, statement: str, *rest: Any, asked: list[str] = asked) -> Any:
-            asked.append(statement)
-            return execute(statement, *rest)
-
-        with connection.execute_wrapper(count):
-            spread_messages(limit=50)
-        counts.append(len(asked))
-    full, further, last = counts
-    assert full == further
-    assert last <= 12, "nobody is left: only questions"

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('contenttypes', '0002_remove_content_type_name'),
-        ('processes', '0014_topics'),
+        ('processes', '0013_instances'),
     ]
 
     operations = [
