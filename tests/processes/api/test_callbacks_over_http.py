@@ -206,6 +206,16 @@ def test_files_that_are_too_many_are_refused(client: Client, calls: CallbackKit)
     assert not StoredFile.objects.exists()
 
 
+def test_more_than_a_page_may_send_is_refused_before_it_is_read(
+    client: Client, calls: CallbackKit, settings: Any
+) -> None:
+    settings.STEPLINE_UPLOAD_MAX_BYTES = 1_000
+    slip = SimpleUploadedFile("slip.txt", b"x" * 2_000)
+    answer = send_parts(client, calls.tokens[0], report={"action": "complete"}, slip=slip)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert not StoredFile.objects.exists()
+
+
 def test_a_body_that_only_says_it_has_parts_is_refused(client: Client, calls: CallbackKit) -> None:
     url = f"/api/callbacks/{calls.tokens[0]}/"
     answer = client.post(url, b"no parts", content_type="multipart/form-data; boundary=x")
