@@ -131,6 +131,22 @@ BENCHMARKS = {
             limit_seconds=1_800.0,
         ),
         Benchmark(
+            name="inbox",
+            module="benchmarks.inbox",
+            about="the inbox and option lists of 100,000 instances",
+            runs=3,
+            limit_seconds=900.0,
+        ),
+        Benchmark(
+            name="inbox-postgresql",
+            module="benchmarks.inbox",
+            about="the inbox and option lists of 100,000 instances, on PostgreSQL",
+            runs=3,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=900.0,
+        ),
+        Benchmark(
             name="waiting",
             module="benchmarks.waiting",
             about="100,000 waiting runs and their timers, SQLite",

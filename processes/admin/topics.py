@@ -91,14 +91,14 @@ class MessageAdmin(HistoryAdmin):
     heading = gettext_lazy("Published messages")
     change_form_template = "processes/admin/message.html"
     ordering = ("-id",)
-    list_display = ("message_id", "topic", "key", "publisher", "published", "spread", "deliveries_count")
+    list_display = ("topic", "given_key", "publisher", "published", "spread", "given_to")
     list_filter = (SpreadFilter,)
     list_defer = ("payload",)
     search_fields = ("topic", "key", "published_by_name")
     search_help_text = gettext_lazy(
         "Searches topics, keys and publishers for each of the words; an id, or its first 8 digits or more."
     )
-    fields = ("message_id", "topic", "key", "publisher", "published", "spread", "deliveries_count", "content")
+    fields = ("message_id", "topic", "given_key", "publisher", "published", "spread", "given_to", "content")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -121,6 +121,11 @@ class MessageAdmin(HistoryAdmin):
         """Show the id."""
         return str(row.pk)
 
+    @admin.display(description=gettext_lazy("key"), ordering="key", empty_value="–")
+    def given_key(self, row: Message) -> str | None:
+        """Show the key, where its publisher has given one."""
+        return None if row.key == str(row.pk) else row.key
+
     @admin.display(description=gettext_lazy("published by"), ordering="published_by_name")
     def publisher(self, row: Message) -> str:
         """Show who has published it."""
@@ -135,6 +140,11 @@ class MessageAdmin(HistoryAdmin):
     def spread(self, row: Message) -> SafeString | str:
         """Show when everybody had got it."""
         return moment(row.spread_at) or badge("running")
+
+    @admin.display(description=gettext_lazy("deliveries"))
+    def given_to(self, row: Message) -> int:
+        """Show how many deliveries there are of it."""
+        return row.deliveries_count
 
     @admin.display(description=gettext_lazy("payload"))
     def content(self, row: Message) -> SafeString | str:
@@ -212,7 +222,7 @@ class DeliveryAdmin(_OfInstances):
     change_form_template = "processes/admin/_history.html"
     ordering = ("-id",)
     refers = ("message_id", "instance_id")
-    list_display = ("topic", "to_instance", "shown", "reason", "made", "to_run")
+    list_display = ("topic", "to_instance", "shown", "made", "to_run")
     list_filter = (OutcomeFilter,)
     list_select_related = ("message", "instance")
     list_defer = ("message__payload", "instance__bindings", "instance__escalation")
@@ -221,7 +231,15 @@ class DeliveryAdmin(_OfInstances):
         "Searches topics, titles and reasons for each of the words; the id of a message or an instance, or its first "
         "8 digits or more."
     )
-    fields = ("topic", "to_message", "to_instance", "shown", "reason", "made", "to_run")
+    fields = ("topic", "to_message", "to_instance", "shown", "made", "to_run")
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Call it by what was given to whom."""
+        row: Delivery = kwargs["obj"]
+        context |= {"title": _("Delivery of a message"), "subtitle": f"{row.message.topic} → {row.instance}"}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("topic"), ordering="message__topic")
     def topic(self, row: Delivery) -> str:
@@ -241,8 +259,8 @@ class DeliveryAdmin(_OfInstances):
 
     @admin.display(description=gettext_lazy("outcome"), ordering="outcome")
     def shown(self, row: Delivery) -> SafeString:
-        """Show what became of it."""
-        return _outcome(row)
+        """Show what became of it, and why it couldn't be given."""
+        return format_html("{} {}", _outcome(row), row.reason)
 
     @admin.display(description=gettext_lazy("at"), ordering="id")
     def made(self, row: Delivery) -> SafeString | str:

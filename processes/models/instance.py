@@ -95,6 +95,11 @@ class ProcessInstance(models.Model):
             ),
             models.Index(fields=["status_rules", "status", "order_at", "id"], name="processes_instance_status"),
             models.Index(
+                fields=["owner", "status_rules", "status", "order_at", "id"], name="processes_instance_expected"
+            ),
+            # What somebody may open by a role at a status, the newest first.
+            models.Index(fields=["status_rules", "status", "-created_at", "-id"], name="processes_instance_newest"),
+            models.Index(
                 fields=["escalate_at"],
                 name="processes_instance_escalate",
                 condition=models.Q(escalate_at__isnull=False),
@@ -145,8 +150,12 @@ class InstanceCandidate(models.Model):
                 condition=models.Q(group__isnull=False, is_open=True),
             ),
             # Deleting a user or a group looks for what refers to them, whether it is open or not.
-            models.Index(fields=["user"], name="processes_candidate_users", condition=models.Q(user__isnull=False)),
-            models.Index(fields=["group"], name="processes_candidate_groups", condition=models.Q(group__isnull=False)),
+            models.Index(
+                fields=["user", "instance"], name="processes_candidate_users", condition=models.Q(user__isnull=False)
+            ),
+            models.Index(
+                fields=["group", "instance"], name="processes_candidate_groups", condition=models.Q(group__isnull=False)
+            ),
         )
 
     def __str__(self) -> str:

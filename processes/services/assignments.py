@@ -57,7 +57,7 @@ class Assignment:
 
 def locked_instance(instance_id: uuid.UUID) -> ProcessInstance:
     """Return an instance whose row is locked until the end of the transaction; raises InstanceNotFoundError."""
-    rows = ProcessInstance.objects.select_for_update(of=("self",)).select_related("assignee")
+    rows = ProcessInstance.objects.select_for_update(of=("self",), no_key=True).select_related("assignee")
     instance = rows.filter(pk=instance_id).first()
     if instance is None:
         raise InstanceNotFoundError("There is no such instance any more.")

@@ -31,7 +31,7 @@ def escalate_due(*, limit: int) -> int:
 
 @transaction.atomic
 def _escalate(instance_id: uuid.UUID) -> bool:
-    rows = ProcessInstance.objects.select_for_update(skip_locked=True, of=("self",))
+    rows = ProcessInstance.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
     instance = rows.filter(pk=instance_id, escalate_at__lte=timezone.now()).first()
     if instance is None:
         return False  # Another dispatcher has it, or it is done or put off.

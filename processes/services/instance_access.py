@@ -7,18 +7,22 @@ Conditions of rules (`if`) decide what is offered, not who may look. What may be
 """
 
 import uuid
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
-from processes.domain.status_rules import StatusMatch
-from processes.models import InstanceCandidate, ProcessInstance, StatusRules
-from processes.registry import roles as registered
+from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User, may_change_instances
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError
 from processes.services.instance_roles import OWNER, Roles
+from processes.services.instance_ways import candidacies, first_of, opened_by_rules
 from processes.services.status_rules import parsed_rules
 
-__all__ = ["at_status", "find_instance", "may_execute_instance", "opened_by_rules", "visible_instances"]
+__all__ = ["FARTHEST", "find_instance", "may_execute_instance", "newest_visible", "visible_instances"]
+
+#: The farthest that lists can be leafed, in rows: each page reads those before it.
+FARTHEST: Final = 2_000
 
 
 def may_execute_instance(user: User | None, instance: ProcessInstance, *, roles: Roles | None = None) -> bool:
@@ -63,31 +67,31 @@ def visible_instances(user: User) -> QuerySet[ProcessInstance]:
     return ProcessInstance.objects.filter(seen)
 
 
-def opened_by_rules(roles: Roles) -> list[Q]:
-    """Return, for each set of status rules, which instances it opens to somebody by a role of theirs."""
-    found: list[Q] = []
-    for row in StatusRules.objects.only("pk", "rules"):
-        rules = parsed_rules(row.rules)
-        for name, held in held_roles(roles, rules.roles).items():
-            of_rules = Q(status_rules=row.pk) & held
-            found.extend(of_rules & at_status(rule.statuses) for rule in rules.rules_for([name]))
-    return list(dict.fromkeys(found))
+def newest_visible(
+    user: User, *, wanted: Q, first: int, count: int, related: Sequence[str] = ()
+) -> tuple[list[ProcessInstance], bool]:
+    """Return `count` instances that `user` may open, the newest first, from row `first` on; and whether there are more.
 
-
-def held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
-    """Return which roles of these somebody has, and towards which instances, as far as the database can tell."""
-    held: dict[str, Q] = {name: Q() for name in names & roles.lasting}
-    for name in names - held.keys():
-        hook = registered.find(name)
-        if hook is not None and hook.filter is not None:
-            held[name] = hook.filter(roles.user)
-    return held
-
-
-def at_status(match: StatusMatch) -> Q:
-    """Return the filter for instances whose status a rule means."""
-    found = Q() if match.included is None else Q(status__in=sorted(match.included))
-    return found & ~Q(status__in=sorted(match.excluded)) if match.excluded else found
+    `wanted` narrows them. However many there are, so many rows are read as are shown and passed over.
+    """
+    newest = ("-created_at", "-id")
+    if first >= FARTHEST or not user.is_authenticated or not user.is_active:
+        return [], False
+    rows = ProcessInstance.objects.filter(wanted)
+    if not may_change_instances(user):
+        roles, upto = Roles(user=user), min(first + count + 1, FARTHEST)
+        own = [Q(owner=user.pk), Q(assignee=user.pk), *opened_by_rules(roles)]
+        ways: list[QuerySet[Any, Any]] = [rows.filter(part).order_by(*newest).values("pk") for part in own]
+        # Keys are in the order of creation (UUID, version 7), so that those of candidates are, too.
+        asked = candidacies(roles, only_open=False, order=("-instance_id",))
+        if wanted:
+            asked = [
+                rows.filter(pk__in=way.order_by().values("instance_id")).order_by(*newest).values("pk") for way in asked
+            ]
+        ways += asked
+        rows = ProcessInstance.objects.filter(pk__in=first_of(ways, upto=upto))
+    found = list(rows.order_by(*newest).select_related(*related)[first : first + count + 1])
+    return found[:count], len(found) > count
 
 
 def _opened_by_rules(instance: ProcessInstance, roles: Roles) -> bool:

@@ -5,7 +5,7 @@ template doesn't change, and its own Data: the context node, which `load_data` a
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
@@ -72,6 +72,7 @@ def create_instance(
     actor: AbstractBaseUser | None = None,
     caller: Caller | None = None,
     node: DataNode | None = None,
+    on_created: Callable[[ProcessInstance], None] | None = None,
 ) -> ProcessInstance:
     """Create an instance of a template or of a type, with its Data, run its `@init` if there is one, and return it.
 
@@ -83,7 +84,7 @@ def create_instance(
 
     Files of the `caller` inside the Data belong to the instance from now on. `node` is a temporary data node that
     becomes the instance: once `@init` has succeeded it gives up its content, and whoever submits it once more is led to
-    the instance.
+    the instance. `on_created` is called in the transaction that creates it, before `@init`.
 
     Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
     ConflictError where the node has become something else already, and the error with which `@init` ended: then there
@@ -123,6 +124,8 @@ def create_instance(
         _record("instance.created", instance, actor)
         note_event(instance.pk, EventKind.CREATED, doer=Doer.of(actor or owner), after=instance.status)
         subscribe_to_topics_of(instance)
+        if on_created is not None:
+            on_created(instance)
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
     except BaseException:

@@ -59,7 +59,7 @@ class Findings:
     warnings: list[Problem] = field(default_factory=list)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def parsed_rules(text: str) -> Rules:
     """Return rules from their text, kept by it; raises DefinitionError with every problem."""
     return parse_status_rules(text)

@@ -7,22 +7,19 @@ together they are one query, and how many there are depends on the rules and on 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
 from processes.domain.status_rules import OptionGroup
-from processes.models import InstanceCandidate, ProcessInstance, StatusRules
+from processes.models import ProcessInstance
 from processes.services.access import User
-from processes.services.instance_access import at_status, held_roles
-from processes.services.instance_roles import OWNER, Roles
+from processes.services.instance_access import FARTHEST
+from processes.services.instance_roles import Roles
+from processes.services.instance_ways import candidacies, first_of, opened_by_rules
 from processes.services.offers import Option, options_of_many
-from processes.services.status_rules import parsed_rules
 
-__all__ = ["FARTHEST", "Waiting", "list_waiting", "waiting_instances"]
-
-#: The farthest that can be leafed, in rows: each page reads those before it.
-FARTHEST: Final = 2_000
+__all__ = ["Waiting", "list_waiting", "waiting_instances"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +48,7 @@ def list_waiting(user: User, *, first: int = 0, count: int = 25) -> tuple[list[W
     roles = Roles(user=user)
     ways = _ways(roles)
     upto = min(first + count + 1, FARTHEST)
-    # Each way is cut off by itself, inside: SQLite takes no LIMIT in the parts of a UNION.
-    parts = [ProcessInstance.objects.order_by().filter(pk__in=way[:upto]).values("pk") for way in ways]
-    keys = parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
+    keys = first_of(ways, upto=upto)
     rows = list(_rows(ProcessInstance.objects.filter(pk__in=keys))[first : first + count + 1])
     shown = rows[:count]
     offered = options_of_many(shown, user=user, roles=roles)
@@ -78,37 +73,16 @@ def _rows(rows: QuerySet[ProcessInstance]) -> QuerySet[ProcessInstance]:
 
 
 def _ways(roles: Roles) -> list[QuerySet[Any, Any]]:
-    """Return the keys of what waits for somebody, a query for each way in which it may."""
+    """Return the keys of what waits for somebody, the most urgent first, a query for each way in which it may."""
+    urgent = ("order_at", "id")
+    mine = ProcessInstance.objects.filter(assignee=roles.user.pk)
     open_ones = ProcessInstance.objects.filter(assignee=None)
-    candidates = InstanceCandidate.objects.filter(is_open=True).order_by("order_at", "instance")
-    ways: list[QuerySet[Any, Any]] = [
-        ProcessInstance.objects.filter(assignee=roles.user.pk).order_by("order_at", "id").values("pk")
+    expected = opened_by_rules(roles, group=OptionGroup.EXPECTED, owned=True)
+    return [
+        mine.order_by(*urgent).values("pk"),
+        *candidacies(roles, only_open=True, order=("order_at", "instance_id")),
+        *(open_ones.filter(part).order_by(*urgent).values("pk") for part in expected),
     ]
-    ways.append(candidates.filter(user=roles.user.pk).values(pk=F("instance_id")))
-    ways.extend(candidates.filter(group=group).values(pk=F("instance_id")) for group in roles.groups.values())
-    ways.extend(open_ones.filter(expected).order_by("order_at", "id").values("pk") for expected in _expected(roles))
-    return ways
-
-
-def _expected(roles: Roles) -> list[Q]:
-    """Return what the status rules expect of somebody: for each set of rules, the statuses at which they do."""
-    found: list[Q] = []
-    for row in StatusRules.objects.only("pk", "rules"):
-        rules = parsed_rules(row.rules)
-        held = held_roles(roles, rules.roles)
-        if OWNER in rules.roles:
-            held[OWNER] = Q(owner=roles.user.pk)
-        for name, towards in held.items():
-            for rule in rules.rules_for([name], group=OptionGroup.EXPECTED):
-                included, excluded = rule.statuses.included, rule.statuses.excluded
-                # One query for each status, so that the index gives them in their order.
-                wanted = (
-                    [at_status(rule.statuses)]
-                    if included is None
-                    else [Q(status=one) for one in sorted(included - excluded)]
-                )
-                found.extend(Q(status_rules=row.pk) & one & towards for one in wanted)
-    return list(dict.fromkeys(found))
 
 
 def _still_waits(one: Waiting, roles: Roles) -> bool:

@@ -29,7 +29,10 @@ export function equipBuilder(form) {
       if (!response.ok) throw new Error(String(response.status));
       const holder = document.createElement("template");
       holder.innerHTML = await response.text();
-      return mine === asked ? holder.content.querySelector("[data-builder-parts]") : null;
+      const drawn = holder.content.querySelector("[data-builder-parts]");
+      // Who is signed out meanwhile gets another page.
+      if (!drawn) throw new Error("no rows");
+      return mine === asked ? drawn : null;
     } catch {
       if (mine === asked) tell(form.dataset.failed);
       return null;
@@ -59,11 +62,34 @@ export function equipBuilder(form) {
     equip();
     const flow = drawn.querySelector(".builder-flow");
     if (flow) flow.scrollTop = scrolled;
-    const wanted = byKey(drawn, key?.startsWith("move") ? key : "") ?? drawn.querySelector("[autofocus]") ?? byKey(drawn, key);
-    wanted?.focus();
-    if (wanted?.matches("input[type=text]") && wanted.hasAttribute("autofocus")) wanted.select();
-    requestAnimationFrame(() => tell(text));
+    const pointed = drawn.querySelector("[autofocus]");
+    const wanted = byKey(drawn, key?.startsWith("move") ? key : "") ?? pointed ?? byKey(drawn, key);
+    // At the end of its way a button is off: the handle beside it isn't.
+    (wanted?.disabled ? wanted.parentElement.querySelector("[data-builder-handle]") : wanted)?.focus();
+    if (wanted === pointed && wanted?.matches("input[type=text]")) wanted.select();
+    requestAnimationFrame(() => {
+      tell(text);
+      if (deed.startsWith("delete-")) offerUndo(old);
+    });
   };
+
+  /** Offer the rows of before, until something else is done. */
+  const offerUndo = (before) => {
+    const undo = document.createElement("button");
+    Object.assign(undo, { type: "button", textContent: form.dataset.undo });
+    undo.dataset.builderUndo = "";
+    undo.addEventListener("click", () => {
+      asked += 1;
+      parts().replaceWith(before);
+      before.removeAttribute("aria-busy");
+      before.inert = false;
+      tell("");
+      byKey(before, "add-action")?.focus();
+    });
+    form.querySelector("[data-builder-said]")?.append(" ", undo);
+  };
+
+  const takeBackUndo = () => form.querySelector("[data-builder-undo]")?.remove();
 
   /** Draw only what the server has found, beside fields that somebody is filling in. */
   const look = async () => {
@@ -73,6 +99,7 @@ export function equipBuilder(form) {
       const old = parts().querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
       const scrolled = old?.querySelector(".builder-flow")?.scrollTop;
       old?.replaceWith(part);
+      if (part.childElementCount > 0) part.closest("details")?.setAttribute("open", "");
       if (scrolled) part.querySelector(".builder-flow").scrollTop = scrolled;
     }
   };
@@ -172,6 +199,7 @@ export function equipBuilder(form) {
 
   form.addEventListener("input", () => {
     isChanged = true;
+    takeBackUndo();
     clearTimeout(timer);
   });
 

@@ -20,6 +20,8 @@ The editor fires `rows:change` (it bubbles) after each change; its detail is {wh
 or "moved". Rows that somebody else puts into the list are equipped when `equipRows` is called once more. */
 
 const EQUIPPED = Symbol("equipped");
+/** So many pixels from the edge of the window the page scrolls while a row is dragged, and so far each time. */
+const EDGE = 30;
 
 /** Equip one editor; returns {rows, add, remove, move} for whoever goes on from there. */
 export function equipRows(editor) {
@@ -146,7 +148,7 @@ export function equipRows(editor) {
     handle.addEventListener("pointerdown", (event) => {
       if (event.button !== 0 || handle.disabled) return;
       event.preventDefault();
-      handle.focus();
+      handle.focus({ preventScroll: true });
       handle.setPointerCapture(event.pointerId);
       before = rows().indexOf(row);
       row.classList.add("is-dragged");
@@ -166,7 +168,10 @@ export function equipRows(editor) {
       }
       // What is moved in the document loses pointer and focus.
       if (!handle.hasPointerCapture(event.pointerId)) handle.setPointerCapture(event.pointerId);
-      handle.focus();
+      handle.focus({ preventScroll: true });
+      // Near the edge of the window the page goes along.
+      const edge = event.clientY < EDGE ? -1 : event.clientY > window.innerHeight - EDGE ? 1 : 0;
+      if (edge) window.scrollBy(0, edge * EDGE);
     });
     handle.addEventListener("pointerup", () => end(false));
     handle.addEventListener("pointercancel", () => end(true));

@@ -77,15 +77,13 @@ def told(problem: Problem, *, mode: Mode) -> str:
         place = gettext("Rule %(number)d, %(field)s") % {"number": index + 1, "field": LABELS[name]}
     else:
         place = gettext("Rule %(number)d") % {"number": index + 1}
-    sentence = f"{problem.message}." + (f" {problem.suggestion}" if problem.suggestion else "")
-    return f"{place}: {sentence}" if place else sentence
+    return f"{place}: {_sentence(problem)}" if place else _sentence(problem)
 
 
 class RulesWidget(forms.Widget):
     """Show rules as rows, or as JSON in the editor."""
 
     template_name = "processes/admin/status_rules/rules.html"
-    use_fieldset = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,6 +122,10 @@ class RulesWidget(forms.Widget):
     def value_omitted_from_data(self, data: Mapping[str, Any], files: object, name: str) -> bool:
         """Tell whether nothing of it was sent."""
         return f"{name}-mode" not in data
+
+    def id_for_label(self, id_: str) -> str:
+        """Return no id: the label names all of it, and each field has its own."""
+        return ""
 
     def render(self, name: str, value: object, attrs: Any = None, renderer: object = None) -> SafeString:
         """Render it by a template of the project: those of forms are looked for in apps alone."""
@@ -299,9 +301,13 @@ def _by_row(problems: Iterable[Problem]) -> dict[int, dict[str, list[str]]]:
     for problem in problems:
         index, name = field_of(problem.path)
         if index is not None:
-            message = f"{problem.message}." + (f" {problem.suggestion}" if problem.suggestion else "")
-            found.setdefault(index, {}).setdefault(name, []).append(message)
+            found.setdefault(index, {}).setdefault(name, []).append(_sentence(problem))
     return found
+
+
+def _sentence(problem: Problem) -> str:
+    parts = [part for part in (problem.message, problem.suggestion) if part]
+    return " ".join(part if part.endswith((".", "?", "!", "…")) else f"{part}." for part in parts)
 
 
 def _whole(text: object, default: int) -> int:

@@ -41,10 +41,10 @@ def moves_of(
     rules: StatusRules,
     statuses: Iterable[str],
     *,
-    leads: Callable[[str], Moves],
+    leads: Callable[[str, str], Moves],
     captions: Mapping[str, str] | None = None,
 ) -> tuple[StatusMove, ...]:
-    """Give the moves that rules offer at each status; `leads` says what an action can set.
+    """Give the moves that rules offer at each status; `leads` says what an action can set at a status.
 
     `captions` are shown in the place of actions' names. What an action sets is where it leads, also if that is the
     status at which it is offered.
@@ -57,7 +57,7 @@ def moves_of(
             for offered in rule.actions:
                 if not offered.action:
                     continue
-                moves = leads(offered.action)
+                moves = leads(offered.action, status)
                 targets: list[str | None] = [*sorted(moves.statuses), *([None] if moves.is_open else [])]
                 for target in targets:
                     shown = (captions or {}).get(offered.action, offered.action)

@@ -23,7 +23,7 @@ CREATE_INSTANCE: Final = "create_instance"
 #: Sub processes that call each other are followed so far.
 _MAX_PROCESSES: Final = 50
 #: Beyond so many steps nothing is said: a plan has up to 20,000 actions, each at each status.
-_MAX_STEPS: Final = 20_000
+_MAX_STEPS: Final = 5_000
 
 #: Gives the plan of a sub process, None where it isn't known before it is called.
 FindPlan: TypeAlias = Callable[[ProcessTarget], Plan | None]
@@ -56,23 +56,30 @@ def reachable_statuses(plan: Plan, *, find_plan: FindPlan | None = None) -> froz
 
 
 def moves_from(
-    plan: Plan, action: str, *, later: LaterActions | None = None, find_plan: FindPlan | None = None
+    plan: Plan,
+    action: str,
+    *,
+    at: str | None = None,
+    later: LaterActions | None = None,
+    find_plan: FindPlan | None = None,
 ) -> Moves:
     """Give the statuses at which an instance may stand after an action has been carried out.
 
     The plan's flow is followed from the action on, through the forms and buttons that `later` names, and `@end`; not
-    into `@error`. Of several statuses that are set on one way, the last before its end counts.
+    into `@error`. Of several statuses that are set on one way, the last before its end counts. `at` is the status at
+    which it is carried out, None where that makes no difference: a `set_status` that expects others (`from`) fails.
     """
     if (start := plan.ordinary.get(action)) is None:
         return NOWHERE
-    return _Walk(plan, later or _nothing_later, find_plan).from_action(start)
+    return _Walk(plan, later or _nothing_later, find_plan, at=at).from_action(start)
 
 
 class _Walk:
     """Follow the flow of a plan, with the status that was set last on the way."""
 
-    def __init__(self, plan: Plan, later: LaterActions, find_plan: FindPlan | None) -> None:
+    def __init__(self, plan: Plan, later: LaterActions, find_plan: FindPlan | None, *, at: str | None) -> None:
         self._plan = plan
+        self._start = at
         self._later = later
         self._find_plan = find_plan
         self._sets: dict[int, Moves] = {}
@@ -89,6 +96,8 @@ class _Walk:
                 return found | _ANYWHERE
             index, status = todo.pop()
             action = self._plan.actions[index]
+            if not _is_expected(action, self._start if status is None else status):
+                continue
             moves = self._of(action)
             found |= Moves(is_open=moves.is_open)
             # A sub process may set a status; the script is sure to.
@@ -157,6 +166,20 @@ def _set_by(action: PlanAction, find_plan: FindPlan | None, *, seen: set[str], c
         plan = None if find_plan is None else find_plan(process)
         found |= _ANYWHERE if plan is None else _set_in(plan, find_plan, seen=seen, creating=creating)
     return found
+
+
+def _is_expected(action: PlanAction, status: str | None) -> bool:
+    """Tell whether an action may set a status where this one stands: it may say from which ones alone it does."""
+    if status is None or action.script != SET_STATUS or not isinstance(action.config, dict):
+        return True
+    expected = action.config.get("from")
+    listed = expected if isinstance(expected, list) else [expected]
+    if any(filler.path[:1] == ("from",) for filler in action.fillers) or not all(
+        isinstance(one, str) for one in listed
+    ):
+        return True
+    # What has the new status already stays as it is.
+    return not listed or status in listed or status == action.config.get("status")
 
 
 def _references(config: JSON) -> Iterator[Mapping[str, JSON]]:

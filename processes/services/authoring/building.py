@@ -2,14 +2,26 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from processes.domain.authoring.rows import BuilderRows, rows_text, to_rows
+from processes.domain.authoring.json_positions import pointer_parts
+from processes.domain.authoring.rows import (
+    ABSENT,
+    BuilderAction,
+    BuilderRows,
+    FindEntered,
+    Step,
+    rows_text,
+    to_definition,
+    to_rows,
+)
+from processes.domain.definition import parse_definition
 from processes.domain.definition_text import parse_json_text
+from processes.domain.entrances import Entrance
 from processes.domain.merge import Merged
 from processes.domain.scripts import ScriptSpec
-from processes.errors import Problem
+from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate
 from processes.services.authoring.checking import BaseRow, BindingRow, Draft, DraftProblem, find_problems
 from processes.services.authoring.documentation import ActionEntry, Documentation, describe_reading
@@ -18,7 +30,7 @@ from processes.services.authoring.templates import draft_of, save_draft
 from processes.services.catalogue import catalogue
 from processes.services.library import Source, read_library
 
-__all__ = ["PlacedProblem", "Surroundings", "draft_rows", "look_around", "save_rows"]
+__all__ = ["PlacedProblem", "Surroundings", "draft_rows", "entrance_finder", "look_around", "save_rows"]
 
 #: In a definition's problems: the action that they are about, and where in it.
 _STEP_PATH = re.compile(r"(?:/actions)?/(\d+)(?P<inside>/.*)?$", re.DOTALL)
@@ -55,10 +67,7 @@ class Surroundings:
 
     def script_of(self, reference: str | None) -> ScriptSpec | None:
         """Return the script that a reference leads to, None where it leads to something else."""
-        if reference is None:
-            return None
-        kind, name = self.bound.get(reference, ("script", reference))
-        return catalogue().find(name) if kind == "script" else None
+        return _script_of(reference, self.bound)
 
 
 def draft_rows(template: ProcessTemplate) -> BuilderRows:
@@ -66,13 +75,34 @@ def draft_rows(template: ProcessTemplate) -> BuilderRows:
     return to_rows(parse_json_text(template.definition))
 
 
+def entrance_finder(template: ProcessTemplate) -> FindEntered:
+    """Return what finds the actions that a step's config lets people enter, by what runs it in this template."""
+    bound: list[Mapping[str, tuple[str, str]]] = []
+
+    def find(step: Step) -> Iterable[Entrance]:
+        if not isinstance(step.config, dict):
+            return ()
+        if not bound:
+            bound.append(_bound(read_source(read_library(), draft_of(template)).merged))
+        spec = _script_of(step.reference, bound[0])
+        if spec is None or spec.entrances is None:
+            return ()
+        try:
+            return list(spec.entrances(step.config))
+        except Exception:  # noqa: BLE001 - a script's own function may raise anything; checking the draft tells of it
+            return ()
+
+    return find
+
+
 def look_around(template: ProcessTemplate, rows: BuilderRows) -> Surroundings:
     """Return what rows would stand among if they were the template's draft; nothing is saved or raised."""
     stored = draft_of(template)
     source = replace(stored, definition=rows_text(rows, stored.definition))
-    reading = read_source(read_library(), source)
+    told = replace(source, definition=rows_text(_readable(rows), source.definition))
+    reading = read_source(read_library(), told)
     return Surroundings(
-        documentation=describe_reading(template, source, reading),
+        documentation=describe_reading(template, told, reading),
         problems=tuple(_placed(found, rows) for found in find_problems(_as_draft(source))),
         bound=_bound(reading.merged),
     )
@@ -99,6 +129,22 @@ def save_rows(
     return True
 
 
+def _readable(rows: BuilderRows) -> BuilderRows:
+    """Return the rows without what keeps their definition from being read: one slip must not empty the diagram."""
+    try:
+        parse_definition(to_definition(rows), abstract=True)
+    except DefinitionError as error:
+        steps = list(rows.steps)
+        for problem in error.problems:
+            match = _STEP_PATH.match(problem.path)
+            parts = [] if match is None else pointer_parts(match["inside"] or "")
+            if match is not None and parts and parts[0] != "name":
+                steps[int(match[1])] = steps[int(match[1])].put(parts[0], ABSENT)
+        # Only read: how the steps are grouped makes no difference.
+        return BuilderRows(actions=tuple(BuilderAction((step,)) for step in steps), envelope=rows.envelope)
+    return rows
+
+
 def _as_draft(source: Source) -> Draft:
     return Draft(
         slug=source.slug,
@@ -119,6 +165,13 @@ def _placed(found: DraftProblem, rows: BuilderRows) -> PlacedProblem:
         return PlacedProblem(problem=found.problem, is_warning=is_warning)
     step = rows.steps[int(match[1])].name
     return PlacedProblem(problem=found.problem, step=step, inside=match["inside"] or "", is_warning=is_warning)
+
+
+def _script_of(reference: str | None, bound: Mapping[str, tuple[str, str]]) -> ScriptSpec | None:
+    if reference is None:
+        return None
+    kind, name = bound.get(reference, ("script", reference))
+    return catalogue().find(name) if kind == "script" else None
 
 
 def _bound(merged: Merged) -> dict[str, tuple[str, str]]:

@@ -33,15 +33,19 @@ class Picture:
 def picture_of(rules: StatusRules, *, uses: Sequence[Use]) -> Picture:
     """Return the table of rules, and the diagram over the processes of those that use them."""
     known = [use for use in uses if use.plan is not None]
-    leads = {name: _leads(known, name) for name in rules.actions}
     initial = _initial(known)
-    reached = {status for moves in leads.values() for status in moves.statuses}
+    reached = {status for name in rules.actions for status in _leads(known, name).statuses}
     table = tabulate(rules, statuses=reached | set(initial))
     # In the order of the table, no status first.
     listed = [row.status for row in table.rows if row.status is not None]
     if not known or len(listed) > _MOST_STATUSES:
         return Picture(table=table, diagram=None)
-    moves = moves_of(rules, dict.fromkeys([*initial, *listed]), leads=leads.__getitem__, captions=_captions(rules))
+    moves = moves_of(
+        rules,
+        dict.fromkeys([*initial, *listed]),
+        leads=lambda name, status: _leads(known, name, at=status),
+        captions=_captions(rules),
+    )
     diagram = lay_out_statuses(
         moves,
         statuses=[status for status in listed if status != NO_STATUS],
@@ -52,10 +56,10 @@ def picture_of(rules: StatusRules, *, uses: Sequence[Use]) -> Picture:
     return Picture(table=table, diagram=diagram)
 
 
-def _leads(uses: Iterable[Use], action: str) -> Moves:
-    """Return the statuses to which an action leads, in any of the processes."""
+def _leads(uses: Iterable[Use], action: str, *, at: str | None = None) -> Moves:
+    """Return the statuses to which an action leads at a status, in any of the processes."""
     found = (
-        moves_from(use.plan, action, later=_entered_later, find_plan=find_sub_plan)
+        moves_from(use.plan, action, at=at, later=_entered_later, find_plan=find_sub_plan)
         for use in uses
         if use.plan is not None
     )

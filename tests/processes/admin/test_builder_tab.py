@@ -1,16 +1,19 @@
 """The Builder tab: a definition is shown as rows, changed by buttons, and saved as it was but for what was changed."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from processes.models import AuditEntry, ProcessTemplate
+from processes.models import AuditEntry, InstanceType, ProcessTemplate, StatusRules
 from processes.services.authoring.templates import save_draft
 from tests.processes.admin.builder_form import Form, address
 from tests.processes.admin.clients import client_with
+from tests.processes.domain.authoring.test_rows import DEFINITIONS
 from tests.processes.services.published import action, change_draft, form, page, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +42,9 @@ def saved(template: ProcessTemplate) -> Any:
 
 
 def all_open(client: Client, template: ProcessTemplate) -> Form:
-    return Form(client, template, *(step["name"] for step in json.loads(template.definition)))
+    document = json.loads(template.definition)
+    actions = document["actions"] if isinstance(document, dict) else document
+    return Form(client, template, *(step["name"] for step in actions))
 
 
 def test_a_definition_is_shown_as_actions_with_steps(editor: Client) -> None:
@@ -68,6 +73,19 @@ def test_every_field_of_open_steps_sent_back_changes_nothing(editor: Client) -> 
     shown.press("save")
     template.refresh_from_db()
     assert template.definition == before
+
+
+@pytest.mark.parametrize("file", DEFINITIONS, ids=lambda file: file.stem)
+def test_definitions_of_the_house_are_opened_and_sent_back_as_they_are(editor: Client, file: Path) -> None:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    definition = content["definition"] if isinstance(content, dict) and "definition" in content else content
+    text = json.dumps(definition, indent=1)
+    template = ProcessTemplate.objects.create(slug="work", title="Work", definition=text, revision=1)
+    shown = all_open(editor, template)
+    shown.press("check")
+    assert shown.press("save").status_code == 302
+    template.refresh_from_db()
+    assert template.definition == text
 
 
 def test_an_added_step_is_filled_in_and_saved(editor: Client) -> None:
@@ -112,6 +130,14 @@ def test_a_new_name_is_followed_by_what_jumps_there(editor: Client) -> None:
     shown.press("save")
     definition = saved(template)
     assert (definition[0]["name"], definition[1]["next"]) == ("question", "question")
+
+
+def test_a_new_name_is_followed_by_what_forms_lead_to(editor: Client) -> None:
+    template = save_process("work", [form("ask", "take", {"name": "n"}), action("take")])
+    shown = Form(editor, template)
+    shown.fill_in({f"a{shown.action('take')}-reference": "keep"})
+    shown.press("save")
+    assert saved(template)[0]["config"]["action"] == "keep"
 
 
 NAMES: list[tuple[str, str]] = [
@@ -318,6 +344,13 @@ def test_too_many_actions_are_left_to_the_json_editor(editor: Client) -> None:
     assert "more than 200 actions" in editor.get(address(template)).content.decode()
 
 
+def test_no_more_steps_are_added_than_can_be_shown(editor: Client) -> None:
+    shown = Form(editor, save_process("work", [action(f"a{number}") for number in range(200)]))
+    shown.press("add-action")
+    assert "There are 200 steps already" in shown.text
+    assert len(shown.steps()) == 200
+
+
 def test_the_longest_definition_that_is_shown_can_be_sent(editor: Client) -> None:
     template = save_process("work", [action(f"a{number}") for number in range(200)])
     shown = Form(editor, template, *(f"a{number}" for number in range(10)))
@@ -389,3 +422,41 @@ def test_what_people_write_is_shown_as_text(editor: Client) -> None:
     assert "<script>alert" not in shown.text
     shown.press("save")
     assert saved(template)[0]["comment"] == evil
+
+
+def rules(template: ProcessTemplate, *written: dict[str, Any]) -> StatusRules:
+    row = StatusRules.objects.create(slug="claims", title="Rules of claims", rules=json.dumps(written))
+    InstanceType.objects.create(slug="claim", title="Claim", template=template, status_rules=row)
+    return row
+
+
+def test_what_status_rules_offer_is_told_beside_the_action() -> None:
+    template = save_process("work", steps())
+    row = rules(
+        template,
+        {"status": ["new", "!done"], "role": "owner", "action": "pay", "if": "data.total > 3"},
+        {"status": "!null", "action": {"action": "tell", "disabled": True}},
+        {"action": "elsewhere"},
+    )
+    seer = client_with("view", name="seer")
+    User.objects.get(username="seer").user_permissions.add(Permission.objects.get(codename="view_statusrules"))
+    text = " ".join(seer.get(address(template)).content.decode().split())
+    link = f'<a href="/admin/processes/statusrules/{row.pk}/change/">Rules of claims</a>'
+    assert f"offered at new to owner, if <code>data.total &gt; 3</code> · {link}" in text
+    assert f"<code>tell</code>: offered at every status but no status to everyone, disabled · {link}" in text
+    assert text.count(link) == 2
+
+
+def test_what_status_rules_offer_is_for_those_who_may_see_rules(editor: Client) -> None:
+    template = save_process("work", steps())
+    rules(template, {"action": "pay"})
+    assert "Rules of claims" not in editor.get(address(template)).content.decode()
+
+
+def test_rules_with_mistakes_keep_nobody_from_building() -> None:
+    template = save_process("work", steps())
+    rules(template, {"act": 1})
+    User.objects.create_superuser("root")
+    client = Client()
+    client.force_login(User.objects.get(username="root"))
+    assert client.get(address(template)).status_code == 200

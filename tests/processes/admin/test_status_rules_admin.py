@@ -220,7 +220,8 @@ def test_a_problem_is_told_at_its_row_and_nothing_typed_is_lost(editor: Client) 
     # What can't be read is in the way of looking further; then names are looked at.
     told = refused(editor.post(page(row), shown | {"rules-1-condition": "true"}))
     assert told == [
-        'Rule 1, Roles: There is no role "ownr". Did you mean "owner"? Create the group, or register the role otherwise'
+        'Rule 1, Roles: There is no role "ownr". Did you mean "owner"? '
+        "Create the group, or register the role otherwise."
     ]
 
 

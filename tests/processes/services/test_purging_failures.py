@@ -333,7 +333,10 @@ def test_the_job_tells_what_was_deleted(name: str) -> None:
     one_of_each()
     job, root = end_of(name)
     assert (job.status, root.status) == ("completed", "completed")
-    deleted = {"data_nodes": 1, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0}
+    deleted = {
+        "data_nodes": 1, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0,
+        "deliveries": 0, "messages": 0,
+    }  # fmt: skip
     assert root.result == deleted
 
 
@@ -346,7 +349,10 @@ def test_the_job_fails_where_something_could_not_be_deleted_and_tells_what_and_a
     told = f"data node {node.pk}: DatabaseError: broken"
     assert root.error == f"1 could not be deleted: {told}"
     assert job.error["passed_over"] == [told]
-    deleted = {"data_nodes": 0, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0}
+    deleted = {
+        "data_nodes": 0, "files": 1, "contents": 1, "callbacks": 0, "grants": 1, "sessions": 1, "firings": 0,
+        "deliveries": 0, "messages": 0,
+    }  # fmt: skip
     assert job.error["deleted"] == deleted
 
 

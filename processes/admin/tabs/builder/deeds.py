@@ -71,7 +71,7 @@ def _moving_action(by: int) -> _Deed:
         if not any(action.reference == reference for action in posted.rows.actions):
             return Outcome(rows=posted.rows, open=posted.open)
         rows = move_action(posted.rows, reference, by)
-        return Outcome(rows=rows, open=posted.open, said=_place_of(rows, reference), focus=f"move {reference}")
+        return Outcome(rows=rows, open=posted.open, said=_place_of(rows, reference), focus=f"{_way(by)} {reference}")
 
     return move
 
@@ -80,9 +80,13 @@ def _moving_step(by: int) -> _Deed:
     def move(posted: Posted, number: str) -> Outcome:
         name = _named(posted.steps, number)
         rows = move_step(posted.rows, name, by)
-        return Outcome(rows=rows, open=posted.open, said=_place_of(rows, name), focus=f"move-step {name}")
+        return Outcome(rows=rows, open=posted.open, said=_place_of(rows, name), focus=f"{_way(by)}-step {name}")
 
     return move
+
+
+def _way(by: int) -> str:
+    return "up" if by < 0 else "down"
 
 
 def _open(posted: Posted, number: str) -> Outcome:

@@ -24,8 +24,9 @@ from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.domain.authoring.rows import BuilderRows
 from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate
-from processes.services.authoring.building import draft_rows, look_around, save_rows
+from processes.services.authoring.building import draft_rows, entrance_finder, look_around, save_rows
 from processes.services.authoring.impact import impact_of_draft
+from processes.services.authoring.offers import offers_of
 from processes.services.errors import BindingRefusedError, StaleDraftError, TemplateNotFoundError
 
 __all__ = ["MAX_STEPS", "TAB", "builder_urls"]
@@ -63,17 +64,18 @@ def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateA
         state = _State(rows=rows, revision=str(template.revision), open=request.GET.getlist("open"))
         return _render(request, template, model_admin, state)
     deed = request.POST.get("do", "")
-    posted = _read(request.POST, deed)
+    posted = _read(request.POST, template, deed)
     if deed == "save":
         return _save(request, template, model_admin, posted)
     return _render(request, template, model_admin, _after(request.POST, posted, deed))
 
 
-def _read(data: QueryDict, deed: str) -> Posted:
+def _read(data: QueryDict, template: ProcessTemplate, deed: str) -> Posted:
     word, _colon, number = deed.partition(":")
     step, _colon, rule = number.partition(":")
     try:
-        posted = read_posted(data, without_rule=(step, rule) if word == "delete-rule" else None)
+        entered = entrance_finder(template)
+        posted = read_posted(data, entered=entered, without_rule=(step, rule) if word == "delete-rule" else None)
     except BrokenFormError as error:
         raise BadRequest(str(error)) from error
     if len(posted.rows.steps) > MAX_STEPS:
@@ -86,6 +88,9 @@ def _after(data: QueryDict, posted: Posted, deed: str) -> _State:
         outcome: Outcome = carry_out(posted, deed)
     except BrokenFormError as error:
         raise BadRequest(str(error)) from error
+    if len(outcome.rows.steps) > MAX_STEPS:
+        text = _("There are %(count)s steps already: more of them aren't shown as rows.") % {"count": MAX_STEPS}
+        outcome = Outcome(rows=posted.rows, open=posted.open, said=text)
     return _State(
         rows=outcome.rows,
         revision=data.get("expected_revision", ""),
@@ -156,9 +161,11 @@ def _context(
     request: HttpRequest, template: ProcessTemplate, model_admin: TemplateAdmin, state: _State
 ) -> dict[str, Any]:
     around = look_around(template, state.rows)
+    # What rules say is for those who may see rules.
+    offers = offers_of(template) if request.user.has_perm("processes.view_statusrules") else {}
     names = {step.name for step in state.rows.steps}
     return {
-        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed),
+        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed, offers=offers),
         "around": around,
         "general": [found for found in around.problems if found.step not in names],
         "has_errors": bool(state.typed) or any(not found.is_warning for found in around.problems),
@@ -195,7 +202,7 @@ def _serve_rows(request: HttpRequest, object_id: str, model_admin: TemplateAdmin
     if not model_admin.has_change_permission(request, template):
         raise PermissionDenied
     deed = request.POST.get("do", "")
-    state = _after(request.POST, _read(request.POST, deed), deed)
+    state = _after(request.POST, _read(request.POST, template, deed), deed)
     context = _context(request, template, model_admin, state) | {"original": template}
     return TemplateResponse(request, ROWS, context)
 

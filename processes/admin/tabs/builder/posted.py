@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from processes.admin.forms import describe
 from processes.admin.tabs.builder.step_form import StepForm
-from processes.domain.authoring.rows import BuilderRows, Step, renamed, step_problems
+from processes.domain.authoring.rows import BuilderRows, FindEntered, Step, renamed, step_problems
 from processes.domain.authoring.rows.arranging import arrange
 from processes.domain.definition_text import parse_json_text
 from processes.domain.json_values import JSON
@@ -57,8 +57,10 @@ class _Group:
     steps: list[str] = field(default_factory=list)
 
 
-def read_posted(data: QueryDict, *, without_rule: tuple[str, str] | None = None) -> Posted:
+def read_posted(data: QueryDict, *, entered: FindEntered, without_rule: tuple[str, str] | None = None) -> Posted:
     """Read the form; `without_rule` are the numbers of a step and of its rule that is taken away.
+
+    `entered` finds where configs lead to, which follows new names.
 
     Raises BrokenFormError.
     """
@@ -91,7 +93,7 @@ def read_posted(data: QueryDict, *, without_rule: tuple[str, str] | None = None)
     )
     now = {number: names.get(step.name, step.name) for number, step in was.items()}
     return Posted(
-        rows=renamed(arranged, names),
+        rows=renamed(arranged, names, entered=entered),
         open=frozenset(now[number] for number in numbers if number in opened or problems[number]),
         problems={now[number]: tuple(found) for number, found in problems.items() if found},
         steps=now,

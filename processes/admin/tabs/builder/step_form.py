@@ -33,8 +33,6 @@ __all__ = ["BY_NAME", "NOTHING", "StepForm", "fields_of", "script_value", "targe
 BY_NAME, NOTHING, _REFERENCE = "=", "-", "r:"
 #: What the choice of a rule's destination says; names begin with `to:`.
 _NEXT, _EXIT, _TO = "next", "exit", "to:"
-#: How an empty state is written: an empty field stands for every other one.
-_EMPTY_STATE = '""'
 
 #: A field, what is wrong with it, and what was typed there.
 Found: TypeAlias = tuple[str, str, str | None]
@@ -207,13 +205,22 @@ def _object_text(value: Mapping[str, JSON]) -> str:
 
 
 def _state_text(state: str | None) -> str:
-    return "" if state is None else state or _EMPTY_STATE
+    """Write a state; one that would look empty, or quoted, is quoted."""
+    if state is None:
+        return ""
+    return json.dumps(state, ensure_ascii=False) if not state.strip() or state.startswith('"') else state
 
 
 def _state_of(text: str) -> str | None:
     if not text:
         return None
-    return "" if text == _EMPTY_STATE else text
+    if text.startswith('"'):
+        try:
+            state = parse_json_text(text)
+        except DefinitionError:
+            return text
+        return state if isinstance(state, str) else text
+    return text
 
 
 def _destination(value: str) -> Destination:

@@ -1,12 +1,22 @@
 """Arrange rows: add, take away, move, rename. What may be entered follows from where a step stands."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from processes.domain.authoring.rows.document import grouped
 from processes.domain.authoring.rows.model import BuilderRows, FlowRule, Step
-from processes.domain.json_values import JSON
+from processes.domain.entrances import Entrance
+from processes.domain.json_values import JSON, copy_json
 
-__all__ = ["add_action", "add_step", "arrange", "move_action", "move_step", "remove", "renamed"]
+__all__ = ["FindEntered", "add_action", "add_step", "arrange", "move_action", "move_step", "remove", "renamed"]
+
+
+#: Finds the actions that a step's config lets people enter.
+FindEntered: TypeAlias = Callable[[Step], Iterable[Entrance]]
+
+
+def _nothing(step: Step) -> Iterable[Entrance]:
+    return ()
 
 
 def arrange(groups: Iterable[tuple[bool, Sequence[Step]]], envelope: Mapping[str, JSON] | None) -> BuilderRows:
@@ -26,11 +36,14 @@ def arrange(groups: Iterable[tuple[bool, Sequence[Step]]], envelope: Mapping[str
     return BuilderRows(actions=tuple(grouped(steps)), envelope=envelope)
 
 
-def renamed(rows: BuilderRows, names: Mapping[str, str]) -> BuilderRows:
-    """Give the rows with new names by old ones: of the steps, and wherever a next clause or compensation names them."""
+def renamed(rows: BuilderRows, names: Mapping[str, str], *, entered: FindEntered = _nothing) -> BuilderRows:
+    """Give the rows with new names by old ones: of the steps, and wherever jumps and compensations name them.
+
+    `entered` finds where a step's config leads to, by a form or link.
+    """
     if not names:
         return rows
-    steps = tuple(_renamed(step, names) for step in rows.steps)
+    steps = tuple(_renamed(_redirected_config(step, names, entered), names) for step in rows.steps)
     return BuilderRows(actions=tuple(grouped(steps)), envelope=rows.envelope)
 
 
@@ -121,6 +134,19 @@ def _renamed(step: Step, names: Mapping[str, str]) -> Step:
     # What it runs was said by its name alone: it goes on running that.
     named = step if step.names_script else step.put("script", step.name)
     return named.put("name", names[step.name])
+
+
+def _redirected_config(step: Step, names: Mapping[str, str], entered: FindEntered) -> Step:
+    found = [entrance for entrance in entered(step) if entrance.path and entrance.action in names]
+    if not found:
+        return step
+    config = copy_json(step.config)
+    for entrance in found:
+        holder = config
+        for part in entrance.path[:-1]:
+            holder = holder[part]
+        holder[entrance.path[-1]] = names[entrance.action]
+    return step.put("config", config)
 
 
 def _redirected(rule: FlowRule, names: Mapping[str, str]) -> FlowRule:

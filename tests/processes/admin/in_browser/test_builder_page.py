@@ -101,6 +101,11 @@ def test_rows_are_moved_by_keyboard(page: Page, complaints: list[str], sign_in: 
     expect(page.get_by_role("button", name="Move the step tell", exact=True)).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("status")).to_have_text("“tell” is now step 3 of “pay”.")
+    page.get_by_role("button", name="Move the step tell up").click()
+    expect(page.get_by_role("status")).to_have_text("“tell” is now step 2 of “pay”.")
+    expect(page.get_by_role("button", name="Move the step tell up")).to_be_focused()
+    page.get_by_role("button", name="Move the step tell down").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("“tell” is now step 3 of “pay”.")
     page.get_by_role("button", name="Move the action pay", exact=True).focus()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("status")).to_have_text("“pay” is now the beginning of action 1.")
@@ -142,6 +147,22 @@ def test_escape_puts_a_dragged_row_back(page: Page, sign_in: str, template: Proc
     page.keyboard.press("Escape")
     page.mouse.up()
     assert names(page) == [["ask", "tell"], ["pay", "leave"], ["@end"]]
+
+
+def test_what_was_deleted_comes_back(
+    page: Page, complaints: list[str], sign_in: str, template: ProcessTemplate
+) -> None:
+    page.goto(f"{sign_in}{template.pk}/builder/?open=tell")
+    page.get_by_label("Comment").fill("Typed before.")
+    page.get_by_role("button", name="Delete the action ask with its steps").click()
+    expect(page.get_by_role("status")).to_contain_text("The action “ask” is deleted.")
+    assert names(page) == [["pay", "leave"], ["@end"]]
+    page.get_by_role("button", name="Undo").click()
+    assert names(page) == [["ask", "tell"], ["pay", "leave"], ["@end"]]
+    expect(page.get_by_label("Comment")).to_have_value("Typed before.")
+    save(page)
+    assert saved(template)[1]["comment"] == "Typed before."
+    assert complaints == []
 
 
 def test_leaving_with_changes_is_asked_about(page: Page, sign_in: str, template: ProcessTemplate) -> None:

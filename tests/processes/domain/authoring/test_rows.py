@@ -26,6 +26,7 @@ from processes.domain.authoring.rows import (
 )
 from processes.domain.authoring.rows.arranging import arrange
 from processes.domain.definition import parse_definition
+from processes.domain.entrances import Entrance
 from processes.errors import DefinitionError
 
 HOUSE = Path(__file__).parents[4]
@@ -36,17 +37,19 @@ DEFINITIONS = sorted(
 
 names = st.sampled_from(["a", "b", "c", "d", "e", "@start", "@end", "@error"])
 targets = st.booleans() | names
+#: What JSON can hold, and databases too.
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
 keys = st.fixed_dictionaries(
     {},
     optional={
         "script": st.none() | st.sampled_from(["noop", "a"]),
-        "caption": st.none() | st.text(max_size=5),
-        "comment": st.none() | st.text(max_size=5),
+        "caption": st.none() | texts,
+        "comment": st.none() | texts,
         "next": targets | st.dictionaries(st.sampled_from(["x", "*", "", "y"]), targets),
         "config": values,
         "retry": st.integers(1, 3) | st.fixed_dictionaries({"attempts": st.integers(1, 3)}),
@@ -198,6 +201,16 @@ def test_a_new_name_goes_wherever_the_step_is_named() -> None:
         {"name": "c", "script": None, "next": "c"},
         {"name": "b", "script": None, "next": "a"},
     ]
+
+
+def test_a_new_name_goes_where_forms_and_links_lead() -> None:
+    def entered(step: Step) -> list[Entrance]:
+        return [Entrance(path=("buttons", 0, "action"), action="b"), Entrance(path=("action",), action="c")]
+
+    config = {"action": "c", "buttons": [{"action": "b"}], "text": "b"}
+    rows = renamed(to_rows([{"name": "b", "script": None, "config": config}]), {"b": "x"}, entered=entered)
+    assert rows.steps[0].config == {"action": "c", "buttons": [{"action": "x"}], "text": "b"}
+    assert config["buttons"] == [{"action": "b"}]
 
 
 def test_a_step_that_is_its_script_by_name_goes_on_running_it_under_another_name() -> None:

@@ -23,7 +23,7 @@ def test_moves_lead_from_where_an_action_is_offered_to_what_it_sets() -> None:
         "change": Moves(is_open=True),
         "look": Moves(),
     }
-    found = moves_of(rules, ["open", "held"], leads=leads.__getitem__, captions={"approve": "OK"})
+    found = moves_of(rules, ["open", "held"], leads=lambda name, status: leads[name], captions={"approve": "OK"})
     assert [(move.source, move.target, move.actions) for move in found] == [
         ("open", "done", ("OK", "accept")),
         ("open", "gone", ("reject",)),
@@ -55,7 +55,7 @@ def test_what_is_only_reached_by_exceptional_moves_comes_behind_what_is_usual() 
         ]
     )
     leads = {"cancel": "cancelled", "begin": "open", "end": "done"}
-    found = moves_of(rules, ["new", "open"], leads=lambda name: Moves(statuses=frozenset({leads[name]})))
+    found = moves_of(rules, ["new", "open"], leads=lambda name, status: Moves(statuses=frozenset({leads[name]})))
     drawn = lay_out_statuses(found, statuses=[], initial=["new"])
     assert list(drawn.statuses.values()) == ["new", "open", "done", "cancelled"]
 

@@ -162,3 +162,33 @@ def test_a_sub_process_may_set_a_status_or_leave_it() -> None:
     plan = plan_of(sets("go", "one"), {"name": "pay"}, bindings={"pay": {"process": "payment"}})
     inner = plan_of(sets("x", "paid"))
     assert moves_from(plan, "go", find_plan=lambda target: inner).statuses == {"one", "paid"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "at", "statuses"),
+    [
+        ("open", "open", {"done"}),
+        ("open", "new", set()),
+        ("open", None, {"done"}),
+        (["open", "held"], "held", {"done"}),
+        (["open", "held"], "new", set()),
+        ([], "new", {"done"}),
+        (None, "new", {"done"}),
+        ("", "", {"done"}),
+        ("", "new", set()),
+        ("%{data:before}", "new", {"done"}),
+        ("open", "done", {"done"}),
+    ],
+)
+def test_an_action_that_expects_other_statuses_leads_nowhere(expected: Any, at: str | None, statuses: set[str]) -> None:
+    plan = plan_of(
+        {"name": "go", "script": "set_status", "config": {"status": "done", "from": expected}, "next": False}
+    )
+    assert moves_from(plan, "go", at=at).statuses == statuses
+
+
+def test_what_was_set_before_on_the_way_is_what_the_next_action_finds() -> None:
+    one = {"name": "go", "script": "set_status", "config": {"status": "one"}}
+    two = {"name": "x", "script": "set_status", "config": {"status": "two", "from": "one"}}
+    assert moves_from(plan_of(one, two), "go", at="new").statuses == {"two"}
+    assert moves_from(plan_of(two, step("go", "x")), "go", at="new").statuses == set()
