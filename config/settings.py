@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "config",
     "examples.csv_import",
     "examples.expense_claim",
+    "examples.leave_requests",
     "processes",
     "tasks",
     "channels",

@@ -20,5 +20,6 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/", include("tasks.api.urls")),
     path("api/", include("processes.api.urls")),
+    path("leave/", include("examples.leave_requests.urls")),
     path("", include("processes.pages.urls")),
 ]

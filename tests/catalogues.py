@@ -46,6 +46,7 @@ PARTS = (
     Part(package="tasks", templates=("templates/tasks",)),
     Part(package="examples/csv_import", templates=("templates/csv_import",)),
     Part(package="examples/expense_claim", templates=("templates/expense_claim",)),
+    Part(package="examples/leave_requests", templates=("templates/leave_requests",)),
 )
 
 

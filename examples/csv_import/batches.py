@@ -11,7 +11,7 @@ from processes.domain.tables import CheckedRow
 from processes.errors import PermanentError
 
 
-def open_batch(*, batch_id: uuid.UUID, title: str, user_id: int | None) -> ImportBatch:
+def open_batch(*, batch_id: uuid.UUID, title: str, user_id: int | str | None) -> ImportBatch:
     """Create the batch of a run, or find the one that the run made before it was interrupted."""
     batch, _ = ImportBatch.objects.get_or_create(id=batch_id, defaults={"title": title[:255], "created_by_id": user_id})
     return batch

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminSplitDateTime
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -30,6 +31,7 @@ from processes.services.offers import grouped, options_of
 
 __all__ = ["ProcessInstanceAdmin"]
 
+_NAME = get_user_model().USERNAME_FIELD
 #: How many events of the history the page shows.
 EVENTS_SHOWN = 50
 
@@ -110,7 +112,7 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
     list_display = ("name", "type", "template", "owner", "status", "assignee", "due_at", "created_at", "execute")
     list_filter = (WhenDue, "type", "template", "status")
     list_select_related = ("template", "owner", "type", "assignee")
-    search_fields = ("=id", "title", "owner__username", "assignee__username")
+    search_fields = ("=id", "title", f"owner__{_NAME}", f"assignee__{_NAME}")
     date_hierarchy = "created_at"
     show_full_result_count = False
     readonly_fields = (

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -41,7 +42,14 @@ class DataNodeAdmin(ReadOnlyAdmin):
     list_display = ("pk", "template", "owner", "kind", "revision", "created_at", "expires_at")
     list_filter = ("kind", "template")
     list_select_related = ("template", "owner")
-    search_fields = ("template__title", "template__slug", "owner__username", "step", "=continued_in", "=instance__id")
+    search_fields = (
+        "template__title",
+        "template__slug",
+        f"owner__{get_user_model().USERNAME_FIELD}",
+        "step",
+        "=continued_in",
+        "=instance__id",
+    )
     search_help_text = _("A process, an owner, a step, or the id of a run or an instance")
     date_hierarchy = "created_at"
     show_full_result_count = False

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, OuterRef, QuerySet, Subquery
 from django.forms.widgets import Script
@@ -36,7 +37,7 @@ class TriggerAdmin(admin.ModelAdmin):
     list_display = ("title", "process", "when", "enabled", "next_time", "last")
     list_filter = ("kind", "enabled", "template")
     list_select_related = ("template", "user")
-    search_fields = ("title", "template__title", "template__slug", "=user__username")
+    search_fields = ("title", "template__title", "template__slug", f"=user__{get_user_model().USERNAME_FIELD}")
     #: One by one: each deletion is checked, and in the audit log.
     actions = None
     fieldsets = (

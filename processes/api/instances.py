@@ -21,6 +21,7 @@ from processes.domain.json_values import JSON
 from processes.models import InstanceEvent, ProcessInstance
 from processes.pages.callers import caller_of_request
 from processes.services.access import find_executable
+from processes.services.driven import running_of
 from processes.services.errors import InstanceNotFoundError
 from processes.services.foreground import Answer
 from processes.services.instance_access import find_instance, newest_visible
@@ -31,7 +32,20 @@ from processes.services.instances import create_instance, execute_instance
 from processes.services.offers import Option, options_of, options_of_many
 from processes.services.waiting_instances import list_waiting
 
-__all__ = ["claim", "due", "execute", "hand_on", "history", "inbox", "instance", "instances", "release"]
+__all__ = [
+    "answer_json",
+    "claim",
+    "due",
+    "event_json",
+    "execute",
+    "hand_on",
+    "history",
+    "inbox",
+    "instance",
+    "instances",
+    "page_of",
+    "release",
+]
 
 #: How many instances, and how many events, are listed at once.
 PAGE_ROWS: Final = 50
@@ -51,7 +65,7 @@ def instances(request: HttpRequest) -> HttpResponseBase:
     user = _user(request)
     if request.method == "POST":
         return _create(request, user)
-    wanted, first = _wanted(request, user=user), (_page(request) - 1) * PAGE_ROWS
+    wanted, first = _wanted(request, user=user), (page_of(request) - 1) * PAGE_ROWS
     rows, has_more = newest_visible(user, wanted=wanted, first=first, count=PAGE_ROWS, related=_RELATED)
     offered = options_of_many(rows, user=user)
     return JsonResponse({"instances": [_told(row, offered[row.pk]) for row in rows], "more": has_more})
@@ -62,7 +76,7 @@ def instances(request: HttpRequest) -> HttpResponseBase:
 def inbox(request: HttpRequest) -> HttpResponseBase:
     """List the instances that wait for the caller, the most urgent first; `page` leafs on."""
     user = _user(request)
-    rows, has_more = list_waiting(user, first=(_page(request) - 1) * PAGE_ROWS, count=PAGE_ROWS)
+    rows, has_more = list_waiting(user, first=(page_of(request) - 1) * PAGE_ROWS, count=PAGE_ROWS)
     return JsonResponse({"instances": [_told(row.instance, row.options) for row in rows], "more": has_more})
 
 
@@ -78,9 +92,9 @@ def instance(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
 def history(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
     """Return what has happened to an instance, the newest first; `page` leafs on."""
     found = find_instance(instance_id, user=_user(request))
-    first = (_page(request) - 1) * PAGE_ROWS
+    first = (page_of(request) - 1) * PAGE_ROWS
     rows = list(history_of(found)[first : first + PAGE_ROWS + 1])
-    return JsonResponse({"events": [_event(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
+    return JsonResponse({"events": [event_json(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
 
 
 @require_POST
@@ -94,7 +108,7 @@ def execute(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
         raise bad_request('"action" is a name, and "parameters" an object: send {"action": "approve"}.')
     found = find_instance(instance_id, user=user)
     answer = execute_instance(instance=found, user=user, action=action, parameters=parameters)
-    return JsonResponse(_result(answer), status=200 if answer.run_id is None else 202)
+    return JsonResponse(answer_json(answer), status=200 if answer.run_id is None else 202)
 
 
 @require_POST
@@ -165,7 +179,8 @@ def _done(request: HttpRequest, instance_id: uuid.UUID, deed: Callable[[Abstract
 def _answered(request: HttpRequest, instance_id: uuid.UUID, *, status: int = 200) -> JsonResponse:
     user = _user(request)
     found = find_instance(instance_id, user=user)
-    return JsonResponse(_told(found, options_of(found, user=user)), status=status)
+    running: list[JSON] = [one.to_json() for one in running_of([found.pk])[found.pk]]
+    return JsonResponse({**_told(found, options_of(found, user=user)), "running": running}, status=status)
 
 
 def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> Q:
@@ -205,7 +220,8 @@ def _told(row: ProcessInstance, options: tuple[Option, ...]) -> dict[str, JSON]:
     }
 
 
-def _event(row: InstanceEvent) -> dict[str, JSON]:
+def event_json(row: InstanceEvent) -> dict[str, JSON]:
+    """Return an event of a history."""
     return {
         "at": row.at.isoformat(),
         "kind": row.kind,
@@ -219,7 +235,8 @@ def _event(row: InstanceEvent) -> dict[str, JSON]:
     }
 
 
-def _result(answer: Answer) -> dict[str, JSON]:
+def answer_json(answer: Answer) -> dict[str, JSON]:
+    """Return what a process answered, and which run goes on with it in the background, if one does."""
     told: dict[str, JSON] = {"response": answer.response.to_json()}
     if answer.run_id is not None:
         told["run"] = str(answer.run_id)
@@ -236,7 +253,8 @@ def _user(request: HttpRequest) -> AbstractBaseUser:
     return request.user
 
 
-def _page(request: HttpRequest) -> int:
+def page_of(request: HttpRequest) -> int:
+    """Return which page of a list is asked for, from 1 on; raises ProcessError `bad_request`."""
     text = request.GET.get("page", "1")
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS and int(text)):
         raise bad_request('"page" is a number from 1 on.')

@@ -5,6 +5,8 @@ from processes.models.callback import Callback, CallbackWaiter
 from processes.models.checkpoint import Checkpoint
 from processes.models.connection import Connection, ConnectionKind
 from processes.models.data_node import DataNode, DataNodeKind
+from processes.models.driven import DrivenFields
+from processes.models.dynamic_binding import DynamicBinding
 from processes.models.fan_out import FanOut, FanOutItem
 from processes.models.grant import Grant
 from processes.models.indicator import Indicator
@@ -43,6 +45,8 @@ __all__ = [
     "DataNodeKind",
     "Delivery",
     "DeliveryOutcome",
+    "DrivenFields",
+    "DynamicBinding",
     "EditAccess",
     "EventKind",
     "Extension",

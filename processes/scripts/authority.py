@@ -18,6 +18,7 @@ from processes.domain.scripts import Example
 from processes.models import ProcessInstance, ProcessTemplate
 from processes.registry import task_script
 from processes.services import audit
+from processes.services.authority import json_key
 from processes.services.grants import DEFAULT_MINUTES, MAX_MINUTES, SCOPES, Scope, create_grant, revoke_grant
 from processes.services.host import CREDENTIALS, caller_of, credentials_of, host_of, stored_credentials
 from processes.services.lending import RUN_AS_OWNER, check_bound, lender_of, unsafe_target
@@ -110,7 +111,7 @@ def run_as_owner(app: Application) -> object:
     owner = lender_of(app)
     _check_target(app)
     _record_lending(app, owner=audit.actor_of(owner))
-    return _wrapped(app, authority={"user": owner.pk})
+    return _wrapped(app, authority={"user": json_key(owner.pk)})
 
 
 @task_script(
@@ -160,7 +161,7 @@ def store_credentials(app: Application) -> None:
     host = host_of(app)
     user_id = host.caller.user_id
     if config.what != "credentials":
-        app.set(STORED_USER, {"user": user_id})
+        app.set(STORED_USER, {"user": json_key(user_id)})
     if config.what != "user":
         _revoke(app)
         if user_id is not None:

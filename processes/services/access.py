@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -16,6 +17,8 @@ from tasks.errors import TaskNotFound
 from tasks.models import Job
 
 User = AbstractBaseUser | AnonymousUser
+#: The primary key of a user, of whatever kind a team's own user model has; UUIDs too, which no types of Django know of.
+UserKey: TypeAlias = int | str
 
 #: What pages need of a template; columns that no driver has to convert.
 _COLUMNS = ("id", "slug", "title", "description", "access", "owner_id", "published_plan_id")
@@ -43,12 +46,12 @@ class Caller:
     run that works for them, if one does: files that it makes belong to it.
     """
 
-    user_id: int | None = None
+    user_id: UserKey | None = None
     session_key: str = ""
     template_id: int | None = None
     slug: str = ""
     instance_id: uuid.UUID | None = None
-    lender_id: int | None = None
+    lender_id: UserKey | None = None
     run_id: uuid.UUID | None = None
 
 
@@ -165,7 +168,7 @@ def may_edit(user: User, template: ProcessTemplate) -> bool:
     return template.owner_id == user.pk or template.edit_groups.filter(user=user.pk).exists()
 
 
-def may_set_owner(user: User, template: ProcessTemplate, *, owner_id: int | None) -> bool:
+def may_set_owner(user: User, template: ProcessTemplate, *, owner_id: UserKey | None) -> bool:
     """Tell whether `user` may make `owner_id` the owner: `run_as_owner` lends an owner's rights to whoever executes.
 
     Leaving the owner as they are is always allowed, and superusers may set anybody. All others may only put themselves

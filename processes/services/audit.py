@@ -20,6 +20,7 @@ are stored together or not at all. Details are JSON without secrets and without 
 | `instance.created` `instance.executed` `instance.deleted` | instance | action, how |
 | `instance.edited` | instance | changed, status |
 | `instance_type.created` `instance_type.edited` `instance_type.deleted` | instance type | template, revision, enabled |
+| `instance.moved` | instance | template, plan, to (hashes) |
 | `authority.lent` | template, or instance | action, and the script or process that borrows it |
 | `credentials.stored` `credentials.removed` | grant | scopes, expires_at |
 | `connection.created` `connection.edited` `connection.deleted` `connection.rotated` | connection | changed |
@@ -67,7 +68,7 @@ def actor_of(user: object) -> Actor:
     return Actor(id=str(key), name=str(name()) if callable(name) else str(user))
 
 
-def actor_of_id(user_id: int | None) -> Actor:
+def actor_of_id(user_id: int | str | None) -> Actor:
     """Return the actor with the id of a user, with their name as it is now."""
     if user_id is None:
         return Actor()

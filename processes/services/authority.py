@@ -14,7 +14,7 @@ from processes.domain.json_values import JSON
 from processes.services.errors import AuthorityError
 from processes.services.grants import user_of_grant
 
-__all__ = ["described_user", "user_of_authority"]
+__all__ = ["described_user", "json_key", "user_of_authority"]
 
 
 def user_of_authority(authority: JSON, *, execution: str, template_id: int | None) -> AbstractBaseUser | None:
@@ -35,6 +35,11 @@ def user_of_authority(authority: JSON, *, execution: str, template_id: int | Non
     raise AuthorityError(_("The user in whose name this should run doesn't exist any more, or is inactive."))
 
 
+def json_key(key: object) -> int | str | None:
+    """Return the primary key of a user as JSON holds it: a number or a text, whatever the user model has."""
+    return key if key is None or isinstance(key, int | str) else str(key)
+
+
 def described_user(user: object) -> dict[str, JSON]:
     """Return what conditions and placeholders may know of a user: no secrets, nothing that isn't JSON."""
     if not isinstance(user, AbstractBaseUser) or not user.is_authenticated:
@@ -43,7 +48,7 @@ def described_user(user: object) -> dict[str, JSON]:
         }  # fmt: skip
     groups = getattr(user, "groups", None)
     return {
-        "id": user.pk if isinstance(user.pk, int | str) else str(user.pk),
+        "id": json_key(user.pk),
         "username": user.get_username(),
         "email": str(getattr(user, user.get_email_field_name(), "") or ""),
         "is_authenticated": True,

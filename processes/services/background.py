@@ -143,8 +143,8 @@ def record_execution(
 
 def note_cancelled(run_id: uuid.UUID, canceller: Canceller) -> None:
     """Record who cancels a run, inside the transaction that does it."""
-    user_id = None if canceller.user_id is None else int(canceller.user_id)
-    _record("run.cancelled", Run.objects.select_related("template").get(pk=run_id), audit.actor_of_id(user_id))
+    canceller_of = audit.actor_of_id(canceller.user_id)
+    _record("run.cancelled", Run.objects.select_related("template").get(pk=run_id), canceller_of)
 
 
 def record_control(run: Run, action: str, actor: audit.Actor, *, details: Mapping[str, JSON] | None = None) -> None:

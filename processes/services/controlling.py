@@ -146,13 +146,13 @@ def repeat_run_as(run_id: uuid.UUID, new_id: uuid.UUID, by: Canceller | None) ->
     """
     rows = Run.objects.select_related("root", "template", "instance", "user").select_for_update(of=("self",))
     run = rows.get(pk=run_id)
-    user_id = None if by is None or by.user_id is None else int(by.user_id)
+    actor = audit.actor_of_id(None if by is None else by.user_id)
     try:
         _check_retry(run)
         place = _failed_at(run)
         _refuse(_foresee(run, place.ordinal, retries=True))
         root = TaskRoot.objects.get(pk=new_id)
-        _open(run, place, actor=audit.actor_of_id(user_id), how="replay", details={"ordinal": place.ordinal}, root=root)
+        _open(run, place, actor=actor, how="replay", details={"ordinal": place.ordinal}, root=root)
     except NotControllableError as error:
         raise IllegalTransition(error.message, **error.fields) from error
 

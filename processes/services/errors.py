@@ -12,6 +12,7 @@ __all__ = [
     "ConnectionMissingError",
     "DataNodeNotFoundError",
     "DraftInTheWayError",
+    "DrivenProcessError",
     "EntryRefusedError",
     "FileMissingError",
     "FormClosedError",
@@ -102,6 +103,12 @@ class InstanceNotFoundError(NotFoundError):
     """Report that there is no such instance, or none that this user may execute: both look the same."""
 
     code = "instance_not_found"
+
+
+class DrivenProcessError(PermanentError):
+    """Report that the process, or the status rules, that a team's model names as its default aren't there."""
+
+    code = "driven_process"
 
 
 class AuthorityError(PermanentError):

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -116,8 +117,8 @@ def find_audience(config: AudienceConfig, *, data: Mapping[str, JSON], has_owner
     names: set[str] = set(config.users)
     keys: set[str] = set()
     if config.data is not None:
-        for one in _named_in(data, config.data):
-            (names if isinstance(one, str) else keys).add(str(one))
+        for is_key, one in _named_in(data, config.data):
+            (keys if is_key else names).add(one)
     if len(names) + len(keys) > MOST_USERS:
         raise _nobody(f"more than {MOST_USERS} users are named: name a group")
     return Audience(
@@ -142,32 +143,34 @@ def audience_of(user: User | None, *, session_key: str = "") -> list[Q]:
     return rules
 
 
-def rows_of(audience: Audience, *, form_id: int, owner_id: int | None, session_key: str) -> list[RunFormAudience]:
+def rows_of(audience: Audience, *, form_id: int, owner_id: int | str | None, session_key: str) -> list[RunFormAudience]:
     """Return the rows for a form, not stored yet; the owner is a user or, without an id, a session."""
     users = list(audience.users)
     rows = [RunFormAudience(form_id=form_id, group_id=group) for group in audience.groups]
     if audience.staff:
         rows.append(RunFormAudience(form_id=form_id, is_staff=True))
-    if audience.owner and owner_id is not None and owner_id not in users:
+    if audience.owner and owner_id is not None and str(owner_id) not in map(str, users):
         users.append(owner_id)
     elif audience.owner and owner_id is None and session_key:
         rows.append(RunFormAudience(form_id=form_id, session_key=session_key))
     return rows + [RunFormAudience(form_id=form_id, user_id=user) for user in users]
 
 
-def _named_in(data: Mapping[str, JSON], place: str) -> list[str | int]:
+def _named_in(data: Mapping[str, JSON], place: str) -> list[tuple[bool, str]]:
+    """Return who is named: whether by key, and the key or the name."""
     value: Any = data
     for key in place.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
-    found: list[str | int] = []
+    found: list[tuple[bool, str]] = []
     for item in value if isinstance(value, list) else [value]:
-        one = item
+        one, is_described = item, False
         if isinstance(item, Mapping):
-            one = item.get("username") if item.get("id") is None else item["id"]
+            is_described = item.get("id") is not None
+            one = item["id"] if is_described else item.get("username")
         is_key = isinstance(one, int) and not isinstance(one, bool) and abs(one) <= _MAX_KEY
         if not is_key and not (isinstance(one, str) and one):
             raise _nobody(f"data.{place} names no user: it takes a name, an id, or a list of them")
-        found.append(one)
+        found.append((is_key or is_described, str(one)))
     if not found:
         raise _nobody(f"data.{place} is an empty list: nobody could answer")
     return found
@@ -177,12 +180,22 @@ def _users(names: set[str], keys: set[str]) -> list[JSON]:
     if not (names or keys):
         return []
     model = get_user_model()
-    rows = model._default_manager.filter(Q(**{f"{model.USERNAME_FIELD}__in": names}) | Q(pk__in=keys))
+    known = [key for key in keys if _is_key(key)]
+    rows = model._default_manager.filter(Q(**{f"{model.USERNAME_FIELD}__in": names}) | Q(pk__in=known))
     found = {user.pk: user.get_username() for user in rows}
     missing = sorted(names - set(found.values())) + sorted(keys - {str(pk) for pk in found})
     if missing:
         raise _nobody(f'there is no user "{missing[0]}"')
     return [key if isinstance(key, int | str) else str(key) for key in sorted(found)]
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether a text may be the key of a user: a user described in data may be anything."""
+    try:
+        key = get_user_model()._meta.pk.to_python(text)
+    except ValidationError:
+        return False
+    return "\0" not in text and not (isinstance(key, int) and abs(key) > _MAX_KEY)
 
 
 def _groups(names: set[str]) -> list[int]:

@@ -51,7 +51,7 @@ _MOVE = f"UPDATE {Grant._meta.db_table} SET execution = %s WHERE execution = %s 
 
 def create_grant(
     *,
-    user_id: int,
+    user_id: int | str,
     template_id: int | None,
     execution: str,
     scopes: Sequence[Scope] = SCOPES,

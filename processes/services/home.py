@@ -130,7 +130,7 @@ def list_instances(caller: Caller, *, first: int, count: int) -> Listing[Process
     """Return `count` instances that the caller owns, from row `first` on."""
     if caller.user_id is None:
         return Listing((), has_more=False)
-    mine = ProcessInstance.objects.filter(owner_id=caller.user_id).select_related("template")
+    mine = ProcessInstance.objects.filter(Q(owner_id=caller.user_id)).select_related("template")
     mine = mine.only("title", "status", "created_at", "updated_at", "template__slug", "template__title")
     return _page(mine.order_by("-created_at"), first=first, count=count)
 

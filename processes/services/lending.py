@@ -43,6 +43,7 @@ def lender_of(app: Application) -> AbstractBaseUser:
     """
     host, caller = host_of(app), caller_of(app)
     _check_asking(app, instance_id=caller.instance_id)
+    owner_id: int | str | None
     if caller.instance_id is not None:
         instances = ProcessInstance.objects.filter(pk=caller.instance_id)
         what, owner_id = "instance", instances.values_list("owner_id", flat=True).first()

@@ -19,7 +19,7 @@ from processes.domain.schedules import MIN_SECONDS, Cron, Every, Schedule, next_
 from processes.domain.signatures import key_of
 from processes.errors import NotFoundError, Problem, ProcessError
 from processes.models import SignatureStyle, Trigger, TriggerKind
-from processes.services.access import may_execute
+from processes.services.access import UserKey, may_execute
 from processes.services.foreground import published_plan
 from processes.services.secrets import decrypt
 from tasks.domain.rate import Rate
@@ -45,7 +45,7 @@ def may_change_trigger(editor: User, trigger: Trigger) -> bool:
     return bool(getattr(editor, "is_superuser", False)) or trigger.user_id in (None, editor.pk)
 
 
-def may_fire_for(editor: User, user_id: int | None) -> bool:
+def may_fire_for(editor: User, user_id: UserKey | None) -> bool:
     """Tell whether somebody may let a trigger run in a user's name: their own, and superusers in anybody's."""
     return bool(getattr(editor, "is_superuser", False) and editor.is_active) or user_id == editor.pk
 

@@ -1,0 +1,12 @@
+"""The example app `leave_requests`."""
+
+from django.apps import AppConfig
+
+
+class LeaveRequestsConfig(AppConfig):
+    """Name the app; scripts and roles are found in `scripts`, process and status rules in folders of their own."""
+
+    name = "examples.leave_requests"
+    label = "leave_requests"
+    verbose_name = "Leave requests (example)"
+    default_auto_field = "django.db.models.BigAutoField"
