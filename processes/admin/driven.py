@@ -21,7 +21,7 @@ from processes.services.offers import grouped
 
 __all__ = ["DynamicBindingInline", "ProcessDrivenAdmin", "ProcessStatusFilter"]
 
-_SHOWN_HISTORY = 5
+_READ_ALONG = ("process", "status_rules", "instance__status_rules", "instance__owner", "instance__assignee")
 
 
 class _BindingForm(forms.ModelForm):
@@ -75,7 +75,9 @@ class ProcessDrivenAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Read along what is shown of each object."""
         rows = super().get_queryset(request)
-        return rows.select_related("process", "status_rules", "instance__status_rules", "instance__assignee")
+        # Django doesn't look at `list_select_related` where a queryset has relations of its own.
+        own = self.list_select_related
+        return rows.select_related(*_READ_ALONG, *(own if isinstance(own, list | tuple) else ()))
 
     @admin.display(description=gettext_lazy("status"), ordering="instance__status")
     def process_status(self, thing: ProcessDriven) -> str:
@@ -116,7 +118,6 @@ class ProcessDrivenAdmin(admin.ModelAdmin):
             "groups": [(group.value, options) for group, options in grouped(thing.options_for(request.user))],
             "address": self._address(self._address_name, thing),
             "running": thing.running(),
-            "events": list(thing.history()[:_SHOWN_HISTORY]),
         }
 
     def _execute_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

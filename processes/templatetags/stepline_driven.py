@@ -41,16 +41,22 @@ def process_status(context: Context, thing: ProcessDriven, *, live: bool = True)
 
 
 @register.inclusion_tag("processes/driven/options.html", takes_context=True)
-def process_options(context: Context, thing: ProcessDriven, *, in_place: bool = False) -> dict[str, Any]:
+def process_options(
+    context: Context, thing: ProcessDriven, *, in_place: bool = False, without: str = ""
+) -> dict[str, Any]:
     """Show what the visitor may do with the object, as buttons and links.
 
-    With `in_place` the script executes them without leaving the page, where the process has nothing to show.
+    With `in_place` the script executes them without leaving the page. `without` names actions that aren't shown here,
+    separated by spaces: on the object's own page, for instance, the one that only leads there.
     """
+    left_out = without.split()
+    shown = [option for option in thing.options_for(_visitor(context)) if option.action not in left_out]
     groups = [
         {"name": group.value, "style": _STYLES.get(group, "other"), "options": options}
-        for group, options in grouped(thing.options_for(_visitor(context)))
+        for group, options in grouped(shown)
     ]
-    return {**_shown(context, thing), "groups": groups, "in_place": in_place, "token": context.get("csrf_token", "")}
+    token = context.get("csrf_token", "")
+    return {**_shown(context, thing), "groups": groups, "in_place": in_place, "without": without, "token": token}
 
 
 @register.inclusion_tag("processes/driven/progress.html", takes_context=True)

@@ -175,7 +175,9 @@ export class ProcessOptions extends ProcessElement {
     this.removeEventListener("submit", this._onSubmit);
   }
 
-  show({ options = [] }) {
+  show({ options: offered = [] }) {
+    const leftOut = (this.getAttribute("without") ?? "").split(/\s+/);
+    const options = offered.filter((one) => !one.action || !leftOut.includes(one.action));
     const key = JSON.stringify(options);
     if (key === this._shown) return;
     // What the server has drawn is known by what it would say, so that nothing moves under a reader's hand.
