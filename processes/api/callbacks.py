@@ -22,6 +22,7 @@ from processes.domain.callbacks import REPORTS
 from processes.domain.json_values import JSON, json_problems, nests_absurdly
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
+from processes.pages.uploads import upload_limit
 from processes.services.callback_tokens import callback_of_token
 from processes.services.callbacks import MAX_DATA_DEPTH, query_callback, report_callback
 from processes.services.errors import TooLargeError
@@ -93,6 +94,10 @@ def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"
     """Return the JSON text of a report, and the files that came with it."""
     if request.content_type != "multipart/form-data":
         return _body(request), {}
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared[:20]) > upload_limit():
+        # The server has received nothing of it.
+        raise TooLargeError(f"A report with its files may have {upload_limit():,} bytes.")
     try:
         text = request.POST.get(_REPORT)
         files = {str(name): file for name, file in request.FILES.items() if isinstance(file, UploadedFile)}

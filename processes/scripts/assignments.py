@@ -7,13 +7,14 @@ from typing import Annotated, TypeAlias
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
 from processes.domain.escalation import EscalationStep
 from processes.domain.moments import after, moment_in
 from processes.domain.plan import Plan
 from processes.domain.scripts import Example
+from processes.domain.status_rules import status_problem
 from processes.domain.suggestions import did_you_mean
 from processes.errors import ConfigError, PermanentError
 from processes.models import ProcessInstance
@@ -27,7 +28,16 @@ from processes.services.host import acting_user, caller_of, host_of
 from processes.services.instance_access import find_instance
 from processes.services.offers import check_option as check
 
-Status: TypeAlias = Annotated[str, Field(max_length=60)]
+
+def _check_status(text: str) -> str:
+    # One with a placeholder is checked when it is filled, before the action runs.
+    if text and (problem := status_problem(text)) is not None:
+        raise ValueError(problem)
+    return text
+
+
+#: A status, or an empty text for none.
+Status: TypeAlias = Annotated[str, AfterValidator(_check_status)]
 
 _NO_INSTANCE = "no instance is executed"
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -18,12 +17,10 @@ from processes.services.assignments import Assignment, assign, locked_instance, 
 from processes.services.doer import Doer
 from processes.services.errors import InstanceNotFoundError
 from processes.services.instance_history import note_event
-from processes.services.instance_status import set_status
+from processes.services.instance_status import set_status, set_title
 from processes.services.instance_work import named_user
 
 __all__ = ["InstanceEdit", "edit_instance"]
-
-_TITLE_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +45,7 @@ def edit_instance(instance_id: uuid.UUID, edit: InstanceEdit, *, editor: Abstrac
     instance = locked_instance(instance_id)
     before = _values(instance)
     doer = Doer.of(editor)
-    if edit.title != instance.title:
-        instance.title = edit.title[:_TITLE_CHARS]
-        instance.save(update_fields=["title", "updated_at"])
-        note_event(instance.pk, EventKind.EDITED, doer=doer, facts={"title": instance.title})
+    set_title(instance.pk, edit.title, doer=doer)
     set_status(instance.pk, edit.status, doer=doer)
     if edit.assignee != before["assignee"]:
         _reassign(instance_id, edit, doer=doer)

@@ -6,6 +6,7 @@ template doesn't change, and its own Data: the context node, which `load_data` a
 
 import uuid
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
@@ -55,6 +56,8 @@ __all__ = [
     "visit_of",
 ]
 
+InstanceModel: TypeAlias = type[ProcessInstance]
+
 #: Runs once, when an instance has been created; it needn't be declared, and requests may be kept from it.
 INIT = "@init?"
 
@@ -73,6 +76,8 @@ def create_instance(
     caller: Caller | None = None,
     node: DataNode | None = None,
     on_created: Callable[[ProcessInstance], None] | None = None,
+    model: InstanceModel = ProcessInstance,
+    columns: Mapping[str, object] | None = None,
 ) -> ProcessInstance:
     """Create an instance of a template or of a type, with its Data, run its `@init` if there is one, and return it.
 
@@ -84,7 +89,8 @@ def create_instance(
 
     Files of the `caller` inside the Data belong to the instance from now on. `node` is a temporary data node that
     becomes the instance: once `@init` has succeeded it gives up its content, and whoever submits it once more is led to
-    the instance. `on_created` is called in the transaction that creates it, before `@init`.
+    the instance. `on_created` is called in the transaction that creates it, before `@init`. `model` is a type in code,
+    with `columns` of its own.
 
     Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
     ConflictError where the node has become something else already, and the error with which `@init` ended: then there
@@ -102,7 +108,8 @@ def create_instance(
             # What the type binds was asked when that was saved.
             draft = Source(slug=template.slug, definition="", bindings={name: overridden[name] for name in bindings})
             check_connections(read_library(), draft, user=actor)
-        instance = ProcessInstance(
+        instance = model(
+            **(columns or {}),
             type=type,
             template=template,
             plan_id=plan.hash,
@@ -112,7 +119,7 @@ def create_instance(
             status=status or ("" if type is None else type.status),
             bindings=overridden,
         )
-        instance.save(force_insert=True)
+        instance.save(force_insert=(ProcessInstance, model))
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=instance.pk)

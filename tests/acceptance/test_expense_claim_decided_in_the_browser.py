@@ -116,7 +116,8 @@ def test_a_claim_is_rejected_corrected_approved_and_paid(
     paul.goto(address)
     paul.get_by_role("button", name="Approve").click()
     worker.wait_for(": paid$")
-    wait_for(page, address, "Paid")
+    wait_for(page, address, "Remittance slip")
+    expect(page.get_by_text("Paid", exact=True).first).to_be_visible()
     expect(page.get_by_text("PAY-")).to_be_visible()
     expect_accessible(page)
     for each in (page, paul):

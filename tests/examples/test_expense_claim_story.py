@@ -394,6 +394,16 @@ def test_the_slip_stays_when_the_callback_is_gone(claims: ClaimKit, paul: User) 
     assert b"".join(answer.streaming_content) == b"paid"
 
 
+def test_the_worker_may_name_the_receipts_that_it_was_told_of(claims: ClaimKit, paul: User) -> None:
+    """The run works for the approver, and the receipt is the claimant's: it is the claim that both work on."""
+    claim = approved(claims, paul)
+    (receipt,) = claims.data(claim)["receipts"]
+    report(claim, "progress", data={"percent": 25, "seen": receipt})
+    seen = Callback.objects.get().response["seen"]
+    assert seen["name"] == receipt["name"]
+    assert StoredFile.objects.get(pk=seen["id"]).copied_from == StoredFile.objects.get(instance=claim).pk
+
+
 @pytest.mark.parametrize("told", [None, {}, {"reference": 7, "slip": "none"}, "done", ["x"]])
 def test_a_payment_counts_whatever_its_report_lacks(claims: ClaimKit, paul: User, told: Any) -> None:
     claim = approved(claims, paul)

@@ -41,7 +41,7 @@ def expense_claim_check(app: Application) -> None:
     "problems"`. Days are those of the claimant's zone.
     """
     config: CheckConfig = app.config
-    claim = _claim_in(app)
+    claim = claim_in(app)
     problems = find_problems(claim, limits=config.limits, today=timezone.localdate(app.now()))
     app.data["problems"] = problems
     app.state = find_step(app.data, steps=config.steps, problems=problems, unsent=_unsent_forms(app)) or COMPLETE
@@ -66,7 +66,7 @@ class RouteConfig(BaseModel):
 def expense_claim_route(app: Application) -> None:
     """Set the state `ask` for a claim that somebody has to approve, else `small`."""
     config: RouteConfig = app.config
-    app.state = "ask" if needs_approval(_claim_in(app), above=config.approval_above) else "small"
+    app.state = "ask" if needs_approval(claim_in(app), above=config.approval_above) else "small"
 
 
 class KeepConfig(BaseModel):
@@ -94,7 +94,9 @@ def expense_claim_asked(app: Application) -> None:
     instance = _instance(app)
     addresses: list[str] = []
     if instance is not None:
-        users = get_user_model()._default_manager.filter(is_active=True).exclude(pk=instance.owner_id or 0)
+        users = get_user_model()._default_manager.filter(is_active=True)
+        if instance.owner_id is not None:
+            users = users.exclude(pk=instance.owner_id)
         asked = InstanceCandidate.objects.filter(instance=instance)
         wanted = (
             Q(pk=instance.assignee_id)
@@ -113,7 +115,8 @@ def _instance(app: Application) -> ProcessInstance | None:
     return None if key is None else ProcessInstance.objects.filter(pk=key).first()
 
 
-def _claim_in(app: Application) -> Claim:
+def claim_in(app: Application) -> Claim:
+    """Return the claim that the data hold; raises PermanentError with the code `not_a_claim` for anything else."""
     try:
         return Claim.from_data(app.data)
     except (TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, Field
 
 from examples.expense_claim import budgets
-from examples.expense_claim.rules import Claim
+from examples.expense_claim.scripts.claims import claim_in
 from processes.domain.application import CALLBACK_DATA, Application
 from processes.domain.json_values import JSON
 from processes.errors import PermanentError
@@ -42,7 +42,7 @@ def expense_claim_reserve(app: Application) -> None:
     """Set the claim's amount aside, and leave in `data.payee` who is to get it: the name of the claim's owner."""
     config: ReserveConfig = app.config
     instance = _claim_of(app)
-    claim = Claim.from_data(app.data)
+    claim = claim_in(app)
     if claim.amount is None or claim.currency is None:
         raise PermanentError("There is no amount to be paid.", code="not_a_claim")
     limit = config.budget.get(claim.currency, Decimal(0))

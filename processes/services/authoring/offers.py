@@ -1,14 +1,16 @@
 """Tell which actions of a template are offered by status rules: at which statuses, to whom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from processes.domain.status_rules import StatusMatch, StatusRule
+from processes.domain.status_rules import StatusMatch, StatusRule, StatusTable, tabulate
+from processes.domain.status_rules import StatusRules as Rules
 from processes.errors import DefinitionError
 from processes.models import ProcessTemplate, StatusRules
 from processes.services.status_rules import parsed_rules
 
-__all__ = ["Offer", "offers_of"]
+__all__ = ["Offer", "UsedRules", "offers_of", "rules_used_with"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +25,34 @@ class Offer:
     is_disabled: bool = False
 
 
-def offers_of(template: ProcessTemplate) -> dict[str, tuple[Offer, ...]]:
-    """Return by action what the rules offer that instance types of this template use; rules with mistakes are left out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedRules:
+    """Hold status rules that instance types of a template use, as they are written and as they are read."""
 
-    They are in the order of the rules' titles, and of the rules themselves.
-    """
-    found: dict[str, list[Offer]] = {}
+    row: StatusRules
+    read: Rules
+
+    @property
+    def table(self) -> StatusTable:
+        """Return what they offer: statuses by roles."""
+        return tabulate(self.read)
+
+
+def rules_used_with(template: ProcessTemplate) -> list[UsedRules]:
+    """Return the status rules that instance types of this template use, by title; those with mistakes are left out."""
+    found: list[UsedRules] = []
     for row in StatusRules.objects.filter(instance_types__template=template).distinct().order_by("title", "pk"):
-        try:
-            rules = parsed_rules(row.rules)
-        except DefinitionError:
-            continue
-        for rule in rules.rules:
-            for offer in _offers(row, rule):
+        with suppress(DefinitionError):
+            found.append(UsedRules(row=row, read=parsed_rules(row.rules)))
+    return found
+
+
+def offers_of(used: Iterable[UsedRules]) -> dict[str, tuple[Offer, ...]]:
+    """Return what rules offer, by action, in the order of the rules."""
+    found: dict[str, list[Offer]] = {}
+    for rules in used:
+        for rule in rules.read.rules:
+            for offer in _offers(rules.row, rule):
                 found.setdefault(offer.action, []).append(offer)
     return {action: tuple(offers) for action, offers in found.items()}
 

@@ -444,7 +444,10 @@ def test_what_status_rules_offer_is_told_beside_the_action() -> None:
     link = f'<a href="/admin/processes/statusrules/{row.pk}/change/">Rules of claims</a>'
     assert f"offered at new to owner, if <code>data.total &gt; 3</code> · {link}" in text
     assert f"<code>tell</code>: offered at every status but no status to everyone, disabled · {link}" in text
-    assert text.count(link) == 2
+    assert text.count(link) == 3
+    table = text[text.index('<table class="rules-table">') :]
+    assert ">new</th>" in table
+    assert '<code class="rule-condition">data.total &gt; 3</code>' in table
 
 
 def test_what_status_rules_offer_is_for_those_who_may_see_rules(editor: Client) -> None:

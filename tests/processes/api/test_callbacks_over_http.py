@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import Settings
 
 from processes.api.callbacks import MAX_BYTES
 from processes.models import Callback, StoredFile
@@ -196,6 +197,15 @@ def test_parts_that_are_no_report_are_refused_and_store_nothing(
 ) -> None:
     answer = send_parts(client, calls.tokens[0], report=report, slip=SimpleUploadedFile("slip.txt", b"paid"))
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not StoredFile.objects.exists()
+
+
+def test_what_is_larger_than_the_site_takes_is_refused(client: Client, calls: CallbackKit, settings: Settings) -> None:
+    settings.STEPLINE_UPLOAD_MAX_BYTES = 1_000
+    answer = send_parts(
+        client, calls.tokens[0], report={"action": "complete"}, slip=SimpleUploadedFile("slip.txt", b"p" * 1_000)
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert not StoredFile.objects.exists()
 
 

@@ -19,6 +19,7 @@ from pytest_django import DjangoAssertNumQueries
 from processes.models import DataNode, FileHolder, ProcessInstance, Run, StoredFile
 from processes.services import data_nodes
 from processes.services.access import Caller
+from processes.services.doer import STEPLINE
 from processes.services.errors import DataNodeNotFoundError
 from processes.services.file_ownership import adopt_files, file_ids
 from processes.services.files import FileInfo, open_file, store_file
@@ -538,7 +539,7 @@ def test_of_an_instance_that_is_deleted_and_saved_at_once_neither_fails(kit: Any
 
         def save(owner: ProcessInstance = owner, infos: list[Any] = infos) -> None:
             with suppress(DataNodeNotFoundError):
-                data_nodes.save_context_node(owner.pk, data={"files": infos}, caller=ANN)
+                data_nodes.save_context_node(owner.pk, data={"files": infos}, doer=STEPLINE, caller=ANN)
 
         assert [type(end) for end in together(owner.delete, save)] == [tuple, NoneType]
         assert not StoredFile.objects.exists()

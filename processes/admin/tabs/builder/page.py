@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from processes.admin.impact import impact_message
+from processes.admin.status_rules.rules_field import GROUPS
 from processes.admin.tabs.builder.deeds import Outcome, carry_out
 from processes.admin.tabs.builder.posted import BrokenFormError, FieldProblem, Posted, read_posted
 from processes.admin.tabs.builder.shown import action_views, envelope_text
@@ -26,7 +27,7 @@ from processes.errors import DefinitionError, Problem
 from processes.models import ProcessTemplate
 from processes.services.authoring.building import draft_rows, entrance_finder, look_around, save_rows
 from processes.services.authoring.impact import impact_of_draft
-from processes.services.authoring.offers import offers_of
+from processes.services.authoring.offers import offers_of, rules_used_with
 from processes.services.errors import BindingRefusedError, StaleDraftError, TemplateNotFoundError
 
 __all__ = ["MAX_STEPS", "TAB", "builder_urls"]
@@ -162,11 +163,13 @@ def _context(
 ) -> dict[str, Any]:
     around = look_around(template, state.rows)
     # What rules say is for those who may see rules.
-    offers = offers_of(template) if request.user.has_perm("processes.view_statusrules") else {}
+    used = rules_used_with(template) if request.user.has_perm("processes.view_statusrules") else []
     names = {step.name for step in state.rows.steps}
     return {
-        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed, offers=offers),
+        "actions": action_views(state.rows, around, opened=state.open, typed=state.typed, offers=offers_of(used)),
         "around": around,
+        "used_rules": used,
+        "group_words": dict(GROUPS),
         "general": [found for found in around.problems if found.step not in names],
         "has_errors": bool(state.typed) or any(not found.is_warning for found in around.problems),
         "envelope": envelope_text(state.rows),

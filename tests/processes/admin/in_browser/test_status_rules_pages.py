@@ -112,10 +112,13 @@ def test_json_is_checked_and_completed_while_one_types(page: Page, complaints: l
         editor.focus(); editor.gotoLine(1, 33, false); }"""
     )
     page.keyboard.press("Control+Space")
-    offered = page.locator(".ace_autocomplete")
-    expect(offered).to_contain_text("submitted")
+    expect(page.locator(".ace_autocomplete")).to_contain_text("submitted")
     page.keyboard.type("subm")
+    # The list follows what is typed a moment later.
+    expect(page.locator(".ace_autocomplete .ace_line.ace_selected")).to_contain_text("submitted")
     page.keyboard.press("Enter")
+    expect(page.locator(".ace_autocomplete")).to_be_hidden()
+    expect(page.locator("textarea[data-json]")).to_have_value('[{"action": "aprove", "status": "submitted"}]')
     expect(page.locator(".json-problems")).to_contain_text('The process has no action "aprove"')
     page.evaluate(
         """() => { const editor = ace.edit(document.querySelector(".ace_editor"));

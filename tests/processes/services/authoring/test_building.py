@@ -9,7 +9,7 @@ from processes.domain.authoring.rows import BuilderAction, BuilderRows, add_acti
 from processes.errors import DefinitionError
 from processes.models import AuditEntry, InstanceType, ProcessTemplate, StatusRules
 from processes.services.authoring.building import draft_rows, entrance_finder, look_around, save_rows
-from processes.services.authoring.offers import offers_of
+from processes.services.authoring.offers import offers_of, rules_used_with
 from processes.services.errors import StaleDraftError
 from tests.processes.services.published import action, form, publish_process, save_process
 
@@ -107,7 +107,7 @@ def test_offers_are_those_of_the_rules_that_types_of_the_template_use() -> None:
     StatusRules.objects.create(slug="other", title="Other", rules='[{"action": "ask"}]')
     for number in range(2):
         InstanceType.objects.create(slug=f"t{number}", title="T", template=template, status_rules=used)
-    found = offers_of(template)
+    found = offers_of(rules_used_with(template))
     assert list(found) == ["ask"]
     (offer,) = found["ask"]
     assert (offer.rules, offer.roles, offer.condition, offer.is_disabled) == (used, ("b", "a"), "true", False)
