@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.contenttypes.fields import GenericRelation
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from processes.domain.json_values import JSON
 from processes.driven import ProcessDriven
+from processes.models import DynamicBinding
 
 
 class Department(models.Model):
@@ -27,6 +29,7 @@ class Department(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
+    bindings = GenericRelation(DynamicBinding)
 
     class Meta:
         verbose_name = _("department")
@@ -41,6 +44,7 @@ class LeaveKind(models.Model):
     """Hold a kind of leave: holiday, parental leave … It may bind a process, too, and comes before the department."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
+    bindings = GenericRelation(DynamicBinding)
 
     class Meta:
         verbose_name = _("kind of leave")

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from examples.leave_requests.models import Department, LeaveKind, LeaveRequest
-from processes.models import ProcessTemplate, StatusRules
+from processes.models import DynamicBinding, ProcessTemplate, StatusRules
 from processes.services.driven import derive
 from processes.services.errors import DrivenProcessError
 from tests.processes.services.driven.leave_kit import bind, leave, load, other_process, other_rules
@@ -96,3 +96,10 @@ def test_many_take_no_more_queries_than_one(employee: User) -> None:
 
     asked(1)
     assert asked(6) == asked(1) <= 3
+
+
+def test_bindings_go_with_what_binds() -> None:
+    kind = LeaveKind.objects.create(name="Parental leave")
+    bind(kind, process=other_process())
+    kind.delete()
+    assert not DynamicBinding.objects.exists()
