@@ -18,6 +18,7 @@ from processes.services.errors import InstanceNotFoundError, NotOfferedError, Wr
 from processes.services.instances import create_instance
 from tasks.services.work import work_off
 from tests.processes.pages.browsing import main_of
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,7 @@ def test_its_definition_may_be_published() -> None:
     assert all(action["comment"] for action in found["definition"]["actions"])
 
 
+@pytest.mark.usefixtures("kit")
 def test_from_asking_to_the_calendar(mara: User, boss: User, sales: Department) -> None:
     kind = LeaveKind.objects.create(name="Holiday")
     asking, deciding = visitor(mara), visitor(boss)
@@ -102,6 +104,7 @@ def test_a_leave_that_ends_before_it_begins_is_refused(mara: User, sales: Depart
     assert "The last day comes before the first." in main_of(answer)
 
 
+@pytest.mark.usefixtures("kit")
 def test_days_are_booked_once_however_often_the_work_is_done(leave: LeaveRequest, mara: User, boss: User) -> None:
     LeaveDay.objects.create(request=leave, day=date(2026, 6, 5))
     leave.execute(user=mara, action="hand_in")

@@ -12,6 +12,7 @@ from django.urls import reverse
 from examples.leave_requests.models import Department, LeaveRequest
 from processes.models import DynamicBinding
 from tasks.services.work import work_off
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 from tests.processes.services.driven.leave_kit import leave, load, other_process
 from tests.processes.services.instance_kit import member
 from tests.processes.services.published import page, publish_process
@@ -63,6 +64,7 @@ def test_an_object_s_page_shows_what_its_process_offers(admin_client: Client, ha
     assert handed_in.history_url in panel
 
 
+@pytest.mark.usefixtures("kit")
 def test_an_option_is_executed_and_leads_back(admin_client: Client, handed_in: LeaveRequest) -> None:
     answer = executed(admin_client, handed_in, "approve")
     assert answer.redirect_chain == [(address(handed_in), 303)]

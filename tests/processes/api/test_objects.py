@@ -11,6 +11,7 @@ from django.urls import include, path
 from examples.leave_requests.models import Department, LeaveRequest
 from processes.api.driven import object_urls
 from tasks.services.work import work_off
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 from tests.processes.services.driven.leave_kit import leave, load
 from tests.processes.services.instance_kit import member
 
@@ -63,6 +64,7 @@ def test_executing_answers_with_how_it_stands_then(employee: Client, draft: Leav
     assert [option["action"] for option in told["options"]] == ["take_back", "@display"]
 
 
+@pytest.mark.usefixtures("kit")
 def test_what_goes_on_in_the_background_is_accepted_with_its_run(draft: LeaveRequest, boss: User) -> None:
     draft.execute(user=draft.employee, action="hand_in")
     client = Client()

@@ -19,6 +19,7 @@ from rest_framework.routers import SimpleRouter
 from examples.leave_requests.models import Department, LeaveRequest
 from processes.api.rest_framework import ProcessDrivenSerializer, ProcessDrivenViewSet
 from tasks.services.work import work_off
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 from tests.processes.services.driven.leave_kit import bind, leave, load, other_rules
 from tests.processes.services.instance_kit import member
 
@@ -98,6 +99,7 @@ def test_a_list_takes_no_more_queries_for_many(handed_in: LeaveRequest) -> None:
     assert asked() == one
 
 
+@pytest.mark.usefixtures("kit")
 def test_an_action_is_executed_and_goes_on_in_the_background(handed_in: LeaveRequest, boss: User) -> None:
     answer = sent(visitor(boss), handed_in, {"action": "approve"})
     told = answer.json()

@@ -12,6 +12,7 @@ from examples.leave_requests.models import Department, LeaveRequest
 from processes.services.assignments import Assignment, assign
 from processes.services.doer import STEPLINE
 from tasks.services.work import work_off
+from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
 from tests.processes.services.driven.leave_kit import leave, load
 from tests.processes.services.instance_kit import member
 
@@ -78,6 +79,7 @@ def test_what_changes_something_is_a_form_with_the_page_s_token(draft: LeaveRequ
     assert " in-place" in html
 
 
+@pytest.mark.usefixtures("kit")
 def test_running_work_is_shown_until_it_has_ended(draft: LeaveRequest, boss: User) -> None:
     assert "process-run-title" not in drawn("process_progress thing", draft, boss)
     draft.execute(user=draft.employee, action="hand_in")

@@ -158,6 +158,7 @@ def test_many_deleted_at_once_take_theirs_along(employee: User) -> None:
     assert ProcessInstance.objects.count() == 0
 
 
+@pytest.mark.usefixtures("kit")
 def test_an_instance_that_runs_know_stays_for_staff_only(request_: LeaveRequest, employee: User) -> None:
     clerk = member("boss")
     Department.objects.update(manager=clerk)
