@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from examples.leave_requests.models import Department, LeaveKind, LeaveRequest
-from processes.admin.driven import DynamicBindingInline, ProcessDrivenAdmin
+from processes.admin.driven import DynamicBindingInline, ProcessDrivenAdmin, ProcessStatusFilter
 
 
 @admin.register(Department)
@@ -26,5 +26,5 @@ class LeaveRequestAdmin(ProcessDrivenAdmin, admin.ModelAdmin):
     """Edit requests; the mixin adds where each stands, and what may be done."""
 
     list_display = ("__str__", "employee", "department", "process_status", "process_assignee")
-    list_filter = ("department", "kind")
+    list_filter = (ProcessStatusFilter, "department", "kind")
     list_select_related = ("employee", "department", "kind")

@@ -56,6 +56,14 @@ def test_the_list_shows_statuses_in_as_many_queries_for_many(admin_client: Clien
     assert asked() == one
 
 
+def test_the_list_is_narrowed_by_status(admin_client: Client, handed_in: LeaveRequest) -> None:
+    leave(handed_in.employee, note="A draft")
+    listed = reverse("admin:leave_requests_leaverequest_changelist")
+    assert "Draft" in admin_client.get(listed).content.decode().partition("changelist-filter")[2]
+    rows = admin_client.get(listed, {"process_status": "handed in"}).context["cl"].queryset
+    assert list(rows) == [handed_in]
+
+
 def test_an_object_s_page_shows_what_its_process_offers(admin_client: Client, handed_in: LeaveRequest) -> None:
     html = admin_client.get(address(handed_in)).content.decode()
     panel = html.partition("process-panel")[2].partition("</section>")[0]
