@@ -61,7 +61,7 @@ def test_an_instance_tells_where_it_stands_and_what_is_offered(instance: Process
     assert told == {
         "id": str(instance.pk), "title": "Summer", "type": "leave", "process": "leave", "status": "draft",
         "owner": "owner", "assignee": None, "due_at": None, "url": f"/instances/{instance.pk}/",
-        "execute_url": f"/api/instances/{instance.pk}/execute/",
+        "execute_url": f"/api/instances/{instance.pk}/execute/", "running": [],
         "options": [
             {
                 "action": "hand_in", "caption": "Hand in", "group": "expected", "popup": False, "disabled": False,
