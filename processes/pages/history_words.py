@@ -49,7 +49,8 @@ def _told(event: InstanceEvent) -> Told:
         at=event.at,
         who=event.actor_name,
         text=_text(event),
-        action=event.action,
+        # What was executed says so itself.
+        action="" if event.kind == EventKind.EXECUTED else event.action,
         changes=[_change(change) for change in changes],
         more=sum(change.get("more", 0) for change in event.changes),
     )
@@ -109,7 +110,7 @@ def _escalated(facts: Mapping[str, JSON]) -> str:
 
 def _moment(text: JSON) -> str:
     moment = parse_datetime(str(text))
-    return str(text) if moment is None else date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
+    return str(text) if moment is None else date_format(timezone.localtime(moment), "DATETIME_FORMAT")
 
 
 def _change(change: Mapping[str, JSON]) -> Change:

@@ -64,7 +64,8 @@ def frame_of(caller: Caller, *, user: User) -> InstanceFrame | None:
         groups=grouped(options),
         candidates=names if is_open else (),
         is_mine=is_mine,
-        may_claim=is_open and (roles.is_candidate(instance) or expects(options)),
+        # Nobody needs to claim what is their own.
+        may_claim=is_open and (roles.is_candidate(instance) or (expects(options) and instance.owner_id != user.pk)),
         may_release=is_mine and (bool(names) or expects(options)),
         may_hand_on=is_staff or (is_mine and len(names) > 0),
         is_overdue=instance.due_at is not None and instance.due_at < timezone.now(),

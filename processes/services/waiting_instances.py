@@ -28,8 +28,10 @@ class Waiting:
 
     instance: ProcessInstance
     options: tuple[Option, ...]
-    #: Whether it is assigned to the user; else they may claim it.
+    #: Whether it is assigned to the user.
     is_mine: bool
+    #: Whether they may claim it, which nobody needs to do with their own.
+    may_claim: bool
 
     @property
     def expected(self) -> tuple[Option, ...]:
@@ -52,11 +54,16 @@ def list_waiting(user: User, *, first: int = 0, count: int = 25) -> tuple[list[W
     rows = list(_rows(ProcessInstance.objects.filter(pk__in=keys))[first : first + count + 1])
     shown = rows[:count]
     offered = options_of_many(shown, user=user, roles=roles)
+    asked = roles.among(shown) if shown else roles
     found = [
-        Waiting(instance=instance, options=offered[instance.pk], is_mine=instance.assignee_id == user.pk)
+        Waiting(
+            instance=instance,
+            options=offered[instance.pk],
+            is_mine=instance.assignee_id == user.pk,
+            may_claim=instance.assignee_id is None and (instance.owner_id != user.pk or asked.is_candidate(instance)),
+        )
         for instance in shown
     ]
-    asked = roles.among([one.instance for one in found]) if found else roles
     return [one for one in found if _still_waits(one, asked)], len(rows) > count
 
 

@@ -13,6 +13,7 @@ export function equipBuilder(form) {
   let asked = 0;
   let timer = 0;
   let isChanged = false;
+  let isRedrawing = false;
 
   const parts = () => form.querySelector("[data-builder-parts]");
   const tell = (text) => form.querySelector("[data-builder-said]")?.replaceChildren(text);
@@ -44,8 +45,10 @@ export function equipBuilder(form) {
     isChanged ||= !/^(open|close|check)/.test(deed);
     const old = parts();
     old.setAttribute("aria-busy", "true");
+    isRedrawing = true;
     old.inert = true;
     const drawn = await ask(deed);
+    isRedrawing = false;
     if (!drawn) {
       old.removeAttribute("aria-busy");
       old.inert = false;
@@ -106,6 +109,8 @@ export function equipBuilder(form) {
 
   const lookSoon = () => {
     clearTimeout(timer);
+    // All rows are on their way: a question in between would take the answer's place.
+    if (isRedrawing) return;
     timer = setTimeout(look, PAUSE_MILLISECONDS);
   };
 

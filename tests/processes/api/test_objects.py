@@ -48,7 +48,7 @@ def sent(client: Client, draft: LeaveRequest, body: Any) -> Any:
 
 def test_it_says_where_an_object_stands_and_what_is_offered(employee: Client, draft: LeaveRequest) -> None:
     told = employee.get(f"/api/leave-requests/{draft.pk}/").json()
-    assert [option["action"] for option in told.pop("options")] == ["hand_in"]
+    assert [option["action"] for option in told.pop("options")] == ["hand_in", "@display"]
     assert told == {
         "id": str(draft.pk), "status": "draft", "assignee": None, "due_at": None, "running": [],
         "process_url": f"/instances/{draft.instance_id}/", "history_url": f"/instances/{draft.instance_id}/history/",
@@ -60,7 +60,7 @@ def test_executing_answers_with_how_it_stands_then(employee: Client, draft: Leav
     assert answer.status_code == 200
     told = answer.json()
     assert (told["status"], told["response"]["redirect"]) == ("handed in", draft.get_absolute_url())
-    assert [option["action"] for option in told["options"]] == ["take_back"]
+    assert [option["action"] for option in told["options"]] == ["take_back", "@display"]
 
 
 def test_what_goes_on_in_the_background_is_accepted_with_its_run(draft: LeaveRequest, boss: User) -> None:

@@ -190,3 +190,11 @@ def test_posting_needs_the_token(address: str, owner: User) -> None:
     client.force_login(owner)
     for place in (f"{address}claim/", "/new/leave/", address):
         assert client.post(place, {"action": "hand_in"}).status_code == 403
+
+
+def test_nobody_needs_to_claim_what_is_their_own(owner: User, address: str) -> None:
+    client = signed_in(owner)
+    for page in ("/inbox/", address):
+        text = text_of(client, page)
+        assert "Hand in</button>" in text or "Hand in<span" in text
+        assert "/claim/" not in text

@@ -58,11 +58,17 @@ def test_a_long_list_shows_statuses_without_components(draft: LeaveRequest, boss
 
 
 def test_each_is_offered_what_is_theirs(draft: LeaveRequest, boss: User) -> None:
-    assert captions(drawn("process_options thing", draft, draft.employee)) == ["Hand in"]
+    assert captions(drawn("process_options thing", draft, draft.employee)) == ["Hand in", "Look at it"]
     assert captions(drawn("process_options thing", draft, boss)) == []
     assert captions(drawn("process_options thing", draft, AnonymousUser())) == []
     draft.execute(user=draft.employee, action="hand_in")
     assert captions(drawn("process_options thing", draft, boss)) == ["Approve", "Look at it", "Refuse"]
+
+
+def test_what_a_page_doesn_t_need_is_left_out(draft: LeaveRequest) -> None:
+    html = drawn("process_options thing without='@display nothing'", draft, draft.employee)
+    assert captions(html) == ["Hand in"]
+    assert 'without="@display nothing"' in html
 
 
 def test_what_changes_something_is_a_form_with_the_page_s_token(draft: LeaveRequest) -> None:

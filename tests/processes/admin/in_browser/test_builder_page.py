@@ -4,7 +4,7 @@ import json
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from processes.models import ProcessTemplate
 from tests.processes.admin.in_browser.conftest import visit
@@ -216,4 +216,26 @@ def test_the_page_can_be_read_by_everybody(
     # Fields that bear their own names have no label beside them.
     findings = [found for found in page.evaluate(FINDINGS) if not found.startswith("no label: s") or "-p:" not in found]
     assert findings == []
+    assert complaints == []
+
+
+def test_a_slow_answer_isnt_lost_to_a_field_that_was_just_left(
+    page: Page, complaints: list[str], sign_in: str, template: ProcessTemplate
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.clock.install()
+    page.goto(f"{sign_in}{template.pk}/builder/?open=tell")
+    page.route("**/builder/rows/", hold)
+    page.get_by_label("Name", exact=True).fill("say")
+    with page.expect_request("**/builder/rows/"):
+        page.get_by_label("Runs", exact=True).select_option("fail")
+    # Longer than the pause after which what is typed is checked.
+    page.clock.run_for(2_000)
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_role("textbox", name="message")).to_be_visible()
     assert complaints == []

@@ -12,8 +12,10 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, FilePayload, Page
 
+from examples.leave_requests.models import Department
 from processes.models import DataNode, Plan, ProcessInstance
 from tasks.models import Job, Node, TaskRoot
+from tests.processes.services.driven.leave_kit import leave
 from tests.processes.services.published import form, page, publish_process
 
 AIRPORTS = b"iata,name,city,state,country,latitude,longitude\nABC,First,Town,TX,USA,1,2\nDEF,,Town,TX,USA,91,x\n"
@@ -238,6 +240,24 @@ def broken(visit: Visit) -> None:
     visit.go("/nothing/broken/")
 
 
+def a_team_s_list(visit: Visit) -> None:
+    a_team_s_object(visit)
+    visit.go("/leave/")
+
+
+def a_team_s_form(visit: Visit) -> None:
+    visit.sign_in()
+    visit.go("/leave/new/")
+
+
+def a_team_s_object(visit: Visit) -> None:
+    call_command("load_examples", verbosity=0)
+    user = visit.sign_in()
+    thing = leave(user, department=Department.objects.create(name="Sales", manager=user), note=UNBROKEN)
+    thing.execute(user=user, action="hand_in")
+    visit.go(thing.get_absolute_url())
+
+
 #: Each kind of page: how to get there, and the status that it comes with.
 PAGES: Mapping[str, tuple[Callable[[Visit], None], int]] = MappingProxyType(
     {
@@ -256,6 +276,9 @@ PAGES: Mapping[str, tuple[Callable[[Visit], None], int]] = MappingProxyType(
         "expense-claim": (an_example("expense-claim"), 200),
         "a page": (a_page, 200),
         "an instance": (an_instance, 200),
+        "a team's list": (a_team_s_list, 200),
+        "a team's form": (a_team_s_form, 200),
+        "a team's object": (a_team_s_object, 200),
         "progress, waiting for a worker": (a_progress("pending"), 200),
         "progress, running": (a_progress("running", current=3, total=8), 200),
         "progress, failed": (a_progress("failed", error="The column is missing."), 200),
