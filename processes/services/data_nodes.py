@@ -212,6 +212,8 @@ def save_context_node(
     it is gone. Saving the same once more, as a step does that is repeated because its worker died, is no conflict.
     """
     with transaction.atomic():
+        # Before the node: whoever deletes an instance locks it first, and its history is added to here.
+        ProcessInstance.objects.select_for_update(no_key=True).filter(pk=instance_id).values_list("pk").first()
         node = _context(instance_id).select_for_update().first()
         if node is None:
             raise not_found()

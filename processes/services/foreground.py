@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -38,7 +39,7 @@ from processes.services.entered import (
     entered_in,
     keep_entered,
 )
-from processes.services.errors import EntryRefusedError, NotPublishedError
+from processes.services.errors import EntryRefusedError, InstanceNotFoundError, NotPublishedError
 from processes.services.files import delete_file, is_file_info
 from processes.services.host import DjangoHost
 from processes.services.instance_history import note_event
@@ -241,7 +242,11 @@ def _record_start(visit: Visit) -> None:
     entry = visit.request.action
     if visit.instance is not None:
         doer = Doer(actor=audit.actor_of(_known(visit.user)), action=entry if isinstance(entry, str) else "")
-        note_event(visit.instance.pk, EventKind.EXECUTED, doer=doer)
+        try:
+            with transaction.atomic():
+                note_event(visit.instance.pk, EventKind.EXECUTED, doer=doer)
+        except IntegrityError as error:
+            raise InstanceNotFoundError("There is no such instance any more.") from error
     audit.record(
         "run.started" if visit.instance is None else "instance.executed",
         actor=audit.actor_of(_known(visit.user)),

@@ -92,10 +92,11 @@ def grouped(options: Iterable[Option]) -> list[tuple[OptionGroup, list[Option]]]
 def check_offered(instance: ProcessInstance, *, user: User, action: str) -> None:
     """Refuse an action that the instance's rules name, and don't offer to this user now; raises NotOfferedError.
 
-    Rules that aren't enforced refuse nothing.
+    Rules that aren't enforced refuse nothing. Nor is `@display` ever refused: whoever may open an instance may look at
+    it, and a rule that offers that to some only opens it to them.
     """
     rules = instance.status_rules
-    if rules is not None and rules.enforced and action in parsed_rules(rules.rules).actions:
+    if action != _DISPLAY and rules is not None and rules.enforced and action in parsed_rules(rules.rules).actions:
         check_option(instance, user=user, action=action)
 
 

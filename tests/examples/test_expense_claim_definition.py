@@ -44,7 +44,6 @@ def test_what_can_be_entered_from_outside_is_a_page_a_form_leads_there_or_the_ru
     opened = {name for name, action in actions().items() if action.get("entry", True) is not False}
     guarded = parse_status_rules(json.loads(RULES.read_text(encoding="utf-8"))["rules"]).actions
 
-    # `@display` isn't among them: everybody is led there who may open a claim.
     assert guarded <= opened
     # `submit` and `decline` ask by `check_option` themselves, where a claim is executed.
     assert opened - guarded == {

@@ -32,7 +32,12 @@ class Command(BaseCommand):
         """Load all files; templates that others extend or call come first."""
         try:
             imported = import_templates(read_template_files(_files(FOLDER)), keep_existing=not reset)
-            types = import_types(rules=_files("status_rules"), types=_files("instance_types"), keep_existing=not reset)
+            types = import_types(
+                rules=_files("status_rules"),
+                types=_files("instance_types"),
+                keep_existing=not reset,
+                kept_processes=[each.slug for each in imported if each.outcome == "kept"],
+            )
         except DefinitionError as error:
             raise CommandError("\n".join(map(str, error.problems))) from error
         if verbosity > 0:
@@ -41,6 +46,9 @@ class Command(BaseCommand):
             for one in types:
                 folder = Path(one.label).parent.name
                 self.stdout.write(f"{folder}/{one.slug}: {TOLD.get(one.outcome, one.outcome)}")
+        for one in types:
+            for problem in one.problems:
+                self.stderr.write(f"{one.label}: it doesn't fit what was left as it is: {problem}")
 
 
 def _files(folder: str) -> list[Path]:

@@ -12,8 +12,8 @@ A file of status rules:
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -67,11 +67,12 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedType:
-    """Say what became of a file: `created`, `updated` or `kept`."""
+    """Say what became of a file: `created`, `updated` or `kept`; and what in it doesn't fit what was kept."""
 
     slug: str
     label: str
     outcome: str
+    problems: tuple[Problem, ...] = ()
 
 
 def import_types(
@@ -79,26 +80,31 @@ def import_types(
     rules: Sequence[Path],
     types: Sequence[Path],
     keep_existing: bool = False,
+    kept_processes: Collection[str] = (),
     editor: AbstractBaseUser | None = None,
 ) -> list[ImportedType]:
     """Create or update status rules, and then types, for each file, in one transaction.
 
-    `keep_existing` leaves alone what is there already. Raises DefinitionError with all problems; the file that a
-    problem lies in is its source. Without an editor it is Stepline itself that acts.
+    `keep_existing` leaves alone what is there already. Rules that don't fit one of `kept_processes`, which were left
+    alone, too, are stored all the same and tell their problems: what isn't declared just isn't offered. Raises
+    DefinitionError with all problems; the file that a problem lies in is its source. Without an editor it is Stepline
+    itself that acts.
     """
     found = _Problems()
     read_rules = [(path, file) for path in rules if (file := found.of(path, _read, path, _RulesFile)) is not None]
     read_types = [(path, kind) for path in types if (kind := found.of(path, _read, path, _TypeFile)) is not None]
     found.tell()
     with transaction.atomic():
-        saved = [found.of(path, _save_rules, path, file, keep_existing, editor) for path, file in read_rules]
-        saved += [found.of(path, _save_type, path, kind, keep_existing, editor) for path, kind in read_types]
+        saved_rules = [found.of(path, _save_rules, path, file, keep_existing, editor) for path, file in read_rules]
+        saved_types = [found.of(path, _save_type, path, kind, keep_existing, editor) for path, kind in read_types]
         found.tell()
-        for path, file in read_rules:
-            # Only now it is known which actions there are.
-            found.of(path, _check, file)
+        # Only now it is known which actions there are.
+        checked = [one if one is None or one.outcome == "kept" else _checked(one) for one in saved_rules]
+        for (path, _file), one in zip(read_rules, checked, strict=True):
+            if one is not None and one.problems and not _is_used_by(one, kept_processes):
+                found.add(path, one.problems)
         found.tell()
-    return [one for one in saved if one is not None]
+    return [one for one in (*checked, *saved_types) if one is not None]
 
 
 class _Problems:
@@ -114,8 +120,12 @@ class _Problems:
         try:
             return step(*args, **kw)
         except DefinitionError as error:
-            self._found.extend(problem.of(str(path)) for problem in error.problems)
+            self.add(path, error.problems)
             return None
+
+    def add(self, path: Path, problems: Iterable[Problem]) -> None:
+        """Note problems that lie in a file."""
+        self._found.extend(problem.of(str(path)) for problem in problems)
 
     def tell(self) -> None:
         """Raise what was found, if anything was."""
@@ -171,10 +181,15 @@ def _save_type(path: Path, file: _TypeFile, keep: bool, editor: AbstractBaseUser
     return ImportedType(slug=file.name, label=str(path), outcome=outcome)
 
 
-def _check(file: _RulesFile) -> None:
-    row = StatusRules.objects.get(slug=file.name)
-    if errors := find_problems(row.rules, uses=uses_of(row)).errors:
-        raise DefinitionError([_below(problem) for problem in errors])
+def _checked(imported: ImportedType) -> ImportedType:
+    row = StatusRules.objects.get(slug=imported.slug)
+    errors = find_problems(row.rules, uses=uses_of(row)).errors
+    return replace(imported, problems=tuple(_below(problem) for problem in errors))
+
+
+def _is_used_by(imported: ImportedType, processes: Collection[str]) -> bool:
+    used = InstanceType.objects.filter(status_rules__slug=imported.slug, template__slug__in=list(processes))
+    return used.exists()
 
 
 def _below(problem: Problem) -> Problem:

@@ -127,6 +127,20 @@ def test_rules_and_types_of_an_editor_stay_unless_a_reset_is_asked_for(folder: P
     assert [StatusRules.objects.get().title, InstanceType.objects.get().title] == ["Sample rules", "Sample"]
 
 
+def test_rules_that_do_not_fit_an_editor_s_process_keep_nothing_from_starting(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder)
+    call_command("load_examples", verbosity=0)
+    write_type(folder, rules={**RULES, "rules": [{"role": "clerks", "action": "b"}]})
+    write(folder, definition=[page("b", "of a newer release")])
+    call_command("load_examples", verbosity=0)
+    assert "doesn't fit what was left as it is: /rules/0/action" in capsys.readouterr().err
+    assert StatusRules.objects.exists()
+    call_command("load_examples", verbosity=0)
+    assert "from the file" in text_of("sample")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

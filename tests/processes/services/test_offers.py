@@ -161,6 +161,17 @@ def test_a_disabled_option_can_t_be_executed(instance: ProcessInstance, owner: U
         execute_instance(instance=changed, user=owner, action="hand_in")
 
 
+def test_to_look_at_it_is_open_to_whoever_may_open_it_whomever_the_rules_offer_that(
+    instance: ProcessInstance, owner: User, clerk: User
+) -> None:
+    changed = with_rules(instance, {"role": "clerks", "action": "@display"})
+    assert (names(changed, owner), names(changed, clerk)) == ([], ["@display"])
+    for user in (owner, clerk):
+        assert execute_instance(instance=changed, user=user, action="@display").response.content
+    with pytest.raises(InstanceNotFoundError):
+        execute_instance(instance=changed, user=member("nosy"), action="@display")
+
+
 def test_rules_that_aren_t_enforced_only_show(instance: ProcessInstance, owner: User) -> None:
     changed = with_rules(instance, {"role": "clerks", "action": "hand_in"}, enforced=False)
     assert names(changed, owner) == []
