@@ -11,6 +11,9 @@ import signal
 
 __all__ = ["allow_exit", "arm", "disarm", "end_process"]
 
+#: Where the interpreter's C code writes: Celery may have put something into the place of `sys.stderr` that is no file.
+_STDERR = 2
+
 _exit_allowed_in = 0
 _armed = False
 
@@ -25,7 +28,7 @@ def arm(seconds: float) -> None:
     """End this process in `seconds`, unless this is called again or `disarm` before; nothing where it may not end."""
     global _armed  # noqa: PLW0603
     if _exit_allowed_in == os.getpid():
-        faulthandler.dump_traceback_later(seconds, exit=True)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=_STDERR)
         _armed = True
 
 

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,10 +79,35 @@ class Report(ProcessDriven):
         return "A report"
 """
 
+#: Work that a worker of its own takes, hinted by the dispatcher or by whoever has started it.
+WAIT = """
+import time
+
+import django
+
+django.setup()
+
+from django.contrib.auth import get_user_model
+from django.test import Client
+from processes.models import Run
+
+client = Client()
+User = get_user_model()
+client.force_login(User.objects.get(**{User.USERNAME_FIELD: "bob@example.com"}))
+assert client.post("/p/hello/", {"action": "later"}).status_code == 303
+run = Run.objects.order_by("created_at").last()
+deadline = time.monotonic() + 90
+while run.status not in ("completed", "failed") and time.monotonic() < deadline:
+    time.sleep(0.2)
+    run.refresh_from_db()
+print(run.status, run.error)
+"""
+
 SETTINGS = """
 AUTH_USER_MODEL = "people.User"
 INSTALLED_APPS = ["people", "reports", *INSTALLED_APPS]
 ALLOWED_HOSTS = ["testserver"]
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
 """
 
 #: Wherever a process names users, or acts with somebody's rights.
@@ -279,6 +305,19 @@ class Project:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    @contextmanager
+    def running(self, *command: str) -> Iterator[None]:
+        """Let a program run in the project meanwhile; it must end when it is told to."""
+        with (self.folder / "programs.log").open("a") as log:
+            program = subprocess.Popen(
+                [str(self._python), *command], cwd=self.folder, env=self._environment, stdout=log, stderr=log
+            )
+            try:
+                yield
+            finally:
+                program.terminate()
+                program.wait(60)
+
     def write(self, name: str, text: str, *, appends: bool = False) -> None:
         """Write a file of the project, or go on with it."""
         path = self.folder / name
@@ -307,6 +346,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, python: Path, redis_
     project.write("mysite/settings.py", SETTINGS, appends=True)
     project.write("rights.json", json.dumps(RIGHTS))
     project.write("visit.py", VISIT)
+    project.write("wait.py", WAIT)
     return project
 
 
@@ -319,3 +359,6 @@ def test_the_recipe_runs_a_process_for_users_of_another_kind(project: Project) -
     assert project.run("manage.py", "makemigrations", "--check", "--dry-run").strip() == "No changes detected"
     project.run("-c", "import mysite.asgi")
     assert project.run("visit.py").endswith("all is well\n")
+    worker = ["-m", "celery", "-A", "mysite", "worker", "--queues", "default", "--concurrency", "1"]
+    with project.running(*worker), project.running("manage.py", "dispatcher"):
+        assert project.run("wait.py").startswith("completed")
