@@ -1,7 +1,6 @@
 """`ProcessDriven`: a team's own Django model, driven by a process (docs/own_models.md)."""
 
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -29,7 +28,7 @@ from processes.services.instance_access import visible_instances
 from processes.services.instance_history import history_of
 from processes.services.instance_status import set_status
 from processes.services.instances import execute_instance
-from processes.services.offers import Option, options_of, options_of_many
+from processes.services.offers import Option, options_of
 from processes.services.waiting_instances import waiting_instances
 
 __all__ = ["ProcessDriven", "ProcessDrivenManager", "ProcessDrivenQuerySet"]
@@ -180,11 +179,6 @@ class ProcessDriven(DrivenFields):
 
     def _forget_instance(self) -> None:
         self._state.fields_cache.pop("instance", None)
-
-
-def offered(things: Iterable[ProcessDriven], *, user: User) -> dict[uuid.UUID, tuple[Option, ...]]:
-    """Return what is offered to a user of each of these objects (`with_process`), by the key of its instance."""
-    return options_of_many([one.instance for one in things if one.instance is not None], user=user)
 
 
 def _withdraw(sender: type[models.Model], instance: ProcessDriven, **_: object) -> None:
