@@ -48,6 +48,7 @@ CODES = {
     "ProcessError": "process_error",
     "RegistrationError": "registration",
     "ScriptError": "script_error",
+    "TopicError": "topic",
     "UnknownScriptError": "unknown_script",
 }
 

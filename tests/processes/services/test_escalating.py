@@ -54,6 +54,7 @@ def test_others_are_asked_in_the_place_of_whoever_was(instance: ProcessInstance)
     assert (event.kind, event.facts["groups"], event.actor_name) == ("escalated", ["directors"], "Stepline")
 
 
+@pytest.mark.usefixtures("kit")
 def test_an_action_of_the_process_runs_in_the_background_for_the_owner(instance: ProcessInstance) -> None:
     helper = overdue(instance, EscalationStep(action="remind"))
     escalate_due(limit=10)

@@ -52,6 +52,7 @@ def test_saving_what_was_there_already_is_no_event(instance: ProcessInstance, ow
     assert InstanceEvent.objects.filter(kind="data").count() == 1
 
 
+@pytest.mark.usefixtures("kit")
 def test_what_a_background_run_does_names_the_run(owner: User) -> None:
     actions = [
         *ACTIONS,

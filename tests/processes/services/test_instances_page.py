@@ -26,6 +26,7 @@ DEFINITION, RULES = (json.loads(text) for text in re.findall(r"```json\n(.*?)```
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.usefixtures("kit")
 def test_the_leave_request_of_the_page_goes_its_way() -> None:
     Group.objects.create(name="directors")
     owner, clerk, director = member("owner"), member("clerk", "clerks"), member("director", "directors")

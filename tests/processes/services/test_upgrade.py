@@ -62,7 +62,9 @@ def old_database(transactional_db: None) -> Iterator[Apps]:
     executor = MigrationExecutor(connection)
     latest = executor.loader.graph.leaf_nodes()
     executor.migrate(BEFORE)
-    others = [node for node in latest if node[0] != "processes"]
+    # What builds on a later release, as an example's own tables do, went back with it.
+    plan = executor.loader.graph.forwards_plan
+    others = [node for node in latest if all(one[0] != "processes" or one in BEFORE for one in plan(node))]
     yield executor.loader.project_state([*BEFORE, *others]).apps
     MigrationExecutor(connection).migrate(latest)
 
