@@ -4,6 +4,7 @@ The answer is what the status rules offer to them at that moment. What they may 
 """
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -113,3 +114,19 @@ def _signed_in(user: User | AnonymousUser) -> Client:
     if isinstance(user, User):
         client.force_login(user)
     return client
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_lists_and_the_admin_show_what_can_be_done(people: dict[str, User | AnonymousUser], status: str) -> None:
+    boss = people["boss"]
+    assert isinstance(boss, User)
+    instance = leave(leave_type(rules=RULES, actions=DONE), boss, status=status)
+    client = _signed_in(boss)
+    offered = [one for one in options_of(instance, user=boss) if not one.disabled]
+    can_be_done = [name for name in NAMES if by_rest(instance, boss, name) == 200]
+    assert [one.action for one in offered] == [name for name in NAMES if name in can_be_done]
+    [listed] = client.get("/api/instances/").json()["instances"]
+    assert [one["action"] for one in listed["options"] if not one["disabled"]] == can_be_done
+    text = client.get(f"/admin/processes/processinstance/{instance.pk}/change/").content.decode()
+    shown = re.findall(r'<a class="instance-offer[^"]*" href="[^"]*">([^<]*)…</a>', text)
+    assert shown == [one.caption for one in offered]
