@@ -97,12 +97,14 @@ class Desk:
     def _carry_out(self, path: Path) -> None:
         order = json.loads(path.read_text(encoding="utf-8"))
         try:
-            self._pay(path.name, order["token"], order["order"])
+            outcome = self._pay(path.name, order["token"], order["order"])
         except OverError as error:
-            _say(f"{path.name}: {error}")
+            outcome = str(error)
         path.unlink()
+        # Last of all: whoever reads it may take the order for done with.
+        _say(f"{path.name}: {outcome}")
 
-    def _pay(self, number: str, token: str, order: dict[str, Any]) -> None:
+    def _pay(self, number: str, token: str, order: dict[str, Any]) -> str:
         self._reporter.report(token, "start", {"percent": 0, "message": "Taken"}, key=f"{number}-start")
         for percent, message in _STEPS:
             _say(f"{number}: {percent} %")
@@ -112,8 +114,7 @@ class Desk:
         if Decimal(order["amount"]) > self._refuse_above:
             told = {"message": f"The bank pays at most {self._refuse_above} {order['currency']} at once"}
             self._reporter.report(token, "error", told, key=f"{number}-error")
-            _say(f"{number}: refused")
-            return
+            return "refused"
         slip = _slip(number, order)
         # The payment itself: once, whoever was killed before or after it.
         try:
@@ -123,7 +124,7 @@ class Desk:
             pass
         told = {"percent": 100, "message": "Paid", "reference": f"PAY-{number}"}
         self._reporter.report(token, "complete", told, key=f"{number}-complete", slip=slip)
-        _say(f"{number}: paid")
+        return "paid"
 
 
 def main(arguments: list[str] | None = None) -> None:
