@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import hypothesis
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone, translation
+from pytest_django import DjangoDbBlocker
 
 from config.supervisor.broker import EmbeddedBroker
+from tasks.services.flusher import stop_flusher
+from tasks.services.heartbeat import stop_heart
 from tasks.services.publish import close_publisher
 from tests import quick_flush, servers
 from tests.environment import DATA_FOLDER
@@ -95,10 +100,28 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Let go of the test's database before it is dropped: live updates may go through it."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let go of the test's database before it is dropped: live updates may go through it, and threads that report."""
     yield
     close_publisher()
+    stop_flusher()
+    stop_heart()
+    with django_db_blocker.unblock():
+        _await_others()
+
+
+def _await_others() -> None:
+    """Wait until nobody else uses the database: the server may need a moment to see that a program was killed."""
+    if connection.vendor != "postgresql":
+        return
+    give_up_at = time.monotonic() + 10
+    others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    while time.monotonic() < give_up_at:
+        with connection.cursor() as cursor:
+            cursor.execute(others)
+            if cursor.fetchone()[0] == 0:
+                return
+        time.sleep(0.05)
 
 
 @pytest.fixture
