@@ -21,7 +21,7 @@ from benchmarks.stack import running_base
 
 INSTANCES, QUICK_INSTANCES = 100_000, 1_000
 FEW = 200
-REQUESTS, QUICK_REQUESTS = 300, 20
+REQUESTS, QUICK_REQUESTS = 150, 20
 #: Milliseconds in which nineteen of twenty requests are to be answered.
 GOAL_MS = 50.0
 

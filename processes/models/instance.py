@@ -70,6 +70,8 @@ class ProcessInstance(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
+        # An index of all would hold those that nobody has, too, and mislead planners: there are indexes for both below.
+        db_index=False,
     )
     assigned_at = models.DateTimeField(null=True, editable=False)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
@@ -94,7 +96,11 @@ class ProcessInstance(models.Model):
                 name="processes_instance_assigned",
                 condition=models.Q(assignee__isnull=False),
             ),
-            models.Index(fields=["status_rules", "status", "order_at", "id"], name="processes_instance_status"),
+            models.Index(
+                fields=["status_rules", "status", "order_at", "id"],
+                name="processes_instance_status",
+                condition=models.Q(assignee__isnull=True),
+            ),
             models.Index(
                 fields=["owner", "status_rules", "status", "order_at", "id"], name="processes_instance_expected"
             ),

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('processes', '0014_dynamic_bindings'),
+        ('processes', '0013_instances'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
