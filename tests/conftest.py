@@ -3,6 +3,8 @@
 import logging
 import os
 import shutil
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("usual", max_examples=15, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+#: Who else is connected to the test's database, on PostgreSQL.
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 _DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_reset_sequences", "live_server"})
 
@@ -111,17 +116,23 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 def _await_others() -> None:
-    """Wait until nobody else uses the database: the server may need a moment to see that a program was killed."""
+    """Wait until nobody else uses the database, and end at last what still does: it would keep it from being dropped.
+
+    The server may need a moment to see that a program was killed. Whoever is left after that is told.
+    """
     if connection.vendor != "postgresql":
         return
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     give_up_at = time.monotonic() + 10
-    others = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    while time.monotonic() < give_up_at:
-        with connection.cursor() as cursor:
-            cursor.execute(others)
+    with connection.cursor() as cursor:
+        while time.monotonic() < give_up_at:
+            cursor.execute(f"SELECT COUNT(*) {others}")
             if cursor.fetchone()[0] == 0:
                 return
-        time.sleep(0.05)
+            time.sleep(0.05)
+        cursor.execute(f"SELECT state, backend_start, left(query, 300), pg_terminate_backend(pid) {others}")
+        left, threads = cursor.fetchall(), [thread.name for thread in threading.enumerate()]
+    print(f"left at the end: {left}, of {threads}", file=sys.__stderr__, flush=True)
 
 
 @pytest.fixture
