@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 
 def test_from_a_draft_to_the_calendar_without_a_reload(stack: Stack, page: Page, complaints: list[str]) -> None:
     name, password = stack.account
-    made = "models.Department.objects.get_or_create(name='Sales', manager=User.objects.get())[0].pk"
+    # Other tests may have made users on the same stack.
+    boss = f"User.objects.get_by_natural_key({name!r})"
+    made = f"models.Department.objects.get_or_create(name='Sales', defaults={{'manager': {boss}}})[0].pk"
     kind = "models.LeaveKind.objects.get_or_create(name='Holiday')[0].pk"
     imports = "__import__('importlib').import_module('examples.leave_requests.models')"
     user = "__import__('django.contrib.auth', fromlist=['x']).get_user_model()"
