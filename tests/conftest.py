@@ -3,9 +3,6 @@
 import logging
 import os
 import shutil
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,6 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone, translation
-from pytest_django import DjangoDbBlocker
 
 from config.supervisor.broker import EmbeddedBroker
 from tasks.services.flusher import stop_flusher
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("usual", max_examples=15, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
-
-#: Who else is connected to the test's database, on PostgreSQL.
-_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 _DATABASE_FIXTURES = frozenset({"db", "transactional_db", "django_db_reset_sequences", "live_server"})
 
@@ -105,34 +98,23 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Let go of the test's database before it is dropped: live updates may go through it, and threads that report."""
     yield
     close_publisher()
     stop_flusher()
     stop_heart()
-    with django_db_blocker.unblock():
-        _await_others()
+    if connection.vendor == "postgresql":
+        # A thread or a program that a test has left must not keep it from going.
+        connection.creation._destroy_test_db = _drop_with_force
 
 
-def _await_others() -> None:
-    """Wait until nobody else uses the database, and end at last what still does: it would keep it from being dropped.
-
-    The server may need a moment to see that a program was killed. Whoever is left after that is told.
-    """
-    if connection.vendor != "postgresql":
-        return
-    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    give_up_at = time.monotonic() + 10
-    with connection.cursor() as cursor:
-        while time.monotonic() < give_up_at:
-            cursor.execute(f"SELECT COUNT(*) {others}")
-            if cursor.fetchone()[0] == 0:
-                return
-            time.sleep(0.05)
-        cursor.execute(f"SELECT state, backend_start, left(query, 300), pg_terminate_backend(pid) {others}")
-        left, threads = cursor.fetchall(), [thread.name for thread in threading.enumerate()]
-    print(f"left at the end: {left}, of {threads}", file=sys.__stderr__, flush=True)
+def _drop_with_force(test_database_name: str, verbosity: int) -> None:
+    """Drop the test's database on PostgreSQL, whoever is still connected to it."""
+    connection.close()
+    with connection.creation._nodb_cursor() as cursor:
+        name = connection.ops.quote_name(test_database_name)
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
