@@ -16,9 +16,11 @@ from processes.errors import ProcessError
 from processes.pages.errors import BAD_REQUEST, bad_request_error, status_of
 from tasks.errors import TasksError
 
-__all__ = ["answers", "bad_request", "edit_from", "edit_of", "flag_of", "sent_object"]
+__all__ = ["answers", "bad_request", "edit_from", "edit_of", "flag_of", "page_of", "sent_object"]
 
 View: TypeAlias = Callable[..., HttpResponseBase]
+
+_MAX_PAGE_DIGITS = 4
 
 
 def answers(view: View) -> View:
@@ -86,6 +88,14 @@ def edit_from(value: dict[str, Any]) -> DataEdit:
         return DataEdit.from_json(value)
     except ValueError as error:
         raise bad_request(str(error)) from None
+
+
+def page_of(request: HttpRequest) -> int:
+    """Return which page of a list is asked for, from 1 on; raises ProcessError `bad_request`."""
+    text = request.GET.get("page", "1")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS and int(text)):
+        raise bad_request('"page" is a number from 1 on.')
+    return int(text)
 
 
 def bad_request(message: str) -> ProcessError:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from processes.api.answers import answers, bad_request, sent_object
+from processes.api.answers import answers, bad_request, page_of, sent_object
 from processes.domain.json_values import JSON
 from processes.models import RunForm
 from processes.pages.form_fields import as_typed, starting_value
@@ -29,7 +29,6 @@ __all__ = ["form", "waiting_forms"]
 
 #: How many forms are listed at once.
 PAGE_ROWS = 100
-_MAX_PAGE_DIGITS = 4
 _NOT_TOLD = frozenset({"choices", "label", "required", "initial"})
 
 
@@ -37,10 +36,7 @@ _NOT_TOLD = frozenset({"choices", "label", "required", "initial"})
 @answers
 def waiting_forms(request: HttpRequest) -> HttpResponseBase:
     """Return the forms that wait for the caller, the newest first; `page` leafs on."""
-    text = request.GET.get("page", "1")
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS and int(text)):
-        raise bad_request('"page" is a number from 1 on.')
-    first = (int(text) - 1) * PAGE_ROWS
+    first = (page_of(request) - 1) * PAGE_ROWS
     rows = list(forms_for(visitor_of(request))[first : first + PAGE_ROWS + 1])
     return JsonResponse({"forms": [_row(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
 

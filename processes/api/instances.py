@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from processes.api.answers import answers, bad_request, sent_object
+from processes.api.answers import answers, bad_request, page_of, sent_object
 from processes.domain.json_values import JSON
 from processes.models import InstanceEvent, ProcessInstance
 from processes.pages.callers import caller_of_request
@@ -43,13 +43,11 @@ __all__ = [
     "inbox",
     "instance",
     "instances",
-    "page_of",
     "release",
 ]
 
 #: How many instances, and how many events, are listed at once.
 PAGE_ROWS: Final = 50
-_MAX_PAGE_DIGITS: Final = 4
 _TITLE_CHARS: Final = 200
 _RELATED: Final = ("template", "type", "status_rules", "owner", "assignee")
 _FILTERS: Final = ("type", "status", "process", "owner", "assignee")
@@ -251,14 +249,6 @@ def _user(request: HttpRequest) -> AbstractBaseUser:
     if not isinstance(request.user, AbstractBaseUser):
         raise InstanceNotFoundError("There is nothing here for somebody who isn't signed in.")
     return request.user
-
-
-def page_of(request: HttpRequest) -> int:
-    """Return which page of a list is asked for, from 1 on; raises ProcessError `bad_request`."""
-    text = request.GET.get("page", "1")
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_PAGE_DIGITS and int(text)):
-        raise bad_request('"page" is a number from 1 on.')
-    return int(text)
 
 
 def _moment(sent: dict[str, Any]) -> datetime | None:

@@ -12,8 +12,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from processes.api.answers import page_of
 from processes.api.driven import describe, execute, executed, history_page, object_of_key
-from processes.api.instances import page_of
 from processes.driven import ProcessDriven
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
