@@ -74,8 +74,10 @@ def test_the_whole_way_by_keyboard(stack: Stack, page: Page, airports: bytes) ->
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Import airports")).to_be_visible()
-    tab_to(page, page.locator('main input[type="file"]'))
+    # To be told of the chooser is asked of the browser without waiting for its answer: asked right before the key,
+    # the key may come first, and the chooser opens unseen. The stops on the way are answered after it.
     with page.expect_file_chooser() as chooser:
+        tab_to(page, page.locator('main input[type="file"]'))
         page.keyboard.press("Space")
     file: FilePayload = {"name": "airports.csv", "mimeType": "text/csv", "buffer": airports}
     chooser.value.set_files(file)
