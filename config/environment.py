@@ -62,6 +62,8 @@ class Environment:
     dead_letters_kept_days: int
     #: Whether runs keep what other systems answer, so that they can be saved as tests.
     keep_answers: bool
+    #: Threads of a server process for functions that clients call.
+    call_threads: int
     #: After how long a page says that no worker is free, or that there is no news.
     stall_no_worker_seconds: int
     stall_silent_seconds: int
@@ -138,6 +140,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         kept_days=read.number("STEPLINE_KEPT_DAYS", 30, minimum=1),
         dead_letters_kept_days=read.number("STEPLINE_DEAD_LETTERS_KEPT_DAYS", 90, minimum=1),
         keep_answers=read.flag("STEPLINE_KEEP_ANSWERS", True),
+        call_threads=read.number("STEPLINE_CALL_THREADS", 32, minimum=1),
         stall_no_worker_seconds=read.number("STEPLINE_STALL_NO_WORKER_SECONDS", 10, minimum=1),
         stall_silent_seconds=read.number("STEPLINE_STALL_SILENT_SECONDS", 60, minimum=1),
         time_zone=read.time_zone("TIME_ZONE", "UTC"),

@@ -4,7 +4,7 @@ Outsiders import from here, from `tasks.errors`, and, once Django is set up, fro
 """
 
 from tasks.domain.meta import meta_schema, register_meta
-from tasks.registry import job
+from tasks.registry import job, mutation, query
 from tasks.tracking import (
     Handle,
     Task,
@@ -28,9 +28,11 @@ __all__ = [
     "current_node",
     "job",
     "meta_schema",
+    "mutation",
     "output",
     "output_writer",
     "progress",
+    "query",
     "register_meta",
     "set_meta",
     "shared_subtask",

@@ -15,7 +15,7 @@ class TasksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import the `jobs` module of each installed app, and connect what has waited for Django."""
+        """Import the modules `jobs` and `rpc` of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
         from tasks import checks  # noqa: F401, PLC0415 - it registers itself
         from tasks.services.enqueuing import enqueue_declared  # noqa: PLC0415
@@ -25,4 +25,4 @@ class TasksConfig(AppConfig):
         connect_enqueuer(enqueue_declared)
         connect_starter(TreeStarter())
         connect_revocations()
-        autodiscover_modules("jobs")
+        autodiscover_modules("jobs", "rpc")

@@ -37,6 +37,24 @@ class NotAllowed(TasksError):
     code = "forbidden"
 
 
+class BadRequest(TasksError):
+    """What was sent can't be understood."""
+
+    code = "bad_request"
+
+
+class SignInRequired(TasksError):
+    """This is for users who have signed in."""
+
+    code = "sign_in_required"
+
+
+class UnknownFunction(TasksError):
+    """No function of this name can be called."""
+
+    code = "unknown_function"
+
+
 class UnknownJob(TasksError):
     """No function of this name is registered as a job."""
 

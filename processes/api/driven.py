@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from processes.api.answers import answers, bad_request, page_of, sent_object
-from processes.api.instances import PAGE_ROWS, answer_json, event_json
+from processes.api.instance_answers import PAGE_ROWS, answer_json, event_json
 from processes.domain.json_values import JSON
 from processes.driven import ProcessDriven
 from processes.services.access import User

@@ -17,26 +17,26 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processes.api.answers import answers, bad_request, page_of, sent_object
-from processes.domain.json_values import JSON
-from processes.models import InstanceEvent, ProcessInstance
-from processes.pages.callers import caller_of_request
-from processes.services.access import find_executable
-from processes.services.driven import running_of
-from processes.services.errors import InstanceNotFoundError
-from processes.services.foreground import Answer
+from processes.api.instance_answers import (
+    PAGE_ROWS,
+    after_json,
+    answer_json,
+    create_as_asked,
+    event_json,
+    instance_json,
+    row_json,
+    signed_in,
+    waiting_json,
+)
 from processes.services.instance_access import find_instance, newest_visible
 from processes.services.instance_history import history_of
-from processes.services.instance_types import find_creatable
 from processes.services.instance_work import change_due, claim_instance, hand_on_instance, release_instance
-from processes.services.instances import create_instance, execute_instance
-from processes.services.offers import Option, options_of, options_of_many
-from processes.services.waiting_instances import list_waiting
+from processes.services.instances import execute_instance
+from processes.services.offers import options_of_many
 
 __all__ = [
-    "answer_json",
     "claim",
     "due",
-    "event_json",
     "execute",
     "hand_on",
     "history",
@@ -46,9 +46,6 @@ __all__ = [
     "release",
 ]
 
-#: How many instances, and how many events, are listed at once.
-PAGE_ROWS: Final = 50
-_TITLE_CHARS: Final = 200
 _RELATED: Final = ("template", "type", "status_rules", "owner", "assignee")
 _FILTERS: Final = ("type", "status", "process", "owner", "assignee")
 
@@ -60,36 +57,34 @@ def instances(request: HttpRequest) -> HttpResponseBase:
 
     `?type=&status=&process=&owner=me&assignee=me` narrow the list, `page` leafs on.
     """
-    user = _user(request)
+    user = signed_in(request.user)
     if request.method == "POST":
         return _create(request, user)
     wanted, first = _wanted(request, user=user), (page_of(request) - 1) * PAGE_ROWS
     rows, has_more = newest_visible(user, wanted=wanted, first=first, count=PAGE_ROWS, related=_RELATED)
     offered = options_of_many(rows, user=user)
-    return JsonResponse({"instances": [_told(row, offered[row.pk]) for row in rows], "more": has_more})
+    return JsonResponse({"instances": [row_json(row, offered[row.pk]) for row in rows], "more": has_more})
 
 
 @require_GET
 @answers
 def inbox(request: HttpRequest) -> HttpResponseBase:
     """List the instances that wait for the caller, the most urgent first; `page` leafs on."""
-    user = _user(request)
-    rows, has_more = list_waiting(user, first=(page_of(request) - 1) * PAGE_ROWS, count=PAGE_ROWS)
-    return JsonResponse({"instances": [_told(row.instance, row.options) for row in rows], "more": has_more})
+    return JsonResponse(waiting_json(signed_in(request.user), page=page_of(request)))
 
 
 @require_GET
 @answers
 def instance(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
     """Return an instance, with what is offered to the caller."""
-    return _answered(request, instance_id)
+    return JsonResponse(instance_json(instance_id, user=signed_in(request.user)))
 
 
 @require_GET
 @answers
 def history(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
     """Return what has happened to an instance, the newest first; `page` leafs on."""
-    found = find_instance(instance_id, user=_user(request))
+    found = find_instance(instance_id, user=signed_in(request.user))
     first = (page_of(request) - 1) * PAGE_ROWS
     rows = list(history_of(found)[first : first + PAGE_ROWS + 1])
     return JsonResponse({"events": [event_json(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
@@ -99,7 +94,7 @@ def history(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
 @answers
 def execute(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
     """Execute an instance at an action: 200 with what it answers, 202 where it goes on in the background."""
-    user = _user(request)
+    user = signed_in(request.user)
     sent = sent_object(request, known={"action", "parameters"})
     action, parameters = sent.get("action"), sent.get("parameters", {})
     if not (action is None or isinstance(action, str)) or not isinstance(parameters, dict):
@@ -144,41 +139,16 @@ def due(request: HttpRequest, instance_id: uuid.UUID) -> HttpResponseBase:
 
 def _create(request: HttpRequest, user: AbstractBaseUser) -> HttpResponseBase:
     sent = sent_object(request, known={"type", "process", "title", "data"})
-    slug, process, title, data = sent.get("type"), sent.get("process"), sent.get("title", ""), sent.get("data", {})
-    named = [value for value in (slug, process) if isinstance(value, str) and value]
-    if len(named) != 1 or not isinstance(title, str) or not isinstance(data, dict):
-        raise bad_request(
-            'Say of which "type", or of which "process": send {"type": "claim", "title": "…", "data": {}}.'
-        )
-    type = find_creatable(slug=named[0], user=user) if slug else None
-    template = find_executable(slug=named[0], user=user) if type is None else type.template
-    created = create_instance(
-        template=template,
-        type=type,
-        owner=user,
-        actor=user,
-        title=title[:_TITLE_CHARS],
-        data=data,
-        caller=caller_of_request(request, template=template),
-    )
-    response = _answered(request, created.pk, status=201)
+    created = create_as_asked(sent, user=user, request=request)
+    response = JsonResponse(instance_json(created.pk, user=user), status=201)
     response["Location"] = reverse("processes-api:instance", kwargs={"instance_id": created.pk})
     return response
 
 
 def _done(request: HttpRequest, instance_id: uuid.UUID, deed: Callable[[AbstractBaseUser], object]) -> HttpResponseBase:
-    deed(_user(request))
-    try:
-        return _answered(request, instance_id)
-    except InstanceNotFoundError:
-        return JsonResponse({"id": str(instance_id)})  # Whoever handed it on may not see it any more.
-
-
-def _answered(request: HttpRequest, instance_id: uuid.UUID, *, status: int = 200) -> JsonResponse:
-    user = _user(request)
-    found = find_instance(instance_id, user=user)
-    running: list[JSON] = [one.to_json() for one in running_of([found.pk])[found.pk]]
-    return JsonResponse({**_told(found, options_of(found, user=user)), "running": running}, status=status)
+    user = signed_in(request.user)
+    deed(user)
+    return JsonResponse(after_json(instance_id, user=user))
 
 
 def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> Q:
@@ -198,57 +168,6 @@ def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> Q:
             "assignee": Q(assignee=user.pk),
         }[name]
     return wanted
-
-
-def _told(row: ProcessInstance, options: tuple[Option, ...]) -> dict[str, JSON]:
-    return {
-        "id": str(row.pk),
-        "title": row.title,
-        "type": None if row.type is None else row.type.slug,
-        "process": row.template.slug,
-        "status": row.status,
-        "status_at": row.status_at.isoformat(),
-        "owner": _name(row.owner),
-        "assignee": _name(row.assignee),
-        "due_at": None if row.due_at is None else row.due_at.isoformat(),
-        "created_at": row.created_at.isoformat(),
-        "url": reverse("processes:instance", kwargs={"instance_id": row.pk}),
-        "execute_url": reverse("processes-api:instance-execute", kwargs={"instance_id": row.pk}),
-        "options": [option.to_json() for option in options],
-    }
-
-
-def event_json(row: InstanceEvent) -> dict[str, JSON]:
-    """Return an event of a history."""
-    return {
-        "at": row.at.isoformat(),
-        "kind": row.kind,
-        "by": row.actor_name,
-        "action": row.action,
-        "run": None if row.run_id is None else str(row.run_id),
-        "status_before": row.status_before,
-        "status_after": row.status_after,
-        "changes": row.changes,
-        "facts": row.facts,
-    }
-
-
-def answer_json(answer: Answer) -> dict[str, JSON]:
-    """Return what a process answered, and which run goes on with it in the background, if one does."""
-    told: dict[str, JSON] = {"response": answer.response.to_json()}
-    if answer.run_id is not None:
-        told["run"] = str(answer.run_id)
-    return told
-
-
-def _name(user: AbstractBaseUser | None) -> str | None:
-    return None if user is None else user.get_username()
-
-
-def _user(request: HttpRequest) -> AbstractBaseUser:
-    if not isinstance(request.user, AbstractBaseUser):
-        raise InstanceNotFoundError("There is nothing here for somebody who isn't signed in.")
-    return request.user
 
 
 def _moment(sent: dict[str, Any]) -> datetime | None:

@@ -55,6 +55,7 @@ def continue_in_background(
     title: str = "",
     beginning: Beginning | None = None,
     concurrency_key: str = "",
+    input: JSON = None,
 ) -> uuid.UUID:
     """Store a run that stands between two actions, with the job that carries it on, and return its id.
 
@@ -62,7 +63,8 @@ def continue_in_background(
     node that the run takes over: of two requests that do so, the second raises ConflictError and stores nothing. Where
     it isn't the context's current node any more, scripts have let go of it: it may be gone, or an instance by now.
     `title` is that of a new tree, by default the template's. `beginning` says who has begun it and how, where it wasn't
-    the caller in the foreground. Of the runs with one `concurrency_key` one is worked on at a time.
+    the caller in the foreground. Of the runs with one `concurrency_key` one is worked on at a time. `input` is what the
+    followers of a new tree are told that it began with.
     Raises NotJsonError, naming the place, where the context holds something that can't be stored.
     """
     plan = host_of(app).main_plan
@@ -79,7 +81,7 @@ def continue_in_background(
         else:
             steps = [] if pending is None else upcoming_steps(pending.plan, first=pending.action.index)
             title = title or (template.title if template else plan.name)
-            root_id = new_indicator(title=title, owner=owner, steps=steps)
+            root_id = new_indicator(title=title, owner=owner, steps=steps, input=input)
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=root_id, is_given_up=app.get(DATA_NODE) != node.reference)

@@ -58,9 +58,9 @@ def progress_url(root_id: uuid.UUID) -> str:
     return reverse("processes:progress", kwargs={"root_id": root_id})
 
 
-def new_indicator(*, title: str, owner: Owner, steps: list[dict[str, JSON]]) -> uuid.UUID:
+def new_indicator(*, title: str, owner: Owner, steps: list[dict[str, JSON]], input: JSON = None) -> uuid.UUID:
     """Create an indicator, visible to its owner, and return its id."""
-    return create_root(title=title, owner=owner, steps=steps or None, lease=ABANDONED_AFTER).pk
+    return create_root(title=title, owner=owner, steps=steps or None, input=input, lease=ABANDONED_AFTER).pk
 
 
 def process_of(root_id: uuid.UUID) -> TaskProcess | None:

@@ -70,19 +70,23 @@ def start_template(
     beginning: Beginning,
     attributes: Mapping[str, JSON] | None = None,
     title: str = "",
+    session_key: str | None = None,
+    input: JSON = None,
 ) -> uuid.UUID:
     """Store a run of a template, whoever may execute it, and return its id.
 
-    It enters at `action`, as a caller from outside does, whatever the request's parameters say. Raises what
-    `start_in_background` does, and NotPublishedError.
+    It enters at `action`, as a caller from outside does, whatever the request's parameters say. Without a user it
+    belongs to the session of `session_key`, or to one of its own. `input` is what its followers are told that it began
+    with. Raises what `start_in_background` does, and NotPublishedError.
     """
     plan = published_plan(template)
-    caller = replace(local_caller(name=template.slug, user=user, template_id=template.pk), slug=template.slug)
+    local = local_caller(name=template.slug, user=user, template_id=template.pk, session_key=session_key)
+    caller = replace(local, slug=template.slug)
     # Without this an `@error` would get to see it, in a run that nobody has asked for like that.
     find_entry(plan, action, outside=True)
     return _start(
         template=template, plan=plan, caller=caller, user=user, action=action, data=data, request=request,
-        beginning=beginning, attributes=attributes, title=title,
+        beginning=beginning, attributes=attributes, title=title, input=input,
     )  # fmt: skip
 
 
@@ -135,6 +139,7 @@ def _start(
     title: str = "",
     outside: bool = True,
     concurrency_key: str = "",
+    input: JSON = None,
 ) -> uuid.UUID:
     for name, values in (("data", data), ("parameters", request.parameters)):
         if problems := json_problems(dict(values or {}), limit=1):
@@ -155,4 +160,5 @@ def _start(
         title=title,
         beginning=beginning,
         concurrency_key=concurrency_key,
+        input=input,
     )

@@ -1,29 +1,29 @@
-"""Which HTTP status an error of `tasks` has: decided here and nowhere else."""
+"""Errors as answers over HTTP."""
 
-from django.http import JsonResponse
+from django.http import HttpResponse, JsonResponse
 
-from tasks.errors import IllegalTransition, NotAllowed, NotWatchable, StaleFence, TaskNotFound, TasksError
-from tasks.live.protocol import BadRequest, TooMany, Unavailable
+from tasks.domain.jsonvalue import dumps
+from tasks.errors import TasksError
+from tasks.live.problems import status_of
+from tasks.registry import Problem
 
-__all__ = ["error_response", "status_of"]
+__all__ = ["error_response", "problem_response", "status_of"]
 
-_STATUSES: dict[type[TasksError], int] = {
-    TaskNotFound: 404,
-    BadRequest: 400,
-    IllegalTransition: 409,
-    StaleFence: 409,
-    NotWatchable: 409,
-    NotAllowed: 403,
-    TooMany: 429,
-    Unavailable: 503,
-}
-
-
-def status_of(error: TasksError) -> int:
-    """Return the HTTP status of `error`; 500 for what no client can cause."""
-    return next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 500)
+#: RFC 9457: an error as JSON.
+PROBLEM_TYPE = "application/problem+json"
+_UNAUTHORIZED = 401
 
 
 def error_response(error: TasksError) -> JsonResponse:
     """Return `error` as JSON: its stable code and its message."""
     return JsonResponse({"code": error.code, "message": error.message}, status=status_of(error))
+
+
+def problem_response(problem: Problem) -> HttpResponse:
+    """Return a problem as RFC 9457 has it, with our `code`, and `fields` where there are some."""
+    body = {"title": problem.title, "status": problem.status, "detail": problem.message, **problem.to_json()}
+    response = HttpResponse(dumps(body), status=problem.status, content_type=PROBLEM_TYPE)
+    if problem.status == _UNAUTHORIZED:
+        # RFC 9110, 11.6.1: how to sign in.
+        response.headers["WWW-Authenticate"] = 'Session realm="api"'
+    return response

@@ -8,13 +8,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tasks.api.errors import error_response
 from tasks.domain.listing import WINDOW
-from tasks.errors import TaskNotFound, TasksError
+from tasks.errors import BadRequest, TaskNotFound, TasksError
 from tasks.live import Visitor, current_hub
 from tasks.live.events import events_response
 from tasks.live.lines import LINE_TYPE, line_of, send_to_line
 from tasks.live.list_follower import Shown, list_text
 from tasks.live.protocol import (
-    BadRequest,
     Unavailable,
     parse_label,
     parse_object,

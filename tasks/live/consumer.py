@@ -10,7 +10,21 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
 from tasks.live.hub import current_hub
-from tasks.live.protocol import Interrupted, Ping, Pong, Subscribe, Target, Unsubscribe, error_text, parse, ping, pong
+from tasks.live.protocol import (
+    CallFunction,
+    CancelCall,
+    Interrupted,
+    Ping,
+    Pong,
+    Subscribe,
+    Target,
+    Unsubscribe,
+    error_text,
+    parse,
+    ping,
+    pong,
+)
+from tasks.live.socket_calls import SocketCalls
 from tasks.live.subscriptions import Subscription, Subscriptions
 from tasks.live.visitor import Visitor, is_own_origin
 
@@ -39,6 +53,7 @@ class TasksConsumer(AsyncWebsocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._subscriptions: Subscriptions | None = None
+        self._calls: SocketCalls | None = None
         self._intake = Intake()
         self._closing: asyncio.Task[None] | None = None
 
@@ -49,7 +64,7 @@ class TasksConsumer(AsyncWebsocketConsumer):
         finally:
             # Not in `disconnect`: a server that shuts down, or finds a socket hanging, cancels instead.
             if self._subscriptions is not None:
-                self._subscriptions.close()
+                self._end_all()
                 current_hub().doors.discard(self)
 
     async def connect(self) -> None:
@@ -77,6 +92,11 @@ class TasksConsumer(AsyncWebsocketConsumer):
                 self._intake.take_pong()
             elif isinstance(request, Unsubscribe):
                 self._subscriptions.remove(request.target)
+            elif isinstance(request, CallFunction):
+                target = Target(request_id=request.request_id)
+                self._socket_calls().add(request)
+            elif isinstance(request, CancelCall):
+                self._socket_calls().cancel(request.request_id)
             else:
                 target, label = request.target, request.label
                 await self._subscribe(request)
@@ -94,13 +114,7 @@ class TasksConsumer(AsyncWebsocketConsumer):
         else:
             texts = [item.text for item in items]
         for text in texts:
-            await self._intake.wait()
-            await self.base_send({"type": "websocket.send", "text": text})
-            if self._intake.send(len(text)):
-                await self.send(text_data=ping())
-            if self._intake.overflows:
-                # The server it runs in may keep for it whatever it doesn't read.
-                self._shut(TRY_AGAIN_LATER)
+            if not await self._send_in_turn(text):
                 return
 
     async def begun(self, subscription: Subscription) -> None:
@@ -115,6 +129,22 @@ class TasksConsumer(AsyncWebsocketConsumer):
         """Close the socket: its session is over."""
         self._shut(GOING_AWAY)
 
+    async def _send_in_turn(self, text: str) -> bool:
+        """Send a text once the client has taken most of what was sent before; False where it never takes any."""
+        await self._intake.wait()
+        await self.base_send({"type": "websocket.send", "text": text})
+        if self._intake.send(len(text)):
+            await self.send(text_data=ping())
+        if self._intake.overflows:
+            # The server it runs in may keep for it whatever it doesn't read.
+            self._shut(TRY_AGAIN_LATER)
+        return not self._intake.overflows
+
+    def _socket_calls(self) -> SocketCalls:
+        if self._calls is None:
+            self._calls = SocketCalls(hub=current_hub(), visitor=self.visitor, send=self._send_in_turn)
+        return self._calls
+
     async def _subscribe(self, request: Subscribe) -> None:
         assert self._subscriptions is not None
         if request.acks:
@@ -124,8 +154,14 @@ class TasksConsumer(AsyncWebsocketConsumer):
     def _shut(self, code: int) -> None:
         if self._closing is None:
             assert self._subscriptions is not None
-            self._subscriptions.close()
+            self._end_all()
             self._closing = asyncio.create_task(self._close(code))
+
+    def _end_all(self) -> None:
+        if self._subscriptions is not None:
+            self._subscriptions.close()
+        if self._calls is not None:
+            self._calls.close()
 
     async def _close(self, code: int) -> None:
         try:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from tasks.domain.updates import UpdateType
-from tasks.live.protocol import MAX_LABEL_CHARS, MAX_SEQ, MAX_SUBSCRIPTIONS, BadRequest, Subscribe, Target
+from tasks.errors import BadRequest
+from tasks.live.protocol import MAX_LABEL_CHARS, MAX_SEQ, MAX_SUBSCRIPTIONS, Subscribe, Target
 
 __all__ = ["END", "MAX_CHARS", "Place", "decode", "encode", "stays_open"]
 

@@ -4,13 +4,14 @@
     {"type": "subscribe", "requestId": "…", …}          the tree of a request of the client's own, before it exists
     {"type": "subscribe", "scope": "mine", "since"?: "2026-11-20T12:00:00Z", "status"?: […], "function"?: […],
      "open"?: true, "text"?: "…"}
+    {"type": "call", "requestId": "…", "fn": "…", "args": {…}}   {"type": "cancel", "requestId": "…"}
     {"type": "unsubscribe", "taskId" or "requestId" or "scope": "…"}   {"type": "ping"}   {"type": "pong"}
 
 Any of them may bear a `clientSubId`, which the answers bear too. On a WebSocket `"batch": true` lets several updates
 come in one message, as a JSON array, and `"acks": true` promises a `pong` for every `ping`.
 
-Answered by `subscribed`, `pong`, and `error` with a stable code: `bad_request`, `not_found`, `forbidden`, `too_many`,
-`interrupted`.
+Answered by `subscribed`, `pong`, `result`, and `error` with a stable code: `bad_request`, `not_found`, `forbidden`,
+`too_many`, `interrupted`; of a call, whatever code its function gives.
 """
 
 import json
@@ -22,14 +23,17 @@ from typing import Any, NamedTuple
 
 from django.utils.dateparse import parse_datetime
 
+from tasks.domain.calls import Call, parse_call
 from tasks.domain.jsonvalue import JSON, dumps
 from tasks.domain.listing import EVERYTHING, ListFilter, ListScope
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import UpdateType
-from tasks.errors import TasksError
+from tasks.errors import BadRequest, TasksError
+from tasks.registry import Problem
 
-#: Longest message a client may send.
+#: Longest message a client may send, and the longest call.
 MAX_MESSAGE_CHARS = 4_096
+MAX_CALL_CHARS = 262_144
 MAX_SUBSCRIPTIONS = 200
 MAX_LABEL_CHARS = 64
 MAX_TEXT_CHARS = 200
@@ -38,12 +42,6 @@ MAX_NAMES = 50
 #: Larger numbers don't fit the column of the log.
 MAX_SEQ = 2**63 - 1
 _STATUSES = frozenset(map(str, (*JobStatus, *NodeStatus)))
-
-
-class BadRequest(TasksError):
-    """The message is not one of the protocol."""
-
-    code = "bad_request"
 
 
 class TooMany(TasksError):
@@ -105,6 +103,21 @@ class Unsubscribe:
     target: Target
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFunction:
+    """Call a function; what it reports is the tree of this request."""
+
+    request_id: uuid.UUID
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall:
+    """End a call that was made on this socket."""
+
+    request_id: uuid.UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Ping:
     """Ask for a sign of life."""
@@ -115,10 +128,16 @@ class Pong:
     """Say that everything sent before the server's ping has arrived."""
 
 
-def parse(text: str | None) -> Subscribe | Unsubscribe | Ping | Pong:
+def parse(text: str | None) -> Subscribe | Unsubscribe | CallFunction | CancelCall | Ping | Pong:
     """Return what a client's message says; raises BadRequest."""
-    message = parse_object(text)
+    message = parse_object(text, most_chars=MAX_CALL_CHARS)
     kind = message.get("type")
+    if kind == "call":
+        return _call(message)
+    if len(text or "") > MAX_MESSAGE_CHARS:
+        raise BadRequest(f"Send JSON text of at most {MAX_MESSAGE_CHARS} characters.")
+    if kind == "cancel":
+        return CancelCall(parse_id(message.get("requestId"), name="requestId"))
     if kind == "ping":
         return Ping()
     if kind == "pong":
@@ -127,13 +146,13 @@ def parse(text: str | None) -> Subscribe | Unsubscribe | Ping | Pong:
         return parse_subscribe(message)
     if kind == "unsubscribe":
         return Unsubscribe(target=parse_target(message))
-    raise BadRequest('The type is one of "subscribe", "unsubscribe", "ping" and "pong".')
+    raise BadRequest('The type is one of "subscribe", "unsubscribe", "call", "cancel", "ping" and "pong".')
 
 
-def parse_object(text: str | None) -> dict[str, Any]:
+def parse_object(text: str | None, *, most_chars: int = MAX_MESSAGE_CHARS) -> dict[str, Any]:
     """Return the JSON object that a text holds; raises BadRequest."""
-    if text is None or len(text) > MAX_MESSAGE_CHARS:
-        raise BadRequest(f"Send JSON text of at most {MAX_MESSAGE_CHARS} characters.")
+    if text is None or len(text) > most_chars:
+        raise BadRequest(f"Send JSON text of at most {most_chars} characters.")
     try:
         message = json.loads(text)
         # Half of a surrogate pair could be neither looked for nor answered with: UTF-8 doesn't know it.
@@ -282,6 +301,21 @@ def error_text(error: TasksError, *, target: Target | None = None, label: str | 
     """Return `error` encoded for the client, with what it is about."""
     about = target.to_json() if target is not None else {}
     return dumps({"type": "error", "code": error.code, "message": error.message, **about, **_labelled(label)})
+
+
+def result_text(request_id: uuid.UUID, result: JSON) -> str:
+    """Return the encoded result of a call."""
+    return dumps({"type": "result", "requestId": str(request_id), "data": result})
+
+
+def problem_text(request_id: uuid.UUID, problem: Problem) -> str:
+    """Return what went wrong with a call, encoded."""
+    return dumps({"type": "error", "requestId": str(request_id), **problem.to_json()})
+
+
+def _call(message: Mapping[str, Any]) -> CallFunction:
+    request_id = parse_id(message.get("requestId"), name="requestId")
+    return CallFunction(request_id=request_id, call=parse_call(message))
 
 
 def _labelled(label: str | None) -> dict[str, JSON]:

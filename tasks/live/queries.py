@@ -6,9 +6,9 @@ from django.http import HttpRequest
 
 from tasks.domain.listing import ListFilter, ListScope
 from tasks.domain.updates import UpdateType
+from tasks.errors import BadRequest
 from tasks.live.protocol import (
     MAX_SUBSCRIPTIONS,
-    BadRequest,
     Subscribe,
     TooMany,
     parse_filter,

@@ -1,6 +1,6 @@
 """Server-sent events: the updates of one task on one HTTP response."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -60,11 +60,11 @@ def event_response(events: AsyncIterable[bytes]) -> StreamingHttpResponse:
 
 async def _events(follower: Follower, first: list[Item], heartbeat_seconds: float) -> AsyncIterator[bytes]:
     try:
-        yield PREAMBLE + _encode(first)
+        yield PREAMBLE + encode_items(first)
         while not follower.ended:
             items = await follower.next(timeout_seconds=heartbeat_seconds)
             if items:
-                yield _encode(items)
+                yield encode_items(items)
             elif not follower.ended:
                 yield HEARTBEAT
     except TasksError:
@@ -74,6 +74,7 @@ async def _events(follower: Follower, first: list[Item], heartbeat_seconds: floa
         follower.close()
 
 
-def _encode(items: list[Item]) -> bytes:
+def encode_items(items: Sequence[Item]) -> bytes:
+    """Return messages as events; nothing for none."""
     # Encoded JSON has no line breaks, so one data line holds it.
     return "".join(f"id: {item.seq}\ndata: {item.text}\n\n" for item in items).encode()

@@ -60,20 +60,22 @@ class Visitor:
 
     def now(self) -> Viewer:
         """Return the viewer as of now. Reads the database, so call it in a reader thread."""
-        viewer = self._look_up()
+        user, session = self.looked_up()
+        viewer = viewer_of(user=user, session=session)
         self.user_id = viewer.user_id if viewer.user_id is not None else self.user_id
         return viewer
 
-    def _look_up(self) -> Viewer:
+    def looked_up(self) -> tuple[AbstractBaseUser | AnonymousUser, SessionBase | None]:
+        """Return the user and the session as of now. Reads the database, so call it in a thread."""
         session = self._fresh_session()
         if session is not None and SESSION_KEY in session:
-            return viewer_of(user=_user_of(session), session=session)
+            return _user_of(session), session
         if self._session is not None and SESSION_KEY in self._session:
             # They came in signed in by a session that is gone: nothing of it holds any more.
-            return Viewer()
+            return AnonymousUser(), None
         if self._user is not None and self._user.is_authenticated:
-            return viewer_of(user=_reloaded(self._user), session=session)
-        return viewer_of(user=AnonymousUser(), session=session)
+            return _reloaded(self._user), session
+        return AnonymousUser(), session
 
     def _fresh_session(self) -> SessionBase | None:
         key = getattr(self._session, "session_key", None)

@@ -12,6 +12,7 @@ from tasks.domain.rate import Rate
 from tasks.domain.retry import Backoff, RetryPolicy
 from tasks.domain.schedule import Cron, parse_schedule
 from tasks.domain.signature import Signature, read_signature
+from tasks.registry.access import Access, check_access
 from tasks.registry.context import JobContext
 from tasks.registry.port import EnqueuedJob, Options, enqueue_declared
 from tasks.registry.registry import jobs
@@ -118,6 +119,7 @@ def job(
     ends_itself: EndsItself | None = None,
     undoes: EndsItself | None = None,
     repeat: Repeat | None = None,
+    access: Access | None = None,
 ) -> Declare: ...
 
 
@@ -135,6 +137,7 @@ def job(
     concurrency_key: str | Key | None = None,
     idempotency_key: str | Key | None = None,
     schedule: str | timedelta | Cron | None = None,
+    access: Access | None = None,
     **fixed: object,
 ) -> DeclaredJob[..., Any] | Declare:
     """Register the decorated function as a job; its name is the function's unless one is given.
@@ -144,8 +147,8 @@ def job(
     `retry` says it all at once; or `attempts`, `backoff` (fixed, linear, exponential), `delay_seconds`, `cap_seconds`
     and `jitter`, each for itself. `rate_limit` is written `10/m`. `concurrency_key` and `idempotency_key` are functions
     of the stored arguments, or texts with their names: `tenant:{tenant_id}`. `schedule` is a time span, or five fields
-    of crontab. `checkpointed`, `settle_idle`, `note_cancel`, `ends_itself`, `undoes` and `repeat` are for jobs
-    that keep rows of their own.
+    of crontab. `access` says who may start the job from outside (docs/rpc.md), by default nobody. `checkpointed`,
+    `settle_idle`, `note_cancel`, `ends_itself`, `undoes` and `repeat` are for jobs that keep rows of their own.
 
     Raises ValueError or TypeError where something isn't well declared, DuplicateJob where the name is taken.
     """
@@ -157,6 +160,8 @@ def job(
         "jitter": jitter,
     }
     given = {key: value for key, value in policy.items() if value is not None}
+    if access is not None:
+        check_access(access)
 
     def declare(function: Callable[Concatenate[JobContext, P], R], /) -> DeclaredJob[P, R]:
         signature = read_signature(function)
@@ -170,6 +175,7 @@ def job(
             concurrency_key=_key(concurrency_key, signature, own_name),
             idempotency_key=_key(idempotency_key, signature, own_name),
             schedule=None if schedule is None else parse_schedule(schedule),
+            access=access,
             **fixed,  # type: ignore[arg-type]
         )
         if spec.schedule is not None and signature.required:

@@ -11,6 +11,7 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.schedule import Schedule
 from tasks.domain.signature import Signature
 from tasks.domain.statuses import NodeStatus
+from tasks.registry.access import Access
 
 #: A job's work: it takes a context and its arguments, and what it returns that is no Outcome is its result.
 JobFunction = Callable[..., Any]
@@ -70,3 +71,5 @@ class JobSpec:
     #: Tells of a job that it undoes what it has done: nobody can ask any more for its end, or that of its parts.
     undoes: EndsItself | None = None
     repeat: Repeat | None = None
+    #: Who may start it by name from outside (docs/rpc.md); None for nobody.
+    access: Access | None = None

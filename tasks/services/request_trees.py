@@ -166,6 +166,29 @@ def follow_request(request: HttpRequest, request_id: uuid.UUID, *, owner: Owner)
     return scope
 
 
+def scope_of_call(request: HttpRequest, request_id: uuid.UUID, *, owner: Owner) -> RequestScope:
+    """Return the scope of a call that its client follows: the one that its request has, or a new one.
+
+    Where nobody could follow it, since nobody owns it, it has no tree.
+    """
+    scope = scope_of(request)
+    if scope is not None and scope.tree is not None:
+        return scope
+    if request_root_id(owner, request_id) is not None:
+        return follow_request(request, request_id, owner=owner)
+    scope = scope or RequestScope(owner=lambda: owner)
+    setattr(request, _SCOPE, scope)
+    return scope
+
+
+def owner_of_request(request: HttpRequest) -> Owner:
+    """Return whose is what a request begins; somebody not signed in gets a session with the answer.
+
+    Reads the database, unless the session has been read.
+    """
+    return client_of(request) or _owner_by_claim(request)
+
+
 def client_of(request: HttpRequest) -> Owner | None:
     """Return whose a request is, None where its client has neither signed in nor a session; reads the database."""
     user = getattr(request, "user", None)

@@ -31,8 +31,8 @@ class Signal:
         """Block this thread until it has happened, and return whether that was in time."""
         return self._happened.wait(timeout_seconds)
 
-    async def wait_async(self, timeout_seconds: float) -> bool:
-        """Wait until it has happened, and return whether that was in time."""
+    async def wait_async(self, timeout_seconds: float | None) -> bool:
+        """Wait until it has happened, and return whether that was in time; None waits as long as it takes."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._guard:

@@ -113,6 +113,11 @@ class TreeRecorder(Recorder):
         """Whether everybody who is allowed to see shared tasks may follow it."""
         return self.opening.shared
 
+    @property
+    def is_written(self) -> bool:
+        """Whether its root has been written, so that clients can follow it."""
+        return self._exists
+
     def begin(self) -> None:
         """Write the root even where nothing is reported."""
         self._wanted = self.pending = True

@@ -5,10 +5,14 @@ The answer is what the status rules offer to them at that moment. What they may 
 
 import json
 import re
+import uuid
 from collections.abc import Callable
 
 import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connections
 from django.test import Client
 
 from processes.errors import ProcessError
@@ -19,6 +23,8 @@ from processes.services.doer import STEPLINE
 from processes.services.errors import SignInRequiredError
 from processes.services.instances import execute_instance
 from processes.services.offers import options_of
+from tasks.live import current_hub
+from tasks.live.consumer import TasksConsumer
 from tests.processes.services.instance_kit import ACTIONS, leave, leave_type, member
 from tests.processes.services.published import action
 
@@ -41,6 +47,10 @@ DONE = [*ACTIONS[:2], *(action(name, "noop", next=False) for name in NAMES)]
 
 @pytest.fixture
 def people() -> dict[str, User | AnonymousUser]:
+    return make_people()
+
+
+def make_people() -> dict[str, User | AnonymousUser]:
     staff = User.objects.create_user("staff", is_staff=True)
     return {
         "owner": member("owner"),
@@ -73,11 +83,20 @@ def by_rest(instance: ProcessInstance, user: User | AnonymousUser, name: str) ->
     return _signed_in(user).post(path, body, content_type="application/json").status_code
 
 
+def by_name(instance: ProcessInstance, user: User | AnonymousUser, name: str) -> int:
+    body = json.dumps({"instance": str(instance.pk), "action": name})
+    path = "/api/rpc/instances.execute"
+    return _signed_in(user).post(path, body, content_type="application/json").status_code
+
+
 ENTRANCES: dict[str, Callable[[ProcessInstance, User | AnonymousUser, str], int]] = {
     "code": by_code,
     "page": by_page,
     "REST": by_rest,
+    "RPC": by_name,
 }
+#: What a call over the WebSocket is told, as the status of the others.
+CODES = {"instance_not_found": 404, "not_offered": 403}
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -85,12 +104,7 @@ ENTRANCES: dict[str, Callable[[ProcessInstance, User | AnonymousUser, str], int]
 def test_every_entrance_gives_everybody_the_same_answer(
     people: dict[str, User | AnonymousUser], status: str, entrance: str
 ) -> None:
-    owner = people["owner"]
-    assert isinstance(owner, User)
-    instance = leave(leave_type(rules=RULES, actions=DONE), owner, status=status)
-    helper = people["helper"]
-    assign(instance.pk, Assignment(users=[helper.pk]), doer=STEPLINE)
-    instance = ProcessInstance.objects.select_related("status_rules").get(pk=instance.pk)
+    instance = instance_at(status, people)
     for who in PEOPLE:
         user = people[who]
         offered = {one.action for one in options_of(instance, user=user) if not one.disabled}
@@ -100,6 +114,51 @@ def test_every_entrance_gives_everybody_the_same_answer(
             # A page asks somebody who isn't signed in to do so.
             is_asked = who == "nobody" and entrance == "page"
             assert answer == (302 if is_asked else wanted), (who, status, name, entrance)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.django_db(transaction=True)
+async def test_the_websocket_gives_everybody_the_same_answer(broker: object, status: str) -> None:
+    people, instance = await sync_to_async(_people_and_instance)(status)
+    for who in PEOPLE:
+        user = people[who]
+        options = await sync_to_async(options_of)(instance, user=user)
+        offered = {one.action for one in options if not one.disabled}
+        for name, answer in zip(NAMES, await by_socket(instance, user), strict=True):
+            assert answer == _wanted(who, status, is_offered=name in offered), (who, status, name)
+    await current_hub().close()
+    await sync_to_async(connections.close_all)()
+
+
+async def by_socket(instance: ProcessInstance, user: User | AnonymousUser) -> list[int]:
+    """Return what each of the actions is answered, all of them asked on one socket."""
+    socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/")
+    socket.scope["user"] = user
+    assert (await socket.connect())[0]
+    answers = []
+    for name in NAMES:
+        arguments = {"instance": str(instance.pk), "action": name}
+        call = {"type": "call", "requestId": str(uuid.uuid4()), "fn": "instances.execute", "args": arguments}
+        await socket.send_to(text_data=json.dumps(call))
+        while (told := json.loads(await socket.receive_from(timeout=10)))["type"] not in ("result", "error"):
+            pass
+        answers.append(200 if told["type"] == "result" else CODES[told["code"]])
+    await socket.disconnect()
+    return answers
+
+
+def _people_and_instance(status: str) -> tuple[dict[str, User | AnonymousUser], ProcessInstance]:
+    people = make_people()
+    return people, instance_at(status, people)
+
+
+def instance_at(status: str, people: dict[str, User | AnonymousUser]) -> ProcessInstance:
+    """Return an instance at a status, which the helper has been asked to look after."""
+    owner, helper = people["owner"], people["helper"]
+    assert isinstance(owner, User)
+    instance = leave(leave_type(rules=RULES, actions=DONE), owner, status=status)
+    assign(instance.pk, Assignment(users=[helper.pk]), doer=STEPLINE)
+    return ProcessInstance.objects.select_related("status_rules", "template").get(pk=instance.pk)
 
 
 def _wanted(who: str, status: str, *, is_offered: bool) -> int:

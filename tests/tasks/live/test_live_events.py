@@ -11,10 +11,11 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.test import AsyncClient
 
+from tasks.errors import BadRequest
 from tasks.live import current_hub, cursor
 from tasks.live.events import events_response
 from tasks.live.lines import LINE_TYPE, line_of, new_exchange, new_line, send_to_line, sign_line
-from tasks.live.protocol import MAX_SUBSCRIPTIONS, BadRequest, Subscribe, Target
+from tasks.live.protocol import MAX_SUBSCRIPTIONS, Subscribe, Target
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer
 from tasks.services.revocations import USERS_GROUP

@@ -23,6 +23,7 @@ from websockets.asyncio.client import connect
 
 from config.supervisor.ports import claim_port
 from tasks.domain.updates import UpdateType
+from tasks.models import TaskRoot
 from tasks.services.publish import flush_publisher
 from tasks.services.roots import Owner, create_root
 from tests.child import database_url
@@ -46,7 +47,12 @@ async def ports(log) -> AsyncIterator[Ports]:
             *("--log-level", "warning", "config.asgi:application"),
         ],
     }
-    environment = {**os.environ, "DATABASE_URL": await log.run(database_url), "LOG_LEVEL": "CRITICAL"}
+    environment = {
+        **os.environ,
+        "DATABASE_URL": await log.run(database_url),
+        "DJANGO_SETTINGS_MODULE": "tests.tasks.live.called.settings",
+        "LOG_LEVEL": "CRITICAL",
+    }
     processes = [
         subprocess.Popen(
             [sys.executable, *command],
@@ -181,3 +187,54 @@ async def test_many_on_one_stream_added_through_the_other_server(server, ports, 
         assert answer.status_code < 400
         async with asyncio.timeout(20):
             assert [event async for event in stream] == []
+
+
+@asynccontextmanager
+async def called(client: httpx.AsyncClient, name: str, arguments: object) -> AsyncIterator[AsyncIterator[Any]]:
+    """Call a function and yield what its stream tells."""
+    headers = {"X-CSRFToken": TOKEN}
+    async with aconnect_sse(client, "POST", f"/api/rpc/{name}", json=arguments, headers=headers) as source:
+        assert source.response.status_code == 200
+        yield source.aiter_sse()
+
+
+async def test_a_call_streams_its_progress_and_its_result(server, ports, cookies):
+    async with (
+        http_client(ports[server], cookies) as client,
+        called(client, "called.count", {"rows": 3}) as stream,
+        asyncio.timeout(20),
+    ):
+        told = [event async for event in stream]
+
+    assert [json.loads(event.data)["seq"] for event in told[:-1]] == list(range(1, len(told)))
+    assert json.loads(told[-2].data)["type"] == UpdateType.TASK_END
+    assert (told[-1].event, json.loads(told[-1].data)) == ("result", {"rows": 3})
+
+
+async def test_a_call_ends_when_its_client_goes(server, ports, log, cookies):
+    async with http_client(ports[server], cookies) as client, called(client, "called.endless", {}) as stream:
+        task_id = json.loads((await anext(stream)).data)["taskId"]
+
+    def status() -> str:
+        return TaskRoot.objects.get(pk=task_id).status
+
+    async with asyncio.timeout(20):
+        while await log.run(status) != "cancelled":
+            await asyncio.sleep(0.05)
+
+
+async def test_a_call_over_a_websocket_ends_with_it(server, ports, log, cookies):
+    headers = {"Cookie": f"sessionid={cookies['sessionid']}", "Origin": f"http://{HOST}:{ports[server]}"}
+    address = f"ws://{HOST}:{ports[server]}/ws/"
+    async with connect(address, additional_headers=headers, proxy=None) as socket, asyncio.timeout(20):
+        await socket.send(json.dumps({"type": "call", "requestId": str(uuid.uuid4()), "fn": "called.endless"}))
+        task_id = json.loads(await socket.recv())["taskId"]
+        while json.loads(await socket.recv())["type"] != "nodeProgress":
+            pass
+
+    def status() -> str:
+        return TaskRoot.objects.get(pk=task_id).status
+
+    async with asyncio.timeout(20):
+        while await log.run(status) != "cancelled":
+            await asyncio.sleep(0.05)

@@ -1,0 +1,1 @@
+"""An app with functions that clients call, for tests with real servers."""
