@@ -74,7 +74,9 @@ class Roles:
         return self._are_asked(rows.values_list("user_id", "group_id"))
 
     def among(self, instances: Collection[ProcessInstance]) -> "Roles":
-        """Return the same roles, with the candidates of all these instances read by one query."""
+        """Return the same roles, with the candidates of all these instances read by one query; by none where known."""
+        if all(instance.pk in self.candidacies for instance in instances):
+            return self
         asked: dict[object, list[tuple[object, object]]] = {instance.pk: [] for instance in instances}
         rows = InstanceCandidate.objects.filter(instance__in=list(instances))
         for instance_id, user_id, group_id in rows.values_list("instance_id", "user_id", "group_id"):

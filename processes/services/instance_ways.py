@@ -1,12 +1,14 @@
 """Read, of many instances, the first that concern somebody: each way in which one may is a query with its own index.
 
 A query with alternatives would have none, and sort a hundred thousand rows to show twenty-five. So each way is cut off
-by itself, and together they are one UNION. How many ways there are depends on the rules and on the user's groups, never
-on the number of instances. Rules that mean all statuses but some are asked of the statuses that there are.
+by itself, and together they are one UNION of keys, which is ordered and cut off once more; what is shown is read by
+those. How many ways there are depends on the rules and on the user's groups, never on the number of instances. Rules
+that mean all statuses but some are asked of the statuses that there are.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
@@ -18,9 +20,16 @@ from processes.registry import roles as registered
 from processes.services.instance_roles import OWNER, Roles
 from processes.services.status_rules import parsed_rules
 
-__all__ = ["Ways", "candidacies", "first_of", "opened_by_rules"]
+__all__ = ["NEWEST", "URGENT", "Way", "candidacies", "first_rows", "instance_way", "opened_by_rules"]
 
-Ways = Sequence[QuerySet[Any, Any]]
+#: The orders of lists.
+URGENT: Final = ("order_at", "id")
+NEWEST: Final = ("-created_at", "-id")
+#: What a list shows nothing of, however long it is.
+_HEAVY: Final = (
+    "bindings", "template__definition", "template__description", "template__published_source", "type__bindings",
+    "type__description",
+)  # fmt: skip
 
 _INSTANCES, _RULES = ProcessInstance._meta.db_table, StatusRules._meta.db_table
 #: Each set of rules with each status that its instances have: a step from one to the next along the index.
@@ -37,21 +46,64 @@ _STATUSES: Final = f"""
 """  # noqa: S608 - names of our own
 
 
-def first_of(ways: Ways, *, upto: int) -> QuerySet[Any, Any]:
-    """Return the keys of the first `upto` instances of each way: querysets of `pk`, each in its order."""
-    if connection.features.supports_slicing_ordering_in_compound:
-        parts = [way[:upto] for way in ways]
-    else:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Be one way in which instances may concern somebody: rows in an order that an index has."""
+
+    rows: QuerySet[Any, Any]
+    order: tuple[str, ...]
+    #: The columns of the rows that hold what the whole list is ordered by, the instance's key last.
+    columns: tuple[str, ...]
+
+    @property
+    def keys(self) -> QuerySet[Any, Any]:
+        """Return the keys of all instances, in no order."""
+        return self.rows.order_by().values(pk=F(self.columns[-1]))
+
+    def first(self, upto: int, *, order: tuple[str, ...]) -> QuerySet[Any, Any]:
+        """Return the first rows, each with what the whole list is ordered by."""
+        rows = self.rows.order_by(*self.order)
+        if connection.features.supports_slicing_ordering_in_compound:
+            return rows.values_list(*self.columns)[:upto]
         # SQLite takes no LIMIT in the parts of a UNION, but inside of them.
-        parts = [ProcessInstance.objects.order_by().filter(pk__in=way[:upto]).values("pk") for way in ways]
-    return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
+        keys = rows.values(self.columns[-1])[:upto]
+        return ProcessInstance.objects.order_by().filter(pk__in=keys).values_list(*map(_bare, order))
 
 
-def opened_by_rules(roles: Roles, *, group: OptionGroup | None = None, owned: bool = False) -> list[Q]:
+def instance_way(rows: QuerySet[ProcessInstance], *, order: tuple[str, ...]) -> Way:
+    """Return these instances as a way in the order of the whole list."""
+    return Way(rows, order, tuple(map(_bare, order)))
+
+
+def first_rows(
+    ways: Sequence[Way], *, order: tuple[str, ...], first: int, count: int, related: Sequence[str]
+) -> list[ProcessInstance]:
+    """Return `count` instances of the ways together, from row `first` on."""
+    if len(ways) == 1:
+        together = ways[0].rows.order_by(*ways[0].order).values_list(*ways[0].columns)
+    else:
+        head, *others = (way.first(first + count, order=order) for way in ways)
+        together = head.union(*others).order_by(*order)
+    # By two ways it may come twice only where its place in the order is being changed.
+    keys = list(dict.fromkeys(row[-1] for row in together[first : first + count]))
+    found = rows_with(related).in_bulk(keys)
+    # One that has gone meanwhile isn't there.
+    return [found[key] for key in keys if key in found]
+
+
+def rows_with(related: Sequence[str]) -> QuerySet[ProcessInstance]:
+    """Return the instances with what lists show of them."""
+    names = [name for name in _HEAVY if "__" not in name or name.partition("__")[0] in related]
+    return ProcessInstance.objects.select_related(*related).defer(*names)
+
+
+def opened_by_rules(
+    roles: Roles, *, group: OptionGroup | None = None, owned: bool = False, status: str | None = None
+) -> list[Q]:
     """Return, of which instances the rules offer something to somebody, for each set of rules and each status.
 
-    With a `group`, only what they offer in that one. With `owned`, to the owner too. Roles of functions count where
-    those give the database a filter (`processes.registry.role`).
+    With a `group`, only what they offer in that one. With `owned`, to the owner too. With a `status`, only at that one.
+    Roles of functions count where those give the database a filter (`processes.registry.role`).
     """
     found: list[Q] = []
     known: Mapping[int, frozenset[str]] | None = None
@@ -62,20 +114,23 @@ def opened_by_rules(roles: Roles, *, group: OptionGroup | None = None, owned: bo
             held[OWNER] = Q(owner=roles.user.pk)
         for name, towards in held.items():
             for rule in rules.rules_for([name], group=group):
-                if rule.statuses.included is None and known is None:
-                    known = _statuses()
-                there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
-                wanted = _named(rule.statuses, there)
+                if status is not None:
+                    wanted = [status] if rule.statuses.matches(status) else []
+                else:
+                    if rule.statuses.included is None and known is None:
+                        known = _statuses()
+                    there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
+                    wanted = _named(rule.statuses, there)
                 found.extend(Q(status_rules=row.pk, status=status) & towards for status in wanted)
     return list(dict.fromkeys(found))
 
 
-def candidacies(roles: Roles, *, only_open: bool, order: Sequence[str]) -> list[QuerySet[Any, Any]]:
-    """Return the keys of the instances of which somebody was asked to take one, by themselves and by each group."""
-    rows = InstanceCandidate.objects.filter(is_open=True) if only_open else InstanceCandidate.objects.all()
-    rows = rows.order_by(*order)
-    by_group = [rows.filter(group=group).values(pk=F("instance_id")) for group in roles.groups.values()]
-    return [rows.filter(user=roles.user.pk).values(pk=F("instance_id")), *by_group]
+def candidacies(
+    roles: Roles, *, rows: QuerySet[InstanceCandidate], order: tuple[str, ...], columns: tuple[str, ...]
+) -> list[Way]:
+    """Return the instances of which somebody was asked to take one, of these rows, by themselves and by each group."""
+    held = [Q(user=roles.user.pk), *(Q(group=group) for group in roles.groups.values())]
+    return [Way(rows.filter(one), order, columns) for one in held]
 
 
 def _held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
@@ -101,3 +156,8 @@ def _statuses() -> Mapping[int, frozenset[str]]:
         for rules, status in cursor.fetchall():
             found[rules].add(status)
     return {rules: frozenset(statuses) for rules, statuses in found.items()}
+
+
+def _bare(name: str) -> str:
+    """Return the column that an order names."""
+    return name.removeprefix("-")

@@ -75,9 +75,10 @@ def options_of_many(
         instance.pk: tuple(
             option
             for offered in _offered(instance, roles=roles, facts=facts)
-            if (option := _as_option(offered, instance)) is not None
+            if (option := _as_option(offered, instance, address=address)) is not None
         )
         for instance in instances
+        for address in (reverse("processes:instance", kwargs={"instance_id": instance.pk}),)
     }
 
 
@@ -129,13 +130,12 @@ def _offered(instance: ProcessInstance, *, roles: Roles, facts: RuleFacts) -> tu
     return rules.offers(instance.status, roles=held, ask=facts.about(instance))
 
 
-def _as_option(offered: OfferedAction, instance: ProcessInstance) -> Option | None:
-    """Return an option as it is shown; None for an action that the instance's own plan doesn't declare."""
+def _as_option(offered: OfferedAction, instance: ProcessInstance, *, address: str) -> Option | None:
+    """Return an option of an instance at this address as it is shown; None for an action that its plan doesn't have."""
     plan = _plan(instance)
     declared = plan.by_name.get(offered.action) if offered.action else None
     if declared is None and not offered.url:
         return None
-    address = reverse("processes:instance", kwargs={"instance_id": instance.pk})
     posts = declared is not None and not offered.url and not declared.safe and declared.name != _DISPLAY
     url = offered.url if offered.url and is_allowed_redirect(offered.url) else ""
     if offered.url and not url:
