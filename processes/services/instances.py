@@ -216,9 +216,10 @@ def context_node_of(instance: ProcessInstance) -> DataNode:
 
 
 def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
-    """Return what a process may know of an instance, read anew: `{"id", "title", "status", "url", "created_at"}`.
+    """Return what a process may know of an instance, read anew.
 
-    `url` is the path of its page, `created_at` a time in ISO 8601, UTC. Raises InstanceNotFoundError.
+    `{"id", "title", "status", "status_at", "url", "created_at"}`: `url` is the path of its page, `status_at` (since
+    when it has its status) and `created_at` are times in ISO 8601, UTC. Raises InstanceNotFoundError.
     """
     instance_id = instance.pk if isinstance(instance, ProcessInstance) else instance
     found = ProcessInstance.objects.filter(pk=instance_id).first()
@@ -228,6 +229,7 @@ def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
         "id": str(found.pk),
         "title": found.title,
         "status": found.status,
+        "status_at": found.status_at.isoformat(),
         "url": reverse("processes:instance", kwargs={"instance_id": found.pk}),
         "created_at": found.created_at.isoformat(),
     }
