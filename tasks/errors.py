@@ -49,6 +49,18 @@ class SignInRequired(TasksError):
     code = "sign_in_required"
 
 
+class InvalidToken(TasksError):
+    """The API token doesn't hold: it is unknown, revoked or over."""
+
+    code = "invalid_token"
+
+
+class InsufficientScope(TasksError):
+    """The API token isn't good for this."""
+
+    code = "insufficient_scope"
+
+
 class UnknownFunction(TasksError):
     """No function of this name can be called."""
 

@@ -24,6 +24,7 @@ def problem_response(problem: Problem) -> HttpResponse:
     body = {"title": problem.title, "status": problem.status, "detail": problem.message, **problem.to_json()}
     response = HttpResponse(dumps(body), status=problem.status, content_type=PROBLEM_TYPE)
     if problem.status == _UNAUTHORIZED:
-        # RFC 9110, 11.6.1: how to sign in.
-        response.headers["WWW-Authenticate"] = 'Session realm="api"'
+        # RFC 6750, 3: how to come in, and what was wrong with the token.
+        told = f', error="{problem.code}"' if problem.code == "invalid_token" else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="api"{told}'
     return response

@@ -17,10 +17,11 @@ from tasks.api.errors import problem_response
 from tasks.domain.calls import Call, CallKind, parse_arguments, parse_batch, stages
 from tasks.domain.jsonvalue import JSON, dumps
 from tasks.errors import TaskNotFound
-from tasks.live import Visitor, current_hub
+from tasks.live import current_hub
 from tasks.live.calls import FollowedCall, made_here, made_now
 from tasks.live.problems import problem_of
 from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, encode_items, event_response
+from tasks.live.visitor import visitor_of
 from tasks.registry import Problem
 from tasks.services.call_threads import in_own_thread
 from tasks.services.functions import PreparedCall, RequestContext, prepare_call
@@ -131,7 +132,7 @@ async def _stream(context: RequestContext, asked: Call) -> HttpResponseBase:
 
 async def _events(followed: FollowedCall, context: RequestContext, *, name: str) -> AsyncIterator[bytes]:
     # Not before somebody reads: who hasn't signed in has their session by now.
-    visitor = Visitor(user=context.user, session=context.request.session)
+    visitor = visitor_of(context.request)
     try:
         yield _OPENED
         async for items in followed.updates(hub=current_hub(), visitor=visitor, pulse_seconds=HEARTBEAT_SECONDS):

@@ -9,7 +9,9 @@ from django.utils.translation import gettext as _
 from tasks.errors import (
     BadRequest,
     IllegalTransition,
+    InsufficientScope,
     InvalidArguments,
+    InvalidToken,
     NotAllowed,
     NotWatchable,
     SignInRequired,
@@ -36,6 +38,8 @@ _STATUSES: dict[type[TasksError], int] = {
     NotWatchable: 409,
     TaskCancelled: 409,
     SignInRequired: 401,
+    InvalidToken: 401,
+    InsufficientScope: 403,
     NotAllowed: 403,
     TooMany: 429,
     Unavailable: 503,
