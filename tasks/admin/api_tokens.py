@@ -1,12 +1,13 @@
 """API tokens: made for oneself (superusers: for anybody), shown once, and revoked."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -43,6 +44,7 @@ class ApiTokenForm(forms.ModelForm):
     """Ask what a token is for."""
 
     scopes = ScopesField(
+        initial="read",
         label=gettext_lazy("Scopes"),
         help_text=gettext_lazy(
             "One in a line: read, write, a part of the API with one of them (tasks:read, instances:write), or call: "
@@ -62,6 +64,29 @@ class ApiTokenForm(forms.ModelForm):
         return value
 
 
+class StateFilter(admin.SimpleListFilter):
+    """Narrow the list to those in force, or those that open nothing any more."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        """Offer the states."""
+        return [("holds", _("in force")), ("expired", _("expired")), ("revoked", _("revoked"))]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[ApiToken]") -> "QuerySet[ApiToken]":
+        """Return the tokens of the state."""
+        is_over = Q(expires_at__lte=timezone.now())
+        match self.value():
+            case "holds":
+                return queryset.filter(~is_over | Q(expires_at=None), revoked_at=None)
+            case "expired":
+                return queryset.filter(is_over, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):
     """List tokens, make new ones, and revoke those that nobody needs any more."""
@@ -69,7 +94,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     form = ApiTokenForm
     list_display = ("name", "user", "begins_with", "scopes_shown", "used_at", "expires_at", "state")
     list_select_related = ("user",)
-    list_filter: ClassVar = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (StateFilter,)
     search_fields = ("name", "hint")
     actions = ("revoke",)
     show_full_result_count = False
@@ -95,9 +120,18 @@ class ApiTokenAdmin(admin.ModelAdmin):
         """Offer oneself: a token for somebody with more rights would lend those."""
         if db_field.name == "user":
             kwargs["initial"] = request.user.pk
-            if not request.user.is_superuser:
+            if request.user.is_superuser:
+                # Not a list of all users, who may be many.
+                kwargs["widget"] = ForeignKeyRawIdWidget(db_field.remote_field, self.admin_site)
+            else:
                 kwargs["queryset"] = get_user_model()._default_manager.filter(pk__in=[request.user.pk])
+                kwargs["empty_label"] = None
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Offer one way to save: it leads to the token."""
+        only = {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().add_view(request, form_url, {**only, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         """Make the token, and keep it for the page that shows it once."""

@@ -263,3 +263,27 @@ def test_several_are_revoked_at_once(clerk: User) -> None:
     rows = [create_api_token(user=clerk, name=name, scopes=["read"])[0] for name in ("a", "b")]
     admin_client(clerk).post(LIST, {"action": "revoke", "_selected_action": [row.pk for row in rows]})
     assert not ApiToken.objects.filter(revoked_at=None).exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "names"), [("", {"a", "b", "c", "d"}), ("holds", {"a", "b"}), ("expired", {"c"}), ("revoked", {"d"})]
+)
+def test_the_list_is_narrowed_by_state(clerk: User, state: str, names: set[str]) -> None:
+    later = timezone.now() + timedelta(days=1)
+    rows = {
+        name: create_api_token(user=clerk, name=name, scopes=["read"], expires_at=None if name == "a" else later)[0]
+        for name in "abcd"
+    }
+    ApiToken.objects.filter(name="c").update(expires_at=timezone.now())
+    revoke_api_token(rows["d"])
+    shown = admin_client(clerk).get(LIST, {"state": state} if state else {}).context["cl"].result_list
+    assert {row.name for row in shown} == names
+
+
+def test_a_superuser_names_the_user_among_however_many(clerk: User) -> None:
+    page = admin_client(User.objects.create_superuser("boss")).get(ADD).content.decode()
+    assert "vForeignKeyRawIdAdminField" in page
+    assert "<option" not in page
+    own = admin_client(clerk).get(ADD).content.decode()
+    assert own.count("<option") == 1
+    assert "_addanother" not in own
