@@ -68,6 +68,7 @@ def find_process(name: str, user: object) -> Function | None:
                 beginning=Beginning(how="rpc"),
                 session_key=context.owner.session_key or None,
                 input=given,
+                idempotency_key=context.start_key,
             )
             return {"run_id": str(run_id)}
 

@@ -49,6 +49,12 @@ class SignInRequired(TasksError):
     code = "sign_in_required"
 
 
+class KeyReused(TasksError):
+    """This idempotency key was used for something else: give each start a key of its own."""
+
+    code = "key_reused"
+
+
 class InvalidToken(TasksError):
     """The API token doesn't hold: it is unknown, revoked or over."""
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from tasks.api.errors import problem_response
-from tasks.domain.calls import Call, CallKind, parse_arguments, parse_batch, stages
+from tasks.domain.calls import Call, CallKind, check_key, parse_arguments, parse_batch, stages
 from tasks.domain.jsonvalue import JSON, dumps
 from tasks.errors import TaskNotFound
 from tasks.live import current_hub
@@ -29,6 +29,7 @@ from tasks.services.request_trees import client_of_async, scope_of_call
 
 __all__ = ["batch", "call"]
 
+KEY_HEADER = "Idempotency-Key"
 JSON_TYPE, EVENTS_TYPE = "application/json", "text/event-stream"
 #: Queries of one batch that are made side by side.
 _SIDE_BY_SIDE = 8
@@ -48,7 +49,8 @@ async def call(request: HttpRequest, name: str) -> HttpResponseBase:
     if wanted is None:
         return _not_acceptable(f"{JSON_TYPE} or {EVENTS_TYPE}")
     try:
-        asked = Call(name, parse_arguments(request.body))
+        key = check_key(request.headers.get(KEY_HEADER), place=KEY_HEADER)
+        asked = Call(name, parse_arguments(request.body), key)
         context = await _context_of(request)
         if wanted == EVENTS_TYPE:
             return await _stream(context, asked)
@@ -78,7 +80,7 @@ async def _made(context: RequestContext, asked: Call) -> JSON:
 
     def begin() -> tuple[PreparedCall, JSON]:
         # Both in one go: each way between threads takes as long as a short function.
-        prepared = prepare_call(context, asked.name, asked.arguments)
+        prepared = prepare_call(context, asked)
         return prepared, None if prepared.function.is_async else made_now(prepared)
 
     prepared, result = await _in_request_thread(begin)
@@ -112,7 +114,7 @@ async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[JSON]
 
 def _prepared(context: RequestContext, asked: Call) -> PreparedCall | Problem:
     try:
-        return prepare_call(context, asked.name, asked.arguments)
+        return prepare_call(context, asked)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_of(error, name=asked.name)
 
@@ -120,7 +122,7 @@ def _prepared(context: RequestContext, asked: Call) -> PreparedCall | Problem:
 async def _stream(context: RequestContext, asked: Call) -> HttpResponseBase:
     """Make a call whose answer is a stream; what is wrong with it before it begins has a status of its own."""
     request = context.request
-    prepared = await _in_request_thread(partial(prepare_call, context, asked.name, asked.arguments))
+    prepared = await _in_request_thread(partial(prepare_call, context, asked))
     # The request may have a tree already: its client has named it.
     scope = scope_of_call(request, uuid.uuid4(), owner=context.owner)
     followed = FollowedCall(prepared, request=request, scope=scope)

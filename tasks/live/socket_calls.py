@@ -119,4 +119,4 @@ class SocketCalls:
             request.api_token = self._token  # type: ignore[attr-defined]
         context = RequestContext(request, user)
         owner = client_of(request) or Owner()
-        return context, owner, prepare_call(context, message.call.name, message.call.arguments)
+        return context, owner, prepare_call(context, message.call)
