@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeAlias
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
@@ -14,7 +14,9 @@ from processes.domain.data_edit import DataEdit
 from processes.domain.json_values import nests_absurdly
 from processes.errors import ProcessError
 from processes.pages.errors import BAD_REQUEST, bad_request_error, status_of
+from tasks.api.errors import problem_response
 from tasks.errors import TasksError
+from tasks.registry import Problem
 
 __all__ = ["answers", "bad_request", "edit_from", "edit_of", "flag_of", "page_of", "sent_object"]
 
@@ -39,9 +41,8 @@ def answers(view: View) -> View:
     return guarded
 
 
-def _told(error: ProcessError | TasksError) -> JsonResponse:
-    body = {"code": error.code, "message": error.message, **({"fields": dict(error.fields)} if error.fields else {})}
-    return JsonResponse(body, status=status_of(error))
+def _told(error: ProcessError | TasksError) -> HttpResponse:
+    return problem_response(Problem(error.code, error.message, status_of(error), dict(error.fields)))
 
 
 def sent_object(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Errors as answers over HTTP."""
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 
 from tasks.domain.jsonvalue import dumps
 from tasks.errors import TasksError
@@ -14,9 +14,9 @@ PROBLEM_TYPE = "application/problem+json"
 _UNAUTHORIZED = 401
 
 
-def error_response(error: TasksError) -> JsonResponse:
-    """Return `error` as JSON: its stable code and its message."""
-    return JsonResponse({"code": error.code, "message": error.message}, status=status_of(error))
+def error_response(error: TasksError) -> HttpResponse:
+    """Return `error` as a problem."""
+    return problem_response(Problem(error.code, error.message, status_of(error)))
 
 
 def problem_response(problem: Problem) -> HttpResponse:
