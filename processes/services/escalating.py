@@ -7,7 +7,7 @@ to come are one transaction. So a killed dispatcher repeats nothing and forgets 
 import logging
 import uuid
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from processes.domain.escalation import steps_from_json
@@ -24,9 +24,21 @@ logger = logging.getLogger(__name__)
 
 
 def escalate_due(*, limit: int) -> int:
-    """Carry out what is due for at most `limit` instances, and return for how many."""
+    """Carry out what is due for at most `limit` instances, and return for how many.
+
+    Raises OperationalError where the database is away. What else goes wrong with an instance is logged, and tried again
+    at the next call; the others don't wait for it.
+    """
     rows = ProcessInstance.objects.filter(escalate_at__lte=timezone.now()).order_by("escalate_at")
-    return sum(_escalate(key) for key in list(rows.values_list("pk", flat=True)[:limit]))
+    done = 0
+    for key in list(rows.values_list("pk", flat=True)[:limit]):
+        try:
+            done += _escalate(key)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("The instance %s could not be escalated.", key)
+    return done
 
 
 @transaction.atomic
