@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from processes.domain.bindings import parse_bindings
+from processes.domain.status_rules import status_problem
 from processes.domain.topics import check_pattern
 from processes.errors import DefinitionError, Problem, TopicError
 from processes.models import InstanceType
@@ -67,6 +68,8 @@ def find_problems(type: InstanceType) -> list[Problem]:
     problems: list[Problem] = []
     if type.template.published_plan_id is None:
         problems.append(Problem(path="/template", message=_("Publish the process first"), value=type.template.slug))
+    if (problem := status_problem(type.status)) is not None:
+        problems.append(Problem(path="/status", message=problem, value=type.status))
     try:
         type.bindings = {name: bound.to_json() for name, bound in parse_bindings(type.bindings, "/bindings").items()}
     except DefinitionError as error:
