@@ -6,7 +6,7 @@
 | `assignee` | who is at work on it |
 | `candidate` | who may claim it, while nobody has |
 | `staff` | all staff |
-| the name of a group | its members |
+| the name of a group | its members; reserved names, those above, are none |
 | a registered role | whom its function says (`processes.registry.role`) |
 """
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from django.contrib.auth.models import Group
 
+from processes.domain.status_rules import RESERVED_ROLES
 from processes.models import InstanceCandidate, ProcessInstance
 from processes.registry import HeldRoles
 from processes.registry import roles as registered
@@ -53,10 +54,14 @@ class Roles:
 
     @cached_property
     def lasting(self) -> frozenset[str]:
-        """Return the roles that don't depend on an instance: groups, and staff."""
+        """Return the roles that don't depend on an instance: groups, and staff.
+
+        A group that is called as a reserved role gives nobody that role.
+        """
         if not self.is_somebody:
             return frozenset()
-        return frozenset({*self.groups, *([STAFF] if getattr(self.user, "is_staff", False) else [])})
+        groups = self.groups.keys() - set(RESERVED_ROLES)
+        return frozenset({*groups, *([STAFF] if getattr(self.user, "is_staff", False) else [])})
 
     def towards(self, instance: ProcessInstance, *, among: Collection[str]) -> frozenset[str]:
         """Return which of the roles `among` the user has towards an instance; others aren't looked for."""

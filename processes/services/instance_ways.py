@@ -5,8 +5,10 @@ by itself, and together they are one UNION. How many ways there are depends on t
 on the number of instances. Rules that mean all statuses but some are asked of the statuses that there are.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 from django.db import connection
@@ -16,13 +18,17 @@ from processes.domain.status_rules import OptionGroup, StatusMatch
 from processes.models import InstanceCandidate, ProcessInstance, StatusRules
 from processes.registry import roles as registered
 from processes.services.instance_roles import OWNER, Roles
-from processes.services.status_rules import parsed_rules
+from processes.services.status_rules import readable_rules
 
-__all__ = ["Ways", "candidacies", "first_of", "opened_by_rules"]
+__all__ = ["Ways", "candidacies", "first_of", "opened_at_once", "opened_by_rules", "united"]
+
+logger = logging.getLogger(__name__)
 
 Ways = Sequence[QuerySet[Any, Any]]
 
 _INSTANCES, _RULES = ProcessInstance._meta.db_table, StatusRules._meta.db_table
+#: So many SELECTs stand in one UNION: SQLite takes 500.
+_PARTS: Final = 400
 #: Each set of rules with each status that its instances have: a step from one to the next along the index.
 _STATUSES: Final = f"""
     WITH RECURSIVE found(rules, status) AS (
@@ -44,7 +50,16 @@ def first_of(ways: Ways, *, upto: int) -> QuerySet[Any, Any]:
     else:
         # SQLite takes no LIMIT in the parts of a UNION, but inside of them.
         parts = [ProcessInstance.objects.order_by().filter(pk__in=way[:upto]).values("pk") for way in ways]
-    return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
+    return united(parts)
+
+
+def united(parts: Ways) -> QuerySet[Any, Any]:
+    """Return the keys that any of these querysets of `pk` has, as one query."""
+    unions = [_union(parts[start : start + _PARTS]) for start in range(0, len(parts), _PARTS)]
+    if len(unions) == 1:
+        return unions[0]
+    found = reduce(Q.__or__, (Q(pk__in=union) for union in unions))
+    return ProcessInstance.objects.order_by().filter(found).values("pk")
 
 
 def opened_by_rules(roles: Roles, *, group: OptionGroup | None = None, owned: bool = False) -> list[Q]:
@@ -53,21 +68,19 @@ def opened_by_rules(roles: Roles, *, group: OptionGroup | None = None, owned: bo
     With a `group`, only what they offer in that one. With `owned`, to the owner too. Roles of functions count where
     those give the database a filter (`processes.registry.role`).
     """
-    found: list[Q] = []
-    known: Mapping[int, frozenset[str]] | None = None
-    for row in StatusRules.objects.order_by().only("pk", "rules"):
-        rules = parsed_rules(row.rules)
-        held = _held_roles(roles, rules.roles)
-        if owned and OWNER in rules.roles:
-            held[OWNER] = Q(owner=roles.user.pk)
-        for name, towards in held.items():
-            for rule in rules.rules_for([name], group=group):
-                if rule.statuses.included is None and known is None:
-                    known = _statuses()
-                there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
-                wanted = _named(rule.statuses, there)
-                found.extend(Q(status_rules=row.pk, status=status) & towards for status in wanted)
-    return list(dict.fromkeys(found))
+    return [
+        Q(status_rules=rules, status=status) & towards
+        for (rules, towards), statuses in _openings(roles, group=group, owned=owned).items()
+        for status in sorted(statuses)
+    ]
+
+
+def opened_at_once(roles: Roles) -> list[Q]:
+    """Return the same of all statuses together, for queries that need no order: a condition for each set of rules."""
+    return [
+        Q(status_rules=rules, status__in=sorted(statuses)) & towards
+        for (rules, towards), statuses in _openings(roles, group=None, owned=False).items()
+    ]
 
 
 def candidacies(roles: Roles, *, only_open: bool, order: Sequence[str]) -> list[QuerySet[Any, Any]]:
@@ -78,19 +91,56 @@ def candidacies(roles: Roles, *, only_open: bool, order: Sequence[str]) -> list[
     return [rows.filter(user=roles.user.pk).values(pk=F("instance_id")), *by_group]
 
 
+def _openings(roles: Roles, *, group: OptionGroup | None, owned: bool) -> Mapping[tuple[int, Q], set[str]]:
+    """Return at which statuses each set of rules offers something, and towards which instances."""
+    found: dict[tuple[int, Q], set[str]] = {}
+    known: Mapping[int, frozenset[str]] | None = None
+    for row in StatusRules.objects.order_by().only("pk", "rules"):
+        rules = readable_rules(row)
+        held = _held_roles(roles, rules.roles)
+        if owned and OWNER in rules.roles:
+            held[OWNER] = Q(owner=roles.user.pk)
+        for name, towards in held.items():
+            for rule in rules.rules_for([name], group=group):
+                if rule.statuses.included is None and known is None:
+                    known = _statuses()
+                there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
+                if wanted := _named(rule.statuses, there):
+                    found.setdefault((row.pk, towards), set()).update(wanted)
+    return found
+
+
 def _held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
     """Return which of these roles somebody has, and towards which instances, as far as the database can tell."""
     held: dict[str, Q] = {name: Q() for name in names & roles.lasting}
     for name in names - held.keys():
-        hook = registered.find(name)
-        if hook is not None and hook.filter is not None:
-            held[name] = hook.filter(roles.user)
+        if (towards := _filtered(name, roles)) is not None:
+            held[name] = towards
     return held
 
 
-def _named(match: StatusMatch, known: frozenset[str]) -> list[str]:
+def _filtered(name: str, roles: Roles) -> Q | None:
+    """Return towards which instances somebody has a role of a function; None for none, as where its filter fails."""
+    hook = registered.find(name)
+    if hook is None or hook.filter is None:
+        return None
+    try:
+        towards = hook.filter(roles.user)
+        # What it names is looked for already here, so that a list fails of no role.
+        ProcessInstance.objects.filter(towards)
+    except Exception:
+        logger.exception('The filter of the role "%s" can\'t be used: lists find nothing by it', name)
+        return None
+    return towards
+
+
+def _named(match: StatusMatch, known: frozenset[str]) -> frozenset[str]:
     """Return the statuses that a rule means, of those that are `known` where it names only exceptions."""
-    return sorted((known if match.included is None else match.included) - match.excluded)
+    return (known if match.included is None else match.included) - match.excluded
+
+
+def _union(parts: Ways) -> QuerySet[Any, Any]:
+    return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
 
 
 def _statuses() -> Mapping[int, frozenset[str]]:

@@ -16,7 +16,7 @@ from processes.models import ProcessInstance
 from processes.services.access import User
 from processes.services.instance_access import FARTHEST
 from processes.services.instance_roles import Roles
-from processes.services.instance_ways import candidacies, first_of, opened_by_rules
+from processes.services.instance_ways import candidacies, first_of, opened_by_rules, united
 from processes.services.offers import Option, options_of_many
 
 __all__ = ["Waiting", "list_waiting", "waiting_instances"]
@@ -72,7 +72,7 @@ def waiting_instances(user: User) -> QuerySet[ProcessInstance]:
     if not (user.is_authenticated and user.is_active):
         return ProcessInstance.objects.none()
     parts = [way.order_by() for way in _ways(Roles(user=user))]
-    return _rows(ProcessInstance.objects.filter(pk__in=parts[0].union(*parts[1:])))
+    return _rows(ProcessInstance.objects.filter(pk__in=united(parts)))
 
 
 def _rows(rows: QuerySet[ProcessInstance]) -> QuerySet[ProcessInstance]:

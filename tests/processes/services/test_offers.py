@@ -221,3 +221,14 @@ def test_options_of_many_take_no_more_queries_than_those_of_one(clerk: User, own
 
 def _is_boss(user: User, instance: ProcessInstance) -> bool:
     return instance.owner is not None and user.username == f"boss of {instance.owner}"
+
+
+def test_rules_that_can_t_be_read_offer_nothing_and_refuse_all_but_looking(
+    instance: ProcessInstance, owner: User
+) -> None:
+    StatusRules.objects.filter(pk=instance.status_rules_id).update(rules='[{"role": 7}]')
+    instance.refresh_from_db()
+    assert options_of(instance, user=owner) == ()
+    assert "3 days" in str(execute_instance(instance=instance, user=owner, action="@display").response.to_json())
+    with pytest.raises(NotOfferedError):
+        execute_instance(instance=instance, user=owner, action="hand_in")
