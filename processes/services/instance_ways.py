@@ -125,7 +125,7 @@ def _filtered(name: str, roles: Roles) -> Q | None:
     if hook is None or hook.filter is None:
         return None
     try:
-        towards = hook.filter(roles.user)
+        towards: Q = hook.filter(roles.user)
         # What it names is looked for already here, so that a list fails of no role.
         ProcessInstance.objects.filter(towards)
     except Exception:

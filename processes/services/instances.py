@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 
 from processes.domain.bindings import parse_bindings
@@ -140,6 +140,9 @@ def create_instance(
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
     except BaseException:
+        if connection.in_atomic_block and connection.needs_rollback:
+            # It has broken the transaction around: all of this is rolled back, and the error to tell is its own.
+            raise
         # Outside of one transaction: `@init` may take its time, and nobody should wait for it.
         with transaction.atomic():
             _record("instance.deleted", instance, actor)
