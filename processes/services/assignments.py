@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, Group
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,6 +34,7 @@ __all__ = [
     "escalate",
     "hand_on",
     "is_candidate",
+    "let_go",
     "locked_instance",
     "not_theirs",
     "release",
@@ -186,6 +188,12 @@ def escalate(instance: ProcessInstance, step: EscalationStep, *, rest: Sequence[
         doer=STEPLINE,
         facts={**(_facts(instance) if step.asks_others else {}), "action": step.action},
     )
+
+
+def let_go(sender: type[Model], instance: Model, using: str, **_: object) -> None:
+    """Let others claim again what a user has who is about to be deleted (a listener to `pre_delete`)."""
+    rows = InstanceCandidate.objects.using(using).filter(instance__assignee=instance.pk, is_open=False)
+    rows.update(is_open=True)
 
 
 def is_candidate(user: AbstractBaseUser, instance: ProcessInstance) -> bool:

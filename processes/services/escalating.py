@@ -9,6 +9,7 @@ import uuid
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from processes.domain.escalation import steps_from_json
 from processes.errors import ProcessError
@@ -16,6 +17,7 @@ from processes.models import ProcessInstance
 from processes.services.assignments import escalate
 from processes.services.audit import SYSTEM
 from processes.services.background import Beginning
+from processes.services.errors import AuthorityError
 from processes.services.starting import start_instance
 
 __all__ = ["escalate_due"]
@@ -56,11 +58,14 @@ def _escalate(instance_id: uuid.UUID) -> bool:
 
 def _start(instance: ProcessInstance, action: str) -> None:
     """Start the action in the background; one that can't be started keeps nothing else from happening."""
+    owner = instance.owner
     try:
+        if owner is not None and not owner.is_active:
+            raise AuthorityError(_("Its owner is inactive."))
         with transaction.atomic():
             start_instance(
                 instance=instance,
-                user=instance.owner,
+                user=owner,
                 action=action,
                 beginning=Beginning(how="escalation", actor=SYSTEM),
             )

@@ -11,7 +11,7 @@ from processes.services.doer import STEPLINE
 from processes.services.instance_status import set_status
 from processes.services.instances import execute_instance
 from tests.processes.services.instance_kit import leave, leave_type, member
-from tests.processes.services.published import save_process
+from tests.processes.services.published import action, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
 
@@ -199,6 +199,29 @@ def test_a_type_of_a_process_that_isn_t_published_can_t_be_saved(
     unpublished = save_process("unpublished", [{"name": "go", "script": None}])
     answer = client.post(place("instancetype_change", type.pk), typed(type, template=unpublished.pk))
     assert "template" in errors_of(answer)
+
+
+def test_only_who_may_edit_the_process_binds_anything_else_in_it(client: Client) -> None:
+    process = publish_process("bound", [action("go", "step")], bindings={"step": {"script": "noop"}})
+    type = InstanceType.objects.create(slug="bound", title="Bound", template=process)
+    editor = User.objects.create_user("editor", is_staff=True)
+    editor.user_permissions.add(Permission.objects.get(codename="change_instancetype"))
+    client.force_login(editor)
+    values = typed(type, status_rules="", bindings='{"step": {"script": "fail"}}')
+    answer = client.post(place("instancetype_change", type.pk), values, follow=True)
+    assert "Only those who may edit the template" in answer.content.decode()
+    type.refresh_from_db()
+    assert type.bindings == {}
+    # What others have bound stays, whatever else is changed.
+    InstanceType.objects.update(bindings={"step": {"script": "fail"}})
+    client.post(place("instancetype_change", type.pk), {**values, "title": "Renamed"})
+    type.refresh_from_db()
+    assert type.title == "Renamed"
+    editor.user_permissions.add(Permission.objects.get(codename="change_processtemplate"))
+    values = typed(type, status_rules="", bindings='{"step": {"script": "noop"}}')
+    client.post(place("instancetype_change", type.pk), values)
+    type.refresh_from_db()
+    assert type.bindings == {"step": {"script": "noop"}}
 
 
 def test_of_two_editors_of_a_type_the_second_is_told(client: Client, boss: User, type: InstanceType) -> None:

@@ -12,6 +12,7 @@ from processes.services.assignments import Assignment, assign, set_due
 from processes.services.doer import STEPLINE, Doer
 from processes.services.errors import InstanceNotFoundError, NotAssignableError
 from processes.services.instance_status import set_status
+from processes.services.waiting_instances import list_waiting
 from tests.processes.services.instance_kit import leave, leave_type, member
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +182,17 @@ def test_staff_hand_it_on_to_anybody(instance: ProcessInstance, ann: User) -> No
     instance_work.hand_on_instance(instance.pk, to="owner", user=staff())
     instance.refresh_from_db()
     assert instance.assignee == instance.owner
+
+
+def test_what_a_user_has_who_is_deleted_waits_for_the_others_again(
+    instance: ProcessInstance, helpers: Group, ann: User, bob: User
+) -> None:
+    ask(instance, groups=(helpers,))
+    instance_work.claim_instance(instance.pk, user=ann)
+    assert list_waiting(bob)[0] == []
+    ann.delete()
+    [row], _more = list_waiting(bob)
+    assert (row.instance, row.may_claim) == (instance, True)
 
 
 def test_who_doesn_t_have_it_learns_nothing_of_other_users(instance: ProcessInstance, ann: User) -> None:

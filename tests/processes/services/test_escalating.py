@@ -128,3 +128,12 @@ def test_what_can_t_be_read_of_one_keeps_no_other_from_its_turn(instance: Proces
     assert escalate_due(limit=10) == 1
     instance.refresh_from_db()
     assert instance.escalate_at is None
+
+
+def test_nothing_runs_in_the_name_of_an_owner_who_is_inactive(instance: ProcessInstance) -> None:
+    User.objects.filter(pk=instance.owner_id).update(is_active=False)
+    group = directors()
+    overdue(instance, EscalationStep(action="remind", groups=(group.pk,)))
+    assert escalate_due(limit=10) == 1
+    assert not Run.objects.exists()
+    assert instance.candidates.get().group == group
