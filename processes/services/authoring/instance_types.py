@@ -34,7 +34,8 @@ def save_instance_type(
 
     Raises DefinitionError with every problem, each at the place of its field (`/bindings/x`), StaleDraftError where
     somebody else has saved it since `expected_revision`, PermanentError `not_allowed` for new bindings of an editor who
-    may not edit the process, and BindingRefusedError for a connection that they may not bind. Without an editor it is Stepline itself that acts.
+    may not edit the process, and BindingRefusedError for a connection that they may not bind. Without an editor it is
+    Stepline itself that acts.
     """
     is_new = type._state.adding
     before: tuple[int | None, object] = (None, {})
@@ -51,7 +52,8 @@ def save_instance_type(
         raise DefinitionError(problems)
     if type.bindings and before != (type.template_id, type.bindings) and not _may_bind(editor, type):
         # What runs in the name of those who create one is the business of whoever may change the process.
-        raise PermanentError(_("Only those who may edit the template may bind anything else in it."), code="not_allowed")
+        text = _("Only those who may edit the template may bind anything else in it.")
+        raise PermanentError(text, code="not_allowed")
     draft = Source(slug=type.template.slug, definition="", bindings=type.bindings)
     check_connections(read_library(), draft, user=editor)
     type.revision += 1
