@@ -5,7 +5,6 @@ by itself, and together they are one UNION. How many ways there are depends on t
 on the number of instances. Rules that mean all statuses but some are asked of the statuses that there are.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -16,13 +15,10 @@ from django.db.models import F, Q, QuerySet
 
 from processes.domain.status_rules import OptionGroup, StatusMatch
 from processes.models import InstanceCandidate, ProcessInstance, StatusRules
-from processes.registry import roles as registered
 from processes.services.instance_roles import OWNER, Roles
 from processes.services.status_rules import readable_rules
 
 __all__ = ["Ways", "candidacies", "first_of", "opened_at_once", "opened_by_rules", "united"]
-
-logger = logging.getLogger(__name__)
 
 Ways = Sequence[QuerySet[Any, Any]]
 
@@ -114,24 +110,9 @@ def _held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
     """Return which of these roles somebody has, and towards which instances, as far as the database can tell."""
     held: dict[str, Q] = {name: Q() for name in names & roles.lasting}
     for name in names - held.keys():
-        if (towards := _filtered(name, roles)) is not None:
+        if (towards := roles.filter_of(name)) is not None:
             held[name] = towards
     return held
-
-
-def _filtered(name: str, roles: Roles) -> Q | None:
-    """Return towards which instances somebody has a role of a function; None for none, as where its filter fails."""
-    hook = registered.find(name)
-    if hook is None or hook.filter is None:
-        return None
-    try:
-        towards: Q = hook.filter(roles.user)
-        # What it names is looked for already here, so that a list fails of no role.
-        ProcessInstance.objects.filter(towards)
-    except Exception:
-        logger.exception('The filter of the role "%s" can\'t be used: lists find nothing by it', name)
-        return None
-    return towards
 
 
 def _named(match: StatusMatch, known: frozenset[str]) -> frozenset[str]:

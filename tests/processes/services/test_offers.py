@@ -5,6 +5,7 @@ import json
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from processes.domain.status_rules import OptionGroup
@@ -217,6 +218,31 @@ def test_options_of_many_take_no_more_queries_than_those_of_one(clerk: User, own
 
     asked(1)
     assert asked(12) == asked(1) <= 4
+
+
+def test_a_role_with_a_filter_takes_one_query_for_many_and_its_function_is_asked_where_it_is_executed(
+    owner: User,
+) -> None:
+    asked: list[ProcessInstance] = []
+
+    def is_deputy(user: User, instance: ProcessInstance) -> bool:
+        asked.append(instance)
+        return ProcessInstance.objects.filter(pk=instance.pk, title=f"For {user}").exists()
+
+    roles.role("deputy", filter=lambda user: Q(title=f"For {user}"))(is_deputy)
+    try:
+        type = leave_type(rules=[{"role": "deputy", "action": "approve"}])
+        deputy = member("ann")
+        mine = leave(type, owner, title="For ann")
+        instances = [mine, *(leave(type, owner) for _ in range(5))]
+        with CaptureQueriesContext(connection) as queries:
+            offered = options_of_many(instances, user=deputy)
+        assert [len(options) for options in offered.values()] == [1, 0, 0, 0, 0, 0]
+        assert (len(queries) <= 4, asked) == (True, [])
+        check_option(mine, user=deputy, action="approve")
+        assert asked == [mine]
+    finally:
+        roles.unregister("deputy")
 
 
 def _is_boss(user: User, instance: ProcessInstance) -> bool:
