@@ -15,9 +15,8 @@ from processes.services.doer import STEPLINE, Doer
 from processes.services.driven import (
     check_derived,
     derive,
-    follow,
+    follow_or_open,
     move_plan,
-    open_instance,
     running_of,
     withdraw_instance,
 )
@@ -118,7 +117,7 @@ class ProcessDriven(DrivenFields):
                 if fields is not None:
                     options["update_fields"] = {*fields, "process", "status_rules"}
                 super().save(*args, **options)
-                self._settle()
+                follow_or_open(self)
         except BaseException:
             self.process_id, self.status_rules_id, self.instance_id = before
             raise
@@ -170,12 +169,6 @@ class ProcessDriven(DrivenFields):
             # Somebody else may have given it one since this was read: a stale copy must not take it away.
             rows = type(self)._base_manager.select_for_update(of=("self",)).filter(pk=self.pk)
             self.instance_id = rows.values_list("instance_id", flat=True).first()
-
-    def _settle(self) -> None:
-        if self.instance_id is None:
-            open_instance(self)
-        else:
-            follow(self)
 
     def _forget_instance(self) -> None:
         self._state.fields_cache.pop("instance", None)

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from processes.domain.data_edit import DataEdit
-from processes.domain.json_values import nests_absurdly
+from processes.domain.json_values import MAX_DEPTH, json_problems, nests_absurdly
 from processes.errors import ProcessError
 from processes.pages.errors import BAD_REQUEST, bad_request_error, status_of
 from tasks.api.errors import problem_response
@@ -48,7 +48,8 @@ def _told(error: ProcessError | TasksError) -> HttpResponse:
 def sent_object(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:
     """Return the JSON object that was sent, {} for an empty body; raises ProcessError `bad_request`.
 
-    It has no other keys than the `known` ones: a misspelt wish mustn't look like one that was heard.
+    It has no other keys than the `known` ones: a misspelt wish mustn't look like one that was heard. Nor does it hold
+    what couldn't be stored, such as NUL.
     """
     body = request.body
     if not body.strip():
@@ -62,6 +63,9 @@ def sent_object(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:
         raise bad_request("Send a JSON object.")
     if unknown := sorted(value.keys() - known):
         raise bad_request(f'There is no "{unknown[0]}" here; known are {", ".join(sorted(known))}.')
+    # What lies below a key may be as deep as it may be anywhere else.
+    if problems := json_problems(value, max_depth=MAX_DEPTH + 1, limit=1):
+        raise bad_request(f"{problems[0].path}: {problems[0].message}")
     return value
 
 

@@ -179,13 +179,9 @@ def delete_node_among(rows: QuerySet[DataNode]) -> bool:
 
 
 def create_context_node(*, instance: ProcessInstance, data: Mapping[str, JSON]) -> DataNode:
-    """Store the Data that an instance begins with."""
+    """Store the Data that an instance begins with: it is the instance's, and stays when its owner is deleted."""
     return DataNode.objects.create(
-        kind=DataNodeKind.CONTEXT,
-        instance=instance,
-        template_id=instance.template_id,
-        owner_id=instance.owner_id,
-        data=dict(data),
+        kind=DataNodeKind.CONTEXT, instance=instance, template_id=instance.template_id, data=dict(data)
     )
 
 
@@ -224,7 +220,9 @@ def save_context_node(
         if is_stale:
             return node
         node.data, node.revision, node.updated_at = dict(data), node.revision + 1, timezone.now()
-        node.save(update_fields=["data", "revision", "updated_at"])
+        # Those of earlier releases had an owner, and would go with them.
+        node.owner = None
+        node.save(update_fields=["data", "revision", "updated_at", "owner"])
         if changes:
             note_event(instance_id, EventKind.DATA, doer=doer, changes=changes)
         if caller is not None:

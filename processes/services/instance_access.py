@@ -16,8 +16,15 @@ from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User, may_change_instances
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError
 from processes.services.instance_roles import OWNER, Roles
-from processes.services.instance_ways import NEWEST, candidacies, first_rows, instance_way, opened_by_rules
-from processes.services.status_rules import parsed_rules
+from processes.services.instance_ways import (
+    NEWEST,
+    candidacies,
+    first_rows,
+    instance_way,
+    opened_at_once,
+    opened_by_rules,
+)
+from processes.services.status_rules import readable_rules
 
 __all__ = ["FARTHEST", "find_instance", "may_execute_instance", "newest_visible", "visible_instances"]
 
@@ -62,7 +69,7 @@ def visible_instances(user: User) -> QuerySet[ProcessInstance]:
     roles = Roles(user=user)
     asked = InstanceCandidate.objects.filter(Q(user=user.pk) | Q(group__in=list(roles.groups.values())))
     seen = Q(owner=user.pk) | Q(assignee=user.pk) | Q(pk__in=asked.values("instance"))
-    for part in opened_by_rules(roles):
+    for part in opened_at_once(roles):
         seen |= part
     return ProcessInstance.objects.filter(seen)
 
@@ -99,6 +106,6 @@ def newest_visible(
 def _opened_by_rules(instance: ProcessInstance, roles: Roles) -> bool:
     if instance.status_rules is None:
         return False
-    rules = parsed_rules(instance.status_rules.rules)
+    rules = readable_rules(instance.status_rules)
     held = roles.towards(instance, among=rules.roles - {OWNER})
     return any(rule.statuses.matches(instance.status) for rule in rules.rules_for(held))

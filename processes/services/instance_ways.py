@@ -9,6 +9,7 @@ that mean all statuses but some are asked of the statuses that there are.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 from django.db import connection
@@ -16,11 +17,20 @@ from django.db.models import F, Q, QuerySet
 
 from processes.domain.status_rules import OptionGroup, StatusMatch
 from processes.models import InstanceCandidate, ProcessInstance, StatusRules
-from processes.registry import roles as registered
 from processes.services.instance_roles import OWNER, Roles
-from processes.services.status_rules import parsed_rules
+from processes.services.status_rules import readable_rules
 
-__all__ = ["NEWEST", "URGENT", "Way", "candidacies", "first_rows", "instance_way", "opened_by_rules"]
+__all__ = [
+    "NEWEST",
+    "URGENT",
+    "Way",
+    "candidacies",
+    "first_rows",
+    "instance_way",
+    "opened_at_once",
+    "opened_by_rules",
+    "united",
+]
 
 #: The orders of lists.
 URGENT: Final = ("order_at", "id")
@@ -32,6 +42,8 @@ _HEAVY: Final = (
 )  # fmt: skip
 
 _INSTANCES, _RULES = ProcessInstance._meta.db_table, StatusRules._meta.db_table
+#: So many SELECTs stand in one UNION: SQLite takes 500.
+_PARTS: Final = 400
 #: Each set of rules with each status that its instances have: a step from one to the next along the index.
 _STATUSES: Final = f"""
     WITH RECURSIVE found(rules, status) AS (
@@ -70,6 +82,15 @@ class Way:
         return ProcessInstance.objects.order_by().filter(pk__in=keys).values_list(*map(_bare, order))
 
 
+def united(parts: Sequence[QuerySet[Any, Any]]) -> QuerySet[Any, Any]:
+    """Return the keys that any of these querysets of `pk` has, as one query."""
+    unions = [_union(parts[start : start + _PARTS]) for start in range(0, len(parts), _PARTS)]
+    if len(unions) == 1:
+        return unions[0]
+    found = reduce(Q.__or__, (Q(pk__in=union) for union in unions))
+    return ProcessInstance.objects.order_by().filter(found).values("pk")
+
+
 def instance_way(rows: QuerySet[ProcessInstance], *, order: tuple[str, ...]) -> Way:
     """Return these instances as a way in the order of the whole list."""
     return Way(rows, order, tuple(map(_bare, order)))
@@ -79,16 +100,24 @@ def first_rows(
     ways: Sequence[Way], *, order: tuple[str, ...], first: int, count: int, related: Sequence[str]
 ) -> list[ProcessInstance]:
     """Return `count` instances of the ways together, from row `first` on."""
-    if len(ways) == 1:
-        together = ways[0].rows.order_by(*ways[0].order).values_list(*ways[0].columns)
-    else:
-        head, *others = (way.first(first + count, order=order) for way in ways)
-        together = head.union(*others).order_by(*order)
+    places: list[Any] = []
+    for begin in range(0, len(ways), _PARTS):
+        places += _first_places(ways[begin : begin + _PARTS], order=order, upto=first + count)
+    if len(ways) > _PARTS:
+        places.sort(reverse=order[0].startswith("-"))
     # By two ways it may come twice only where its place in the order is being changed.
-    keys = list(dict.fromkeys(row[-1] for row in together[first : first + count]))
+    keys = list(dict.fromkeys(place[-1] for place in places))[first : first + count]
     found = rows_with(related).in_bulk(keys)
     # One that has gone meanwhile isn't there.
     return [found[key] for key in keys if key in found]
+
+
+def _first_places(ways: Sequence[Way], *, order: tuple[str, ...], upto: int) -> list[Any]:
+    """Return, of ways that fit into one UNION, the first places: what they are ordered by, with the key last."""
+    if len(ways) == 1:
+        return list(ways[0].rows.order_by(*ways[0].order).values_list(*ways[0].columns)[:upto])
+    head, *others = (way.first(upto, order=order) for way in ways)
+    return list(head.union(*others).order_by(*order)[:upto])
 
 
 def rows_with(related: Sequence[str]) -> QuerySet[ProcessInstance]:
@@ -105,24 +134,19 @@ def opened_by_rules(
     With a `group`, only what they offer in that one. With `owned`, to the owner too. With a `status`, only at that one.
     Roles of functions count where those give the database a filter (`processes.registry.role`).
     """
-    found: list[Q] = []
-    known: Mapping[int, frozenset[str]] | None = None
-    for row in StatusRules.objects.order_by().only("pk", "rules"):
-        rules = parsed_rules(row.rules)
-        held = _held_roles(roles, rules.roles)
-        if owned and OWNER in rules.roles:
-            held[OWNER] = Q(owner=roles.user.pk)
-        for name, towards in held.items():
-            for rule in rules.rules_for([name], group=group):
-                if status is not None:
-                    wanted = [status] if rule.statuses.matches(status) else []
-                else:
-                    if rule.statuses.included is None and known is None:
-                        known = _statuses()
-                    there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
-                    wanted = _named(rule.statuses, there)
-                found.extend(Q(status_rules=row.pk, status=status) & towards for status in wanted)
-    return list(dict.fromkeys(found))
+    return [
+        Q(status_rules=rules, status=one) & towards
+        for (rules, towards), statuses in _openings(roles, group=group, owned=owned, status=status).items()
+        for one in sorted(statuses)
+    ]
+
+
+def opened_at_once(roles: Roles) -> list[Q]:
+    """Return the same of all statuses together, for queries that need no order: a condition for each set of rules."""
+    return [
+        Q(status_rules=rules, status__in=sorted(statuses)) & towards
+        for (rules, towards), statuses in _openings(roles, group=None, owned=False, status=None).items()
+    ]
 
 
 def candidacies(
@@ -133,19 +157,47 @@ def candidacies(
     return [Way(rows.filter(one), order, columns) for one in held]
 
 
+def _openings(
+    roles: Roles, *, group: OptionGroup | None, owned: bool, status: str | None
+) -> Mapping[tuple[int, Q], set[str]]:
+    """Return at which statuses each set of rules offers something, and towards which instances."""
+    found: dict[tuple[int, Q], set[str]] = {}
+    known: Mapping[int, frozenset[str]] | None = None
+    for row in StatusRules.objects.order_by().only("pk", "rules"):
+        rules = readable_rules(row)
+        held = _held_roles(roles, rules.roles)
+        if owned and OWNER in rules.roles:
+            held[OWNER] = Q(owner=roles.user.pk)
+        for name, towards in held.items():
+            for rule in rules.rules_for([name], group=group):
+                if status is not None:
+                    wanted = frozenset([status] if rule.statuses.matches(status) else [])
+                else:
+                    if rule.statuses.included is None and known is None:
+                        known = _statuses()
+                    there = frozenset[str]() if known is None else known.get(row.pk, frozenset())
+                    wanted = _named(rule.statuses, there)
+                if wanted:
+                    found.setdefault((row.pk, towards), set()).update(wanted)
+    return found
+
+
 def _held_roles(roles: Roles, names: frozenset[str]) -> dict[str, Q]:
     """Return which of these roles somebody has, and towards which instances, as far as the database can tell."""
     held: dict[str, Q] = {name: Q() for name in names & roles.lasting}
     for name in names - held.keys():
-        hook = registered.find(name)
-        if hook is not None and hook.filter is not None:
-            held[name] = hook.filter(roles.user)
+        if (towards := roles.filter_of(name)) is not None:
+            held[name] = towards
     return held
 
 
-def _named(match: StatusMatch, known: frozenset[str]) -> list[str]:
+def _named(match: StatusMatch, known: frozenset[str]) -> frozenset[str]:
     """Return the statuses that a rule means, of those that are `known` where it names only exceptions."""
-    return sorted((known if match.included is None else match.included) - match.excluded)
+    return (known if match.included is None else match.included) - match.excluded
+
+
+def _union(parts: Sequence[QuerySet[Any, Any]]) -> QuerySet[Any, Any]:
+    return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
 
 
 def _statuses() -> Mapping[int, frozenset[str]]:

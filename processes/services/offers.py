@@ -16,13 +16,14 @@ from django.utils.translation import gettext as _
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.domain.status_rules import OfferedAction, OptionGroup
-from processes.models import ProcessInstance
+from processes.errors import DefinitionError
+from processes.models import ProcessInstance, StatusRules
 from processes.services.access import User, is_allowed_redirect
 from processes.services.derivation import load_plan
 from processes.services.errors import NotOfferedError
 from processes.services.instance_roles import Roles
 from processes.services.rule_facts import RuleFacts
-from processes.services.status_rules import parsed_rules
+from processes.services.status_rules import parsed_rules, readable_rules
 
 __all__ = ["Option", "check_offered", "check_option", "grouped", "options_of", "options_of_many"]
 
@@ -94,10 +95,11 @@ def check_offered(instance: ProcessInstance, *, user: User, action: str) -> None
     """Refuse an action that the instance's rules name, and don't offer to this user now; raises NotOfferedError.
 
     Rules that aren't enforced refuse nothing. Nor is `@display` ever refused: whoever may open an instance may look at
-    it, and a rule that offers that to some only opens it to them.
+    it, and a rule that offers that to some only opens it to them. Of rules that can't be read nobody knows what they
+    name: they refuse everything else.
     """
     rules = instance.status_rules
-    if action != _DISPLAY and rules is not None and rules.enforced and action in parsed_rules(rules.rules).actions:
+    if action != _DISPLAY and rules is not None and rules.enforced and _names(rules, action):
         check_option(instance, user=user, action=action)
 
 
@@ -122,10 +124,17 @@ def caption_of(action: str, plan: Plan) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _names(rules: StatusRules, action: str) -> bool:
+    try:
+        return action in parsed_rules(rules.rules).actions
+    except DefinitionError:
+        return True
+
+
 def _offered(instance: ProcessInstance, *, roles: Roles, facts: RuleFacts) -> tuple[OfferedAction, ...]:
     if instance.status_rules is None:
         return ()
-    rules = parsed_rules(instance.status_rules.rules)
+    rules = readable_rules(instance.status_rules)
     held = roles.towards(instance, among=rules.roles)
     return rules.offers(instance.status, roles=held, ask=facts.about(instance))
 

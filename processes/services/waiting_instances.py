@@ -16,7 +16,15 @@ from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User
 from processes.services.instance_access import FARTHEST
 from processes.services.instance_roles import Roles
-from processes.services.instance_ways import URGENT, Way, candidacies, first_rows, instance_way, opened_by_rules
+from processes.services.instance_ways import (
+    URGENT,
+    Way,
+    candidacies,
+    first_rows,
+    instance_way,
+    opened_by_rules,
+    united,
+)
 from processes.services.offers import Option, options_of_many
 
 __all__ = ["Waiting", "list_waiting", "waiting_instances"]
@@ -71,9 +79,8 @@ def waiting_instances(user: User) -> QuerySet[ProcessInstance]:
     """Return all instances that wait for a user, as one query to filter further; conditions of rules aren't asked."""
     if not (user.is_authenticated and user.is_active):
         return ProcessInstance.objects.none()
-    parts = [way.keys for way in _ways(Roles(user=user))]
     rows = ProcessInstance.objects.select_related(*_RELATED).order_by(*URGENT)
-    return rows.filter(pk__in=parts[0].union(*parts[1:]))
+    return rows.filter(pk__in=united([way.keys for way in _ways(Roles(user=user))]))
 
 
 def _ways(roles: Roles) -> list[Way]:

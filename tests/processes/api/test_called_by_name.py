@@ -104,6 +104,15 @@ def test_a_run_that_anybody_starts_is_found_by_their_session() -> None:
     assert Client().get(f"/api/tasks/{run_id}/").status_code == 404
 
 
+@pytest.mark.django_db
+def test_arguments_of_a_process_that_can_t_be_stored_are_told_with_their_place() -> None:
+    publish_process("count-rows", TAKES)
+    answer = call(signed_in(member("caller")), "count-rows", {"rows": [1, "a\0b"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].startswith("/rows/1: ")
+    assert not Run.objects.exists()
+
+
 @pytest.mark.parametrize("name", ["never", "draft", "base", "a.b.c", "-", "%00", "x" * 60])
 @pytest.mark.django_db
 def test_what_is_no_published_process_isnt_there(name: str) -> None:
@@ -157,6 +166,12 @@ def test_for_somebody_who_hasnt_signed_in_there_is_no_instance(name: str) -> Non
         ("instances.create", {"type": "nothing"}, 404, "template_not_found"),
         ("instances.inbox", {"page": 0}, 400, "invalid_arguments"),
         ("instances.execute", {"instance": str(uuid.UUID(int=1)), "parameters": []}, 400, "invalid_arguments"),
+        ("instances.execute", {"instance": str(uuid.UUID(int=1)), "action": "a\0b"}, 400, "invalid_arguments"),
+        ("instances.execute", {"instance": str(uuid.UUID(int=1)), "parameters": {"a": "\0"}}, 400, "invalid_arguments"),
+        ("instances.hand_on", {"instance": str(uuid.UUID(int=1)), "to": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"type": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"process": "leave", "title": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"type": "leave", "data": {"\0": 1}}, 400, "invalid_arguments"),
     ],
 )
 @pytest.mark.django_db

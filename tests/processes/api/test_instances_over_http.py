@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from processes.models import InstanceType, ProcessInstance, Run
+from processes.models import InstanceEvent, InstanceType, ProcessInstance, Run
 from processes.services.assignments import Assignment, assign
 from processes.services.doer import STEPLINE
 from processes.services.instance_status import set_status
@@ -114,6 +114,32 @@ def test_what_can_t_be_executed_says_why(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     instance.refresh_from_db()
     assert instance.status == "draft"
+
+
+NUL, HALF = "a\0b", "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("execute/", {"action": NUL}, "/action"),
+        ("execute/", {"action": "change", "parameters": {"days": HALF}}, "/parameters/days"),
+        ("execute/", {"action": "change", "parameters": {"days": float("nan")}}, "/parameters/days"),
+        ("hand-on/", {"to": NUL}, "/to"),
+        ("", {"type": NUL}, "/type"),
+        ("", {"process": HALF}, "/process"),
+        ("", {"type": "leave", "title": NUL}, "/title"),
+        ("", {"type": "leave", "data": {"days": [NUL]}}, "/data/days/0"),
+    ],
+)
+def test_what_can_t_be_stored_is_told_with_its_place(
+    instance: ProcessInstance, owner: User, path: str, body: Any, place: str
+) -> None:
+    before = InstanceEvent.objects.count()
+    answer = post(signed_in(owner), f"/api/instances/{instance.pk}/{path}" if path else "/api/instances/", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].startswith(f"{place}: ")
+    assert (InstanceEvent.objects.count(), ProcessInstance.objects.count()) == (before, 1)
 
 
 def test_the_list_holds_what_the_caller_may_open_and_is_narrowed(type: InstanceType, owner: User, clerk: User) -> None:
