@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from tasks.api.errors import problem_response
 from tasks.domain.calls import Call, CallKind, check_key, parse_arguments, parse_batch, stages
-from tasks.domain.jsonvalue import JSON, dumps
+from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.errors import TaskNotFound
 from tasks.live import current_hub
 from tasks.live.calls import FollowedCall, made_here, made_now
@@ -54,7 +54,7 @@ async def call(request: HttpRequest, name: str) -> HttpResponseBase:
         context = await _context_of(request)
         if wanted == EVENTS_TYPE:
             return await _stream(context, asked)
-        return HttpResponse(dumps(await _made(context, asked)), content_type=JSON_TYPE)
+        return HttpResponse(storable_dumps(await _made(context, asked)), content_type=JSON_TYPE)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_response(problem_of(error, name=name))
 
@@ -72,7 +72,7 @@ async def batch(request: HttpRequest) -> HttpResponseBase:
         answers = await _answers(context, calls)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_response(problem_of(error, name="batch"))
-    return HttpResponse(dumps(answers), content_type=JSON_TYPE)
+    return HttpResponse(f"[{','.join(answers)}]", content_type=JSON_TYPE)
 
 
 async def _made(context: RequestContext, asked: Call) -> JSON:
@@ -87,24 +87,26 @@ async def _made(context: RequestContext, asked: Call) -> JSON:
     return await made_here(prepared) if prepared.function.is_async else result
 
 
-async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[JSON]:
+async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[str]:
+    """Return the answers of a batch as JSON texts: one that can't be written is a failure of that call alone."""
+
     def prepare() -> list[PreparedCall | Problem]:
         return [_prepared(context, asked) for asked in calls]
 
     prepared = await _in_request_thread(prepare)
     room = asyncio.Semaphore(_SIDE_BY_SIDE)
 
-    async def answer(one: PreparedCall | Problem, *, run: Run) -> JSON:
+    async def answer(one: PreparedCall | Problem, *, run: Run) -> str:
         if isinstance(one, Problem):
-            return {"ok": False, "error": one.to_json()}
+            return dumps({"ok": False, "error": one.to_json()})
         try:
             async with room:
                 made = await (made_here(one) if one.function.is_async else run(partial(made_now, one)))
+            return f'{{"ok":true,"data":{storable_dumps(made)}}}'
         except Exception as error:  # noqa: BLE001 - whatever a function raises
-            return {"ok": False, "error": problem_of(error, name=one.function.name).to_json()}
-        return {"ok": True, "data": made}
+            return dumps({"ok": False, "error": problem_of(error, name=one.function.name).to_json()})
 
-    answers: list[JSON] = []
+    answers: list[str] = []
     for stage in stages([CallKind.QUERY if isinstance(one, Problem) else one.function.kind for one in prepared]):
         # One alone keeps to the request's own thread, and its connection.
         run = _in_request_thread if len(stage) == 1 else in_own_thread
@@ -149,7 +151,7 @@ async def _events(followed: FollowedCall, context: RequestContext, *, name: str)
 
 async def _last_event(followed: FollowedCall, *, name: str) -> bytes:
     try:
-        return _event("result", dumps(await followed.result()))
+        return _event("result", storable_dumps(await followed.result()))
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return _event("error", dumps(problem_of(error, name=name).to_json()))
 

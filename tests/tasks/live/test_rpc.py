@@ -286,6 +286,23 @@ def test_a_batch_answers_in_order_and_failures_stop_nothing(client: Client) -> N
     assert [one["ok"] for one in told] == [True, True, False, False, False, True, True]
 
 
+@pytest.mark.parametrize("result", [object(), {"deep": [object()]}])
+def test_a_result_that_json_has_no_word_for_fails_its_own_call_only(client: Client, result: object) -> None:
+    query("test.odd")(lambda context: result)
+    query("test.one")(lambda context: 1)
+
+    assert call(client, "test.odd").status_code == 500
+    told = batch(client, ("test.one", {}), ("test.odd", {}), ("test.one", {})).json()
+    assert [one["ok"] for one in told] == [True, False, True]
+    assert told[1]["error"]["code"] == "internal"
+
+
+def test_half_a_character_is_replaced_and_no_answer_is_lost(client: Client) -> None:
+    query("test.half")(lambda context: "a\ud800b")
+    assert call(client, "test.half").json() == "a\ufffdb"
+    assert batch(client, ("test.half", {})).json() == [{"ok": True, "data": "a\ufffdb"}]
+
+
 def test_an_empty_batch_is_answered_by_nothing(client: Client) -> None:
     assert batch(client).json() == []
 
