@@ -179,8 +179,9 @@ def _withdraw(sender: type[models.Model], instance: ProcessDriven, **_: object) 
 
 
 def _connect(sender: type[models.Model], **_: object) -> None:
-    # Model by model: a listener for all of them would make Django read whatever it deletes.
-    if issubclass(sender, ProcessDriven):
+    # Model by model: a listener for all of them would make Django read whatever it deletes. The column lies with the
+    # model at the top; what derives from it with a table of its own may go alone (`keep_parents`).
+    if issubclass(sender, ProcessDriven) and sender._meta.get_field("instance").model is sender._meta.concrete_model:
         models.signals.post_delete.connect(_withdraw, sender=sender, dispatch_uid=f"driven.{sender._meta.label}")
 
 

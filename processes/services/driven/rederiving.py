@@ -15,6 +15,7 @@ from processes.models import DrivenFields, ProcessTemplate, StatusRules
 from processes.services.doer import STEPLINE
 from processes.services.driven.derived import Derived, check_derived, derive
 from processes.services.driven.following import follow, move_plan, open_instance
+from processes.services.driven.objects import as_they_are
 from processes.services.instances import derive_instance_plan
 
 __all__ = ["Change", "rederive"]
@@ -54,7 +55,7 @@ def rederive(model: type[DrivenFields], *, moves: bool = False, dry_run: bool = 
         with transaction.atomic():
             rows = model._base_manager.select_for_update(of=("self",)).order_by("pk")
             rows = rows if last is None else rows.filter(pk__gt=last)
-            batch = list(rows.select_related("instance")[:BATCH])
+            batch = as_they_are(list(rows.select_related("instance")[:BATCH]))
             found = _batch(batch, moves=moves, dry_run=dry_run)
         yield from found
         if len(batch) < BATCH:
