@@ -220,9 +220,7 @@ def save_context_node(
         if is_stale:
             return node
         node.data, node.revision, node.updated_at = dict(data), node.revision + 1, timezone.now()
-        # Those of earlier releases had an owner, and would go with them.
-        node.owner = None
-        node.save(update_fields=["data", "revision", "updated_at", "owner"])
+        node.save(update_fields=["data", "revision", "updated_at"])
         if changes:
             note_event(instance_id, EventKind.DATA, doer=doer, changes=changes)
         if caller is not None:
