@@ -283,15 +283,6 @@ def test_the_data_outlives_its_owner(owner: User) -> None:
     assert context_node_of(instance).data == {"days": 3}
 
 
-def test_data_that_an_earlier_release_has_stored_outlives_it_once_it_was_saved(owner: User) -> None:
-    template = publish_process("a", [action("load", "load_data"), action("save", "save_data", next=False)])
-    instance = create_instance(template=template, owner=owner, data={"days": 3})
-    DataNode.objects.update(owner=owner)
-    execute_instance(instance=instance, user=owner)
-    owner.delete()
-    assert context_node_of(instance).data == {"days": 3}
-
-
 def test_a_title_is_cut_to_its_column(owner: User) -> None:
     created = create_instance(template=publish_process("a", [page("show", "here")]), owner=owner, title="x" * 201)
     assert created.title == "x" * 200
