@@ -42,7 +42,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database or the broker, so that exactly this runs again on other servers."""
+    """Mark what touches the database or the broker, so that exactly this runs again on other servers.
+
+    What starts a whole stack comes first.
+    """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if _DATABASE_FIXTURES.intersection(fixtures) or item.get_closest_marker("django_db"):
@@ -50,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Those of the wiring name the servers themselves.
         if "broker" in fixtures and not item.nodeid.startswith("tests/config/"):
             item.add_marker(pytest.mark.servers)
+    # Few tests, but long ones: begun last, they would keep one process busy while the others have nothing left to do.
+    items.sort(key=lambda item: item.get_closest_marker("acceptance") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
