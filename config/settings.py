@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tasks.middleware.ApiTokenMiddleware",
     "tasks.middleware.RequestTaskMiddleware",
     "processes.pages.time_zone.user_time_zone",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -15,9 +15,8 @@ from processes.services.doer import STEPLINE, Doer
 from processes.services.driven import (
     check_derived,
     derive,
-    follow,
+    follow_or_open,
     move_plan,
-    open_instance,
     running_of,
     withdraw_instance,
 )
@@ -118,7 +117,7 @@ class ProcessDriven(DrivenFields):
                 if fields is not None:
                     options["update_fields"] = {*fields, "process", "status_rules"}
                 super().save(*args, **options)
-                self._settle()
+                follow_or_open(self)
         except BaseException:
             self.process_id, self.status_rules_id, self.instance_id = before
             raise
@@ -171,12 +170,6 @@ class ProcessDriven(DrivenFields):
             rows = type(self)._base_manager.select_for_update(of=("self",)).filter(pk=self.pk)
             self.instance_id = rows.values_list("instance_id", flat=True).first()
 
-    def _settle(self) -> None:
-        if self.instance_id is None:
-            open_instance(self)
-        else:
-            follow(self)
-
     def _forget_instance(self) -> None:
         self._state.fields_cache.pop("instance", None)
 
@@ -186,8 +179,9 @@ def _withdraw(sender: type[models.Model], instance: ProcessDriven, **_: object) 
 
 
 def _connect(sender: type[models.Model], **_: object) -> None:
-    # Model by model: a listener for all of them would make Django read whatever it deletes.
-    if issubclass(sender, ProcessDriven):
+    # Model by model: a listener for all of them would make Django read whatever it deletes. The column lies with the
+    # model at the top; what derives from it with a table of its own may go alone (`keep_parents`).
+    if issubclass(sender, ProcessDriven) and sender._meta.get_field("instance").model is sender._meta.concrete_model:
         models.signals.post_delete.connect(_withdraw, sender=sender, dispatch_uid=f"driven.{sender._meta.label}")
 
 

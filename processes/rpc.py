@@ -2,11 +2,12 @@
 
 import re
 import uuid
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
+from processes.api.answers import bad_request
 from processes.api.instance_answers import (
     after_json,
     answer_json,
@@ -15,7 +16,7 @@ from processes.api.instance_answers import (
     signed_in,
     waiting_json,
 )
-from processes.domain.json_values import JSON, copy_json
+from processes.domain.json_values import JSON, copy_json, json_problems
 from processes.domain.request import Request
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
@@ -36,7 +37,17 @@ from tasks.registry.functions import Bound
 #: The address of a process, and behind a dot the action at which its run enters.
 _PROCESS = re.compile(r"(?P<slug>[-a-zA-Z0-9_]{1,50})(?:\.(?P<action>[^.]{1,200}))?")
 
-Parameters = dict[str, JsonValue]
+V = TypeVar("V")
+
+
+def _storable(value: V) -> V:
+    if unfit := json_problems(value, limit=1):
+        raise ValueError(f"{unfit[0].path}: {unfit[0].message}".removeprefix(": "))
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Parameters = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
 
 
 def find_process(name: str, user: object) -> Function | None:
@@ -58,6 +69,8 @@ def find_process(name: str, user: object) -> Function | None:
 
     def bind(context: CallContext, arguments: JSONObject) -> Bound:
         def start() -> dict[str, JSON]:
+            if unfit := json_problems(arguments, limit=1):
+                raise bad_request(f"{unfit[0].path}: {unfit[0].message}")
             given = copy_json(dict(arguments))
             run_id = start_template(
                 template=template,
@@ -68,6 +81,7 @@ def find_process(name: str, user: object) -> Function | None:
                 beginning=Beginning(how="rpc"),
                 session_key=context.owner.session_key or None,
                 input=given,
+                idempotency_key=context.start_key,
             )
             return {"run_id": str(run_id)}
 
@@ -95,9 +109,9 @@ def get_inbox(context: CallContext, page: Annotated[int, Field(ge=1, le=9_999)] 
 @mutation("instances.create", access="anyone")
 def create_instance(
     context: CallContext,
-    type: str | None = None,
-    process: str | None = None,
-    title: str = "",
+    type: Text | None = None,
+    process: Text | None = None,
+    title: Text = "",
     data: Parameters | None = None,
 ) -> JSON:
     """Create an instance of a type, or of a process, and return it with its options."""
@@ -109,7 +123,7 @@ def create_instance(
 
 @mutation("instances.execute", access="anyone")
 def execute(
-    context: CallContext, instance: uuid.UUID, action: str | None = None, parameters: Parameters | None = None
+    context: CallContext, instance: uuid.UUID, action: Text | None = None, parameters: Parameters | None = None
 ) -> JSON:
     """Execute an instance at an action, and return what it answers."""
     user = signed_in(context.user)
@@ -134,7 +148,7 @@ def release(context: CallContext, instance: uuid.UUID) -> JSON:
 
 
 @mutation("instances.hand_on", access="anyone")
-def hand_on(context: CallContext, instance: uuid.UUID, to: str) -> JSON:
+def hand_on(context: CallContext, instance: uuid.UUID, to: Text) -> JSON:
     """Give an instance to the user of a name."""
     user = signed_in(context.user)
     hand_on_instance(instance, to=to, user=user)

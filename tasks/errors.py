@@ -49,6 +49,24 @@ class SignInRequired(TasksError):
     code = "sign_in_required"
 
 
+class KeyReused(TasksError):
+    """This idempotency key was used for something else: give each start a key of its own."""
+
+    code = "key_reused"
+
+
+class InvalidToken(TasksError):
+    """The API token doesn't hold: it is unknown, revoked or over."""
+
+    code = "invalid_token"
+
+
+class InsufficientScope(TasksError):
+    """The API token isn't good for this."""
+
+    code = "insufficient_scope"
+
+
 class UnknownFunction(TasksError):
     """No function of this name can be called."""
 

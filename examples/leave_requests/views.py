@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from examples.leave_requests.forms import LeaveRequestForm
 from examples.leave_requests.models import LeaveRequest
+from processes.errors import ProcessError
 
 _ROWS = 50
 
@@ -33,7 +34,11 @@ def new_request(request: HttpRequest) -> HttpResponse:
     leave = LeaveRequest(employee=request.user)
     form = LeaveRequestForm(request.POST or None, instance=leave)
     if request.method == "POST" and form.is_valid():
-        return HttpResponseRedirect(form.save().get_absolute_url(), status=303)
+        try:
+            return HttpResponseRedirect(form.save().get_absolute_url(), status=303)
+        except ProcessError as error:
+            # Nothing is stored: the process isn't there, or doesn't begin with this.
+            form.add_error(None, error.message)
     return render(request, "leave_requests/new.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -95,6 +95,16 @@ class ProcessDrivenAdmin(admin.ModelAdmin):
         view = self.admin_site.admin_view(self._execute_view)
         return [path("<path:object_id>/process/", view, name=self._address_name), *super().get_urls()]
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Save an object; what keeps it from getting its process is told, and nothing is saved."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ProcessError as error:
+            self.message_user(request, _("Nothing was saved. %(why)s") % {"why": error.message}, messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
     ) -> HttpResponse:

@@ -18,11 +18,13 @@ from django.utils.translation import gettext_lazy
 from processes.admin.records import ReadOnlyAdmin
 from processes.admin.rights import editor_of
 from processes.admin.trigger_form import JsonObjectField
+from processes.domain.status_rules import status_problem
 from processes.errors import ProcessError
 from processes.models import InstanceType, ProcessInstance
 from processes.pages.history_words import told
 from processes.services.access import Caller, may_change_instances
-from processes.services.instance_editing import InstanceEdit, edit_instance
+from processes.services.instance_access import may_execute_instance
+from processes.services.instance_editing import InstanceEdit, edit_instance, state_of
 from processes.services.instance_history import history_of
 from processes.services.instance_types import creatable_by
 from processes.services.instance_work import named_user
@@ -58,6 +60,7 @@ class EditInstanceForm(forms.ModelForm):
         max_length=150,
         help_text=gettext_lazy("The name of a user. Empty: nobody."),
     )
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
     class Meta:
         model = ProcessInstance
@@ -70,8 +73,16 @@ class EditInstanceForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["seen"].initial = state_of(self.instance)
         if self.instance.assignee is not None:
             self.fields["assigned_to"].initial = self.instance.assignee.get_username()
+
+    def clean_status(self) -> str:
+        """Refuse what status rules couldn't tell from what else they say."""
+        status: str = self.cleaned_data["status"]
+        if status != self.instance.status and (problem := status_problem(status)) is not None:
+            raise forms.ValidationError(problem)
+        return status
 
     def clean_assigned_to(self) -> str:
         """Refuse somebody who isn't there."""
@@ -158,7 +169,7 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
         if obj is None:
             return ((None, {"fields": ("type", "title", "data")}),)
         if self.has_change_permission(request, obj):
-            edited: tuple[str, ...] = ("title", "status", "assigned_to", "due_at")
+            edited: tuple[str, ...] = ("title", "status", "assigned_to", "due_at", "seen")
         else:
             edited = ("title", "status", "assignee", "due_at")
         return (
@@ -177,7 +188,8 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Add what the status rules offer to whoever looks, and what has happened."""
         instance: ProcessInstance | None = kwargs.get("obj")
-        if instance is not None:
+        if instance is not None and may_execute_instance(request.user, instance):
+            # What it tells of the Data, and what is offered, is for those who may open it.
             events = history_of(instance)[:EVENTS_SHOWN]
             context |= {
                 "groups": grouped(options_of(instance, user=request.user)),
@@ -206,7 +218,7 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
                 assignee=form.cleaned_data["assigned_to"],
                 due_at=obj.due_at,
             )
-            edit_instance(obj.pk, edit, editor=editor_of(request))
+            edit_instance(obj.pk, edit, editor=editor_of(request), seen=form.cleaned_data["seen"] or None)
             return
         type = form.cleaned_data["type"]
         created = create_instance(

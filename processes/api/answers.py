@@ -6,15 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeAlias
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from processes.domain.data_edit import DataEdit
-from processes.domain.json_values import nests_absurdly
+from processes.domain.json_values import MAX_DEPTH, json_problems, nests_absurdly
 from processes.errors import ProcessError
 from processes.pages.errors import BAD_REQUEST, bad_request_error, status_of
+from tasks.api.errors import problem_response
 from tasks.errors import TasksError
+from tasks.registry import Problem
 
 __all__ = ["answers", "bad_request", "edit_from", "edit_of", "flag_of", "page_of", "sent_object"]
 
@@ -39,15 +41,15 @@ def answers(view: View) -> View:
     return guarded
 
 
-def _told(error: ProcessError | TasksError) -> JsonResponse:
-    body = {"code": error.code, "message": error.message, **({"fields": dict(error.fields)} if error.fields else {})}
-    return JsonResponse(body, status=status_of(error))
+def _told(error: ProcessError | TasksError) -> HttpResponse:
+    return problem_response(Problem(error.code, error.message, status_of(error), dict(error.fields)))
 
 
 def sent_object(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:
     """Return the JSON object that was sent, {} for an empty body; raises ProcessError `bad_request`.
 
-    It has no other keys than the `known` ones: a misspelt wish mustn't look like one that was heard.
+    It has no other keys than the `known` ones: a misspelt wish mustn't look like one that was heard. Nor does it hold
+    what couldn't be stored, such as NUL.
     """
     body = request.body
     if not body.strip():
@@ -61,6 +63,9 @@ def sent_object(request: HttpRequest, *, known: set[str]) -> dict[str, Any]:
         raise bad_request("Send a JSON object.")
     if unknown := sorted(value.keys() - known):
         raise bad_request(f'There is no "{unknown[0]}" here; known are {", ".join(sorted(known))}.')
+    # What lies below a key may be as deep as it may be anywhere else.
+    if problems := json_problems(value, max_depth=MAX_DEPTH + 1, limit=1):
+        raise bad_request(f"{problems[0].path}: {problems[0].message}")
     return value
 
 

@@ -26,6 +26,8 @@ from processes.pages.uploads import upload_limit
 from processes.services.callback_tokens import callback_of_token
 from processes.services.callbacks import MAX_DATA_DEPTH, query_callback, report_callback
 from processes.services.errors import TooLargeError
+from tasks.api.errors import problem_response
+from tasks.registry import Problem
 
 __all__ = ["MAX_BYTES", "callback"]
 
@@ -62,7 +64,7 @@ def callback(request: HttpRequest, token: str = "") -> HttpResponse:
             return JsonResponse(_report(request, target))
         return JsonResponse(query_callback(target).to_json())
     except ProcessError as error:
-        return JsonResponse({"code": error.code, "message": error.message}, status=status_of(error))
+        return problem_response(Problem(error.code, error.message, status_of(error)))
 
 
 def _bearer(request: HttpRequest) -> str:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -47,7 +46,14 @@ __all__ = [
 ]
 
 _RELATED: Final = ("template", "type", "status_rules", "owner", "assignee")
-_FILTERS: Final = ("type", "status", "process", "owner", "assignee")
+#: The parameters that narrow a list, and the fields that they are about.
+_FILTERS: Final = {
+    "type": "type__slug",
+    "status": "status",
+    "process": "template__slug",
+    "owner": "owner",
+    "assignee": "assignee",
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -151,22 +157,17 @@ def _done(request: HttpRequest, instance_id: uuid.UUID, deed: Callable[[Abstract
     return JsonResponse(after_json(instance_id, user=user))
 
 
-def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> Q:
-    """Return what the parameters of the address narrow the list to."""
-    wanted = Q()
-    for name in _FILTERS:
+def _wanted(request: HttpRequest, *, user: AbstractBaseUser) -> dict[str, object]:
+    """Return what the parameters of the address narrow the list to: fields and their values."""
+    wanted: dict[str, object] = {}
+    for name, field in _FILTERS.items():
         value = request.GET.get(name)
         if value is None:
             continue
-        if "\0" in value or (name in ("owner", "assignee") and value != "me"):
+        is_person = field in ("owner", "assignee")
+        if "\0" in value or (is_person and value != "me"):
             raise bad_request(f'"{name}" can\'t be {value!r}: "owner" and "assignee" take "me".')
-        wanted &= {
-            "type": Q(type__slug=value),
-            "status": Q(status=value),
-            "process": Q(template__slug=value),
-            "owner": Q(owner=user.pk),
-            "assignee": Q(assignee=user.pk),
-        }[name]
+        wanted[field] = user.pk if is_person else value
     return wanted
 
 

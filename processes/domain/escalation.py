@@ -59,7 +59,10 @@ def steps_from_json(value: Sequence[Mapping[str, Any]]) -> list[EscalationStep]:
 
 
 def next_step_at(due_at: datetime | None, steps: Sequence[EscalationStep]) -> datetime | None:
-    """Return when the first of the steps is to happen; None where nothing is, or nothing is due."""
+    """Return when the first of the steps is to happen; None where nothing is, nothing is due, or time ends before."""
     if due_at is None or not steps:
         return None
-    return due_at + min(step.after for step in steps)
+    try:
+        return due_at + min(step.after for step in steps)
+    except OverflowError:
+        return None

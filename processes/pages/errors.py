@@ -31,7 +31,10 @@ from django.utils.translation import gettext_lazy as _
 
 from processes.errors import FailedError, ProcessError
 from processes.services.errors import ConflictError, FormClosedError, SignInRequiredError, TooLargeError
+from tasks.api.addresses import api_area
+from tasks.api.errors import problem_response
 from tasks.errors import TasksError
+from tasks.registry import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +210,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer for Django's CSRF_FAILURE_VIEW."""
+    """Answer for Django's CSRF_FAILURE_VIEW: to programs, with what they can do about it."""
+    if api_area(request) is not None:
+        told = gettext("Send the CSRF token of a page of this site in X-CSRFToken, or an API token.")
+        return problem_response(Problem("csrf_failed", told, 403))
     text = gettext(
         "The form was not sent from a page of this site that is still valid. Go back, reload it, and send it again."
     )

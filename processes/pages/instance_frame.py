@@ -14,7 +14,7 @@ from processes.services.access import Caller, User, may_change_instances
 from processes.services.instance_access import find_instance
 from processes.services.instance_history import history_of
 from processes.services.instance_roles import Roles
-from processes.services.instance_work import expects
+from processes.services.instance_work import expects, expects_others
 from processes.services.offers import Option, grouped, options_of_many
 
 __all__ = ["InstanceFrame", "frame_of"]
@@ -66,7 +66,7 @@ def frame_of(caller: Caller, *, user: User) -> InstanceFrame | None:
         is_mine=is_mine,
         # Nobody needs to claim what is their own.
         may_claim=is_open and (roles.is_candidate(instance) or (expects(options) and instance.owner_id != user.pk)),
-        may_release=is_mine and (bool(names) or expects(options)),
+        may_release=is_mine and (bool(names) or expects_others(instance, user=user)),
         may_hand_on=is_staff or (is_mine and len(names) > 0),
         is_overdue=instance.due_at is not None and instance.due_at < timezone.now(),
         events=told(events[:EVENTS_SHOWN]),

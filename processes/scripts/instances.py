@@ -112,8 +112,9 @@ class LoadInstanceConfig(BaseModel):
 def create_instance(app: Application) -> str:
     """Create a process instance that belongs to the caller, run its `@init`, and return its id.
 
-    Leaves `{"id", "title", "status", "url", "created_at"}` in the data. Files of the caller that its Data names belong
-    to it from now on. All of that is one transaction: if `@init` fails, or the server dies, there is no instance.
+    Leaves `{"id", "title", "status", "status_at", "url", "created_at"}` in the data. Files of the caller that its Data
+    names belong to it from now on. All of that is one transaction: if `@init` fails, or the server dies, there is no
+    instance.
     """
     config: CreateInstanceConfig = app.config
     type = _type(app, config.type)
@@ -161,8 +162,8 @@ def create_instance(app: Application) -> str:
 def load_instance(app: Application) -> None:
     """Tell what is executed: the state is `found` where it is an instance, `none` where it is the process alone.
 
-    Leaves `{"id", "title", "status", "url", "created_at"}` of the instance in the data; nothing where there is none.
-    `load_data` replaces the data, so load the instance after it.
+    Leaves `{"id", "title", "status", "status_at", "url", "created_at"}` of the instance in the data; nothing where
+    there is none. `load_data` replaces the data, so load the instance after it.
     """
     config: LoadInstanceConfig = app.config
     instance_id = caller_of(app).instance_id

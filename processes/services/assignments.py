@@ -8,12 +8,13 @@ it on. Each change locks the instance's row, and is told in its history.
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, Group
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,7 +34,9 @@ __all__ = [
     "escalate",
     "hand_on",
     "is_candidate",
+    "let_go",
     "locked_instance",
+    "not_theirs",
     "release",
     "set_due",
     "withdraw",
@@ -43,6 +46,9 @@ Key: TypeAlias = int | str | uuid.UUID
 
 #: So many of those who are asked are named in the history.
 _TOLD: Final = 100
+
+
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +63,9 @@ class Assignment:
 
 def locked_instance(instance_id: uuid.UUID) -> ProcessInstance:
     """Return an instance whose row is locked until the end of the transaction; raises InstanceNotFoundError."""
-    rows = ProcessInstance.objects.select_for_update(of=("self",), no_key=True).select_related("assignee")
-    instance = rows.filter(pk=instance_id).first()
+    # Without what it refers to: PostgreSQL reads the row anew where it has waited for it, and joins it with what was so
+    # before. Who has it would be told of a time when somebody else had.
+    instance = ProcessInstance.objects.select_for_update(no_key=True).filter(pk=instance_id).first()
     if instance is None:
         raise InstanceNotFoundError("There is no such instance any more.")
     return instance
@@ -96,7 +103,7 @@ def claim(instance_id: uuid.UUID, *, user: AbstractBaseUser, is_expected: bool =
     instance = locked_instance(instance_id)
     if instance.assignee_id == user.pk:
         return
-    if instance.assignee is not None:
+    if instance.assignee_id is not None:
         raise _taken(instance)
     if not (is_expected or is_candidate(user, instance) or may_change_instances(user)):
         raise NotAssignableError(_("This doesn't wait for you."))
@@ -134,7 +141,7 @@ def hand_on(instance_id: uuid.UUID, *, to: Key, user: AbstractBaseUser) -> None:
     instance = locked_instance(instance_id)
     is_staff = may_change_instances(user)
     if not is_staff and instance.assignee_id != user.pk:
-        raise NotAssignableError(_("Only whoever has it can hand it on: claim it first."))
+        raise not_theirs()
     [other] = _users([to])
     if not is_staff and not is_candidate(other, instance):
         raise NotAssignableError(
@@ -183,6 +190,12 @@ def escalate(instance: ProcessInstance, step: EscalationStep, *, rest: Sequence[
     )
 
 
+def let_go(sender: type[Model], instance: Model, using: str, **_: object) -> None:
+    """Let others claim again what a user has who is about to be deleted (a listener to `pre_delete`)."""
+    rows = InstanceCandidate.objects.using(using).filter(instance__assignee=instance.pk, is_open=False)
+    rows.update(is_open=True)
+
+
 def is_candidate(user: AbstractBaseUser, instance: ProcessInstance) -> bool:
     """Tell whether a user is one of those who were asked, or in one of the groups that were."""
     rows = InstanceCandidate.objects.filter(instance=instance)
@@ -190,6 +203,11 @@ def is_candidate(user: AbstractBaseUser, instance: ProcessInstance) -> bool:
     if rows.filter(user=user.pk).exists():
         return True
     return groups is not None and rows.filter(group__in=groups.order_by().values("pk")).exists()
+
+
+def not_theirs() -> NotAssignableError:
+    """Return the error of somebody who hands on what they don't have."""
+    return NotAssignableError(_("Only whoever has it can hand it on: claim it first."))
 
 
 def _give(instance: ProcessInstance, users: Collection[Key], groups: Collection[Key]) -> None:
@@ -224,11 +242,24 @@ def _take_away(instance: ProcessInstance) -> None:
 
 
 def _put_off(instance: ProcessInstance, due_at: datetime | None, steps: Sequence[EscalationStep]) -> None:
+    due_at = None if due_at is None else _checked(due_at)
     instance.due_at, instance.order_at = due_at, due_at or NEVER_DUE
     instance.escalation, instance.escalate_at = steps_to_json(steps), next_step_at(due_at, steps)
     InstanceCandidate.objects.filter(instance=instance).exclude(order_at=instance.order_at).update(
         order_at=instance.order_at
     )
+
+
+def _checked(due_at: datetime) -> datetime:
+    """Return a due date in UTC; raises NotAssignableError for one that databases and time zones can't all tell."""
+    try:
+        moment = due_at.astimezone(UTC)
+    except OverflowError:
+        moment = NEVER_DUE
+    if not _EARLIEST <= moment < NEVER_DUE:
+        text = _("Until when it is to be done can't be %(moment)s: name a day between the years 1900 and 9998.")
+        raise NotAssignableError(text % {"moment": due_at.isoformat()})
+    return moment
 
 
 def _save(instance: ProcessInstance) -> None:

@@ -36,6 +36,10 @@ from tasks.services import prepared
 from tasks.services.enqueuing import enqueue
 
 
+class KeyTakenError(Exception):
+    """Another run has been stored under the same idempotency key at this moment."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
     """Say for the audit log how a run has begun, and who has begun it where it wasn't its caller."""
@@ -56,6 +60,7 @@ def continue_in_background(
     beginning: Beginning | None = None,
     concurrency_key: str = "",
     input: JSON = None,
+    idempotency_key: str | None = None,
 ) -> uuid.UUID:
     """Store a run that stands between two actions, with the job that carries it on, and return its id.
 
@@ -64,7 +69,8 @@ def continue_in_background(
     it isn't the context's current node any more, scripts have let go of it: it may be gone, or an instance by now.
     `title` is that of a new tree, by default the template's. `beginning` says who has begun it and how, where it wasn't
     the caller in the foreground. Of the runs with one `concurrency_key` one is worked on at a time. `input` is what the
-    followers of a new tree are told that it began with.
+    followers of a new tree are told that it began with. Raises KeyTakenError where somebody stores a run under the same
+    `idempotency_key` at this moment: then nothing is.
     Raises NotJsonError, naming the place, where the context holds something that can't be stored.
     """
     plan = host_of(app).main_plan
@@ -102,7 +108,17 @@ def continue_in_background(
         write_values(run.pk, ordinal=begun_at, changed=changed)
         adopt_files(app.data, caller=caller, owner=run)
         due_at = _due_at(interpreter)
-        enqueue(RUN_JOB, owner=owner, root_id=root_id, due_at=due_at, concurrency_key=concurrency_key or None)
+        job = enqueue(
+            RUN_JOB,
+            owner=owner,
+            root_id=root_id,
+            due_at=due_at,
+            concurrency_key=concurrency_key or None,
+            idempotency_key=idempotency_key,
+        )
+        if job.root_id != root_id:
+            # Takes back what was stored beside it.
+            raise KeyTakenError
         # What the caller has lent to this execution serves the run that carries it on.
         move_grants(execution=host_of(app).execution, to=str(root_id))
         first = None if pending is None else pending.name

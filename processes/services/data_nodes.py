@@ -179,13 +179,9 @@ def delete_node_among(rows: QuerySet[DataNode]) -> bool:
 
 
 def create_context_node(*, instance: ProcessInstance, data: Mapping[str, JSON]) -> DataNode:
-    """Store the Data that an instance begins with."""
+    """Store the Data that an instance begins with: it is the instance's, and stays when its owner is deleted."""
     return DataNode.objects.create(
-        kind=DataNodeKind.CONTEXT,
-        instance=instance,
-        template_id=instance.template_id,
-        owner_id=instance.owner_id,
-        data=dict(data),
+        kind=DataNodeKind.CONTEXT, instance=instance, template_id=instance.template_id, data=dict(data)
     )
 
 

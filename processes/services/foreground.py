@@ -123,8 +123,7 @@ def run_foreground(visit: Visit, *, entry: str | None = None) -> Answer:
     typed and uploaded stays with the form, to be sent again. Where this process dies meanwhile, it is there too.
     """
     if entry is None:
-        _check_offered(visit)
-        _record_start(visit)
+        _record_start(visit, enters=_check_offered(visit))
     kept = _claim(visit)
     node, uploads = (
         (kept.node, kept.uploads) if kept is not None else (visit.node, Uploads(caller=visit.caller, node=None))
@@ -223,24 +222,31 @@ def _attributes_of(node: DataNode | None) -> dict[str, JSON]:
     return {DATA_NODE: node.reference, **loaded}
 
 
-def _check_offered(visit: Visit) -> None:
-    """Refuse an action of an instance that its status rules don't offer to whoever asks, at this moment."""
+def _check_offered(visit: Visit) -> bool:
+    """Refuse an action of an instance that its status rules don't offer to whoever asks, at this moment.
+
+    Returns whether the request enters anything.
+    """
     if visit.instance is None:
-        return
+        return True
     try:
         place = find_entry(visit.plan, visit.request.action, outside=True)
     except NotFoundError:
-        return  # The run tells, to its `@error` too.
+        return False  # The run tells, to its `@error` too.
     if not isinstance(place, Nothing) and place != EXIT:
         check_offered(visit.instance, user=visit.user, action=visit.plan.actions[place].name)
+    return True
 
 
-def _record_start(visit: Visit) -> None:
-    """Note who submits what. A page that is merely opened is recorded where it lends authority or starts a run."""
+def _record_start(visit: Visit, *, enters: bool) -> None:
+    """Note who submits what. A page that is merely opened is recorded where it lends authority or starts a run.
+
+    The history of an instance tells what was done with it: not that somebody has asked for what isn't there.
+    """
     if visit.request.method in ("GET", "HEAD"):
         return
     entry = visit.request.action
-    if visit.instance is not None:
+    if visit.instance is not None and enters:
         doer = Doer(actor=audit.actor_of(_known(visit.user)), action=entry if isinstance(entry, str) else "")
         try:
             with transaction.atomic():

@@ -7,8 +7,8 @@ Conditions of rules (`if`) decide what is offered, not who may look. What may be
 """
 
 import uuid
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from django.db.models import Q, QuerySet
 
@@ -16,8 +16,15 @@ from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User, may_change_instances
 from processes.services.errors import InstanceNotFoundError, SignInRequiredError
 from processes.services.instance_roles import OWNER, Roles
-from processes.services.instance_ways import candidacies, first_of, opened_by_rules
-from processes.services.status_rules import parsed_rules
+from processes.services.instance_ways import (
+    NEWEST,
+    candidacies,
+    first_rows,
+    instance_way,
+    opened_at_once,
+    opened_by_rules,
+)
+from processes.services.status_rules import readable_rules
 
 __all__ = ["FARTHEST", "find_instance", "may_execute_instance", "newest_visible", "visible_instances"]
 
@@ -62,41 +69,43 @@ def visible_instances(user: User) -> QuerySet[ProcessInstance]:
     roles = Roles(user=user)
     asked = InstanceCandidate.objects.filter(Q(user=user.pk) | Q(group__in=list(roles.groups.values())))
     seen = Q(owner=user.pk) | Q(assignee=user.pk) | Q(pk__in=asked.values("instance"))
-    for part in opened_by_rules(roles):
+    for part in opened_at_once(roles):
         seen |= part
     return ProcessInstance.objects.filter(seen)
 
 
 def newest_visible(
-    user: User, *, wanted: Q, first: int, count: int, related: Sequence[str] = ()
+    user: User, *, wanted: Mapping[str, object], first: int, count: int, related: Sequence[str] = ()
 ) -> tuple[list[ProcessInstance], bool]:
     """Return `count` instances that `user` may open, the newest first, from row `first` on; and whether there are more.
 
-    `wanted` narrows them. However many there are, so many rows are read as are shown and passed over.
+    `wanted` narrows them: fields of an instance, as a filter names them, and their values. However many there are, so
+    many rows are read as are shown and passed over.
     """
-    newest = ("-created_at", "-id")
     if first >= FARTHEST or not user.is_authenticated or not user.is_active:
         return [], False
-    rows = ProcessInstance.objects.filter(wanted)
-    if not may_change_instances(user):
-        roles, upto = Roles(user=user), min(first + count + 1, FARTHEST)
-        own = [Q(owner=user.pk), Q(assignee=user.pk), *opened_by_rules(roles)]
-        ways: list[QuerySet[Any, Any]] = [rows.filter(part).order_by(*newest).values("pk") for part in own]
-        # Keys are in the order of creation (UUID, version 7), so that those of candidates are, too.
-        asked = candidacies(roles, only_open=False, order=("-instance_id",))
-        if wanted:
-            asked = [
-                rows.filter(pk__in=way.order_by().values("instance_id")).order_by(*newest).values("pk") for way in asked
-            ]
-        ways += asked
-        rows = ProcessInstance.objects.filter(pk__in=first_of(ways, upto=upto))
-    found = list(rows.order_by(*newest).select_related(*related)[first : first + count + 1])
+    rows = ProcessInstance.objects.filter(**wanted)
+    if may_change_instances(user):
+        ways = [instance_way(rows, order=NEWEST)]
+    else:
+        roles, status = Roles(user=user), wanted.get("status")
+        opened = opened_by_rules(roles, status=None if status is None else str(status))
+        own = [Q(owner=user.pk), Q(assignee=user.pk), *opened]
+        # Keys are in the order of creation (UUID, version 7), so that candidates are, too: those of a group are looked
+        # through from the newest on until enough are found that are wanted.
+        asked = InstanceCandidate.objects.filter(**{f"instance__{name}": value for name, value in wanted.items()})
+        ways = [
+            *(instance_way(rows.filter(part), order=NEWEST) for part in own),
+            *candidacies(roles, rows=asked, order=("-instance_id",), columns=("instance__created_at", "instance_id")),
+        ]
+    upto = min(first + count + 1, FARTHEST)
+    found = first_rows(ways, order=NEWEST, first=first, count=upto - first, related=related)
     return found[:count], len(found) > count
 
 
 def _opened_by_rules(instance: ProcessInstance, roles: Roles) -> bool:
     if instance.status_rules is None:
         return False
-    rules = parsed_rules(instance.status_rules.rules)
+    rules = readable_rules(instance.status_rules)
     held = roles.towards(instance, among=rules.roles - {OWNER})
     return any(rule.statuses.matches(instance.status) for rule in rules.rules_for(held))

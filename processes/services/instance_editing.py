@@ -9,18 +9,18 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from processes.domain.json_values import JSON
+from processes.domain.json_values import JSON, content_hash
 from processes.models import EventKind, ProcessInstance
 from processes.services import audit
 from processes.services.access import may_change_instances
 from processes.services.assignments import Assignment, assign, locked_instance, set_due, withdraw
 from processes.services.doer import Doer
-from processes.services.errors import InstanceNotFoundError
+from processes.services.errors import InstanceNotFoundError, StaleDraftError
 from processes.services.instance_history import note_event
 from processes.services.instance_status import set_status, set_title
 from processes.services.instance_work import named_user
 
-__all__ = ["InstanceEdit", "edit_instance"]
+__all__ = ["InstanceEdit", "edit_instance", "state_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +33,29 @@ class InstanceEdit:
     due_at: datetime | None
 
 
+def state_of(instance: ProcessInstance) -> str:
+    """Return what tells whether anything has changed of what is edited by hand."""
+    return content_hash(dict(_values(instance)))
+
+
 @transaction.atomic
-def edit_instance(instance_id: uuid.UUID, edit: InstanceEdit, *, editor: AbstractBaseUser) -> list[str]:
+def edit_instance(
+    instance_id: uuid.UUID, edit: InstanceEdit, *, editor: AbstractBaseUser, seen: str | None = None
+) -> list[str]:
     """Change an instance by hand, and return which fields have changed; history and audit log tell who did it.
 
-    A changed status ends an assignment that isn't changed, too. Raises InstanceNotFoundError for somebody who may not,
-    NotAssignableError for a user who isn't there.
+    A changed status ends an assignment that isn't changed, too. `seen` is the state that the editor saw. Raises
+    InstanceNotFoundError for somebody who may not, StaleDraftError where it has another one by now (its process may
+    have moved it on), NotAssignableError for a user who isn't there.
     """
     if not may_change_instances(editor):
         raise InstanceNotFoundError(_("There is no such instance, or you may not change it."))
     instance = locked_instance(instance_id)
+    if seen is not None and seen != state_of(instance):
+        raise StaleDraftError(
+            _("Somebody else has saved this meanwhile. Nothing of yours was saved: open it again."),
+            fields={"status": instance.status},
+        )
     before = _values(instance)
     doer = Doer.of(editor)
     set_title(instance.pk, edit.title, doer=doer)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 
 from processes.domain.bindings import parse_bindings
-from processes.domain.json_values import JSON
+from processes.domain.json_values import JSON, MAX_DEPTH, json_problems
 from processes.domain.plan import Plan
 from processes.domain.request import Request
-from processes.errors import PermanentError
+from processes.errors import NotJsonError, PermanentError
 from processes.models import (
     DataNode,
     EventKind,
@@ -43,6 +43,7 @@ from processes.services.files import delete_files_of
 from processes.services.foreground import Answer, Visit, run_foreground
 from processes.services.instance_access import find_instance
 from processes.services.instance_history import note_event
+from processes.services.instance_status import TITLE_CHARS, check_status
 from processes.services.instance_types import may_create
 from processes.services.library import Source, read_library
 from processes.services.topics.subscribing import subscribe_to_topics_of
@@ -93,9 +94,12 @@ def create_instance(
     with `columns` of its own.
 
     Raises TemplateNotFoundError, AuthorityError, NotPublishedError, DefinitionError with every problem of the bindings,
+    NotJsonError for a title or Data that can't be stored, PermanentError for what can't be a status,
     ConflictError where the node has become something else already, and the error with which `@init` ended: then there
     is no instance, and node and files are whose they were.
     """
+    _check_storable(title=title, data=dict(data or {}))
+    check_status(status)
     template = _template_of(template, type)
     if actor is not None:
         _check_actor(actor, template=template, owner=owner, overrides=bool(bindings))
@@ -115,7 +119,7 @@ def create_instance(
             plan_id=plan.hash,
             status_rules=status_rules or (None if type is None else type.status_rules),
             owner_id=None if owner is None else owner.pk,
-            title=title,
+            title=title[:TITLE_CHARS],
             status=status or ("" if type is None else type.status),
             bindings=overridden,
         )
@@ -136,6 +140,9 @@ def create_instance(
     try:
         run_foreground(visit_of(instance, user=actor or owner, request=Request(method="POST")), entry=INIT)
     except BaseException:
+        if connection.in_atomic_block and connection.needs_rollback:
+            # It has broken the transaction around: all of this is rolled back, and the error to tell is its own.
+            raise
         # Outside of one transaction: `@init` may take its time, and nobody should wait for it.
         with transaction.atomic():
             _record("instance.deleted", instance, actor)
@@ -157,10 +164,12 @@ def execute_instance(
 ) -> Answer:
     """Execute an instance for a user, as its page does, and return what its process answers.
 
-    Raises InstanceNotFoundError where they may not, and the error that the process ended with.
+    Raises InstanceNotFoundError where they may not, NotJsonError for what can't be stored, and the error that the
+    process ended with.
     """
     found = find_instance(instance.pk, user=user)
     given = {**(parameters or {}), **({} if action is None else {"action": action})}
+    _check_storable(parameters=given)
     return run_foreground(visit_of(found, user=user, request=Request(method="POST", parameters=given)))
 
 
@@ -216,9 +225,10 @@ def context_node_of(instance: ProcessInstance) -> DataNode:
 
 
 def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
-    """Return what a process may know of an instance, read anew: `{"id", "title", "status", "url", "created_at"}`.
+    """Return what a process may know of an instance, read anew.
 
-    `url` is the path of its page, `created_at` a time in ISO 8601, UTC. Raises InstanceNotFoundError.
+    `{"id", "title", "status", "status_at", "url", "created_at"}`: `url` is the path of its page, `status_at` (since
+    when it has its status) and `created_at` are times in ISO 8601, UTC. Raises InstanceNotFoundError.
     """
     instance_id = instance.pk if isinstance(instance, ProcessInstance) else instance
     found = ProcessInstance.objects.filter(pk=instance_id).first()
@@ -228,6 +238,7 @@ def describe_instance(instance: ProcessInstance | uuid.UUID) -> dict[str, JSON]:
         "id": str(found.pk),
         "title": found.title,
         "status": found.status,
+        "status_at": found.status_at.isoformat(),
         "url": reverse("processes:instance", kwargs={"instance_id": found.pk}),
         "created_at": found.created_at.isoformat(),
     }
@@ -264,6 +275,12 @@ def _template_of(template: ProcessTemplate | None, type: InstanceType | None) ->
     if template is None:
         raise PermanentError("Say of which template, or of which type, an instance is wanted.", code="config")
     return template
+
+
+def _check_storable(**values: JSON) -> None:
+    if problems := json_problems(values, max_depth=MAX_DEPTH + 1, limit=1):
+        path = problems[0].path
+        raise NotJsonError(f"{path} can't be stored: {problems[0].message}", path=path)
 
 
 def _check_actor(

@@ -16,13 +16,14 @@ from django.utils.translation import gettext as _
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.domain.status_rules import OfferedAction, OptionGroup
-from processes.models import ProcessInstance
+from processes.errors import DefinitionError
+from processes.models import ProcessInstance, StatusRules
 from processes.services.access import User, is_allowed_redirect
 from processes.services.derivation import load_plan
 from processes.services.errors import NotOfferedError
 from processes.services.instance_roles import Roles
 from processes.services.rule_facts import RuleFacts
-from processes.services.status_rules import parsed_rules
+from processes.services.status_rules import parsed_rules, readable_rules
 
 __all__ = ["Option", "check_offered", "check_option", "grouped", "options_of", "options_of_many"]
 
@@ -75,9 +76,10 @@ def options_of_many(
         instance.pk: tuple(
             option
             for offered in _offered(instance, roles=roles, facts=facts)
-            if (option := _as_option(offered, instance)) is not None
+            if (option := _as_option(offered, instance, address=address)) is not None
         )
         for instance in instances
+        for address in (reverse("processes:instance", kwargs={"instance_id": instance.pk}),)
     }
 
 
@@ -93,10 +95,11 @@ def check_offered(instance: ProcessInstance, *, user: User, action: str) -> None
     """Refuse an action that the instance's rules name, and don't offer to this user now; raises NotOfferedError.
 
     Rules that aren't enforced refuse nothing. Nor is `@display` ever refused: whoever may open an instance may look at
-    it, and a rule that offers that to some only opens it to them.
+    it, and a rule that offers that to some only opens it to them. Of rules that can't be read nobody knows what they
+    name: they refuse everything else.
     """
     rules = instance.status_rules
-    if action != _DISPLAY and rules is not None and rules.enforced and action in parsed_rules(rules.rules).actions:
+    if action != _DISPLAY and rules is not None and rules.enforced and _names(rules, action):
         check_option(instance, user=user, action=action)
 
 
@@ -121,21 +124,27 @@ def caption_of(action: str, plan: Plan) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _names(rules: StatusRules, action: str) -> bool:
+    try:
+        return action in parsed_rules(rules.rules).actions
+    except DefinitionError:
+        return True
+
+
 def _offered(instance: ProcessInstance, *, roles: Roles, facts: RuleFacts) -> tuple[OfferedAction, ...]:
     if instance.status_rules is None:
         return ()
-    rules = parsed_rules(instance.status_rules.rules)
+    rules = readable_rules(instance.status_rules)
     held = roles.towards(instance, among=rules.roles)
     return rules.offers(instance.status, roles=held, ask=facts.about(instance))
 
 
-def _as_option(offered: OfferedAction, instance: ProcessInstance) -> Option | None:
-    """Return an option as it is shown; None for an action that the instance's own plan doesn't declare."""
+def _as_option(offered: OfferedAction, instance: ProcessInstance, *, address: str) -> Option | None:
+    """Return an option of an instance at this address as it is shown; None for an action that its plan doesn't have."""
     plan = _plan(instance)
     declared = plan.by_name.get(offered.action) if offered.action else None
     if declared is None and not offered.url:
         return None
-    address = reverse("processes:instance", kwargs={"instance_id": instance.pk})
     posts = declared is not None and not offered.url and not declared.safe and declared.name != _DISPLAY
     url = offered.url if offered.url and is_allowed_redirect(offered.url) else ""
     if offered.url and not url:

@@ -19,12 +19,16 @@ from processes.domain.request import Request
 from processes.errors import NotJsonError
 from processes.models import ProcessInstance, ProcessTemplate
 from processes.services.access import Caller, find_executable
-from processes.services.background import Beginning, continue_in_background
+from processes.services.background import Beginning, KeyTakenError, continue_in_background
 from processes.services.derivation import load_plan
 from processes.services.errors import TemplateNotFoundError
 from processes.services.foreground import published_plan
 from processes.services.host import DjangoHost
+from processes.services.run_store import RUN_JOB
 from processes.services.running import local_caller
+from tasks.errors import KeyReused
+from tasks.models import Job
+from tasks.services.inspecting import read_input
 
 __all__ = ["start_in_background", "start_instance", "start_template"]
 
@@ -72,22 +76,32 @@ def start_template(
     title: str = "",
     session_key: str | None = None,
     input: JSON = None,
+    idempotency_key: str | None = None,
 ) -> uuid.UUID:
     """Store a run of a template, whoever may execute it, and return its id.
 
     It enters at `action`, as a caller from outside does, whatever the request's parameters say. Without a user it
     belongs to the session of `session_key`, or to one of its own. `input` is what its followers are told that it began
-    with. Raises what `start_in_background` does, and NotPublishedError.
+    with. Of one `idempotency_key` there is one run, as long as that is kept: it is returned where it was begun with the
+    same input. Raises what `start_in_background` does, NotPublishedError, and KeyReused.
     """
+    if idempotency_key is not None and (present := _run_of_key(idempotency_key, input=input)) is not None:
+        return present
     plan = published_plan(template)
     local = local_caller(name=template.slug, user=user, template_id=template.pk, session_key=session_key)
     caller = replace(local, slug=template.slug)
     # Without this an `@error` would get to see it, in a run that nobody has asked for like that.
     find_entry(plan, action, outside=True)
-    return _start(
-        template=template, plan=plan, caller=caller, user=user, action=action, data=data, request=request,
-        beginning=beginning, attributes=attributes, title=title, input=input,
-    )  # fmt: skip
+    try:
+        return _start(
+            template=template, plan=plan, caller=caller, user=user, action=action, data=data, request=request,
+            beginning=beginning, attributes=attributes, title=title, input=input, idempotency_key=idempotency_key,
+        )  # fmt: skip
+    except KeyTakenError:
+        assert idempotency_key is not None
+        found = _run_of_key(idempotency_key, input=input)
+        assert found is not None
+        return found
 
 
 def start_instance(
@@ -125,6 +139,14 @@ def start_instance(
     )
 
 
+def _run_of_key(key: str, *, input: JSON) -> uuid.UUID | None:
+    """Return the run that was started under a key, None for none yet; raises KeyReused where it began with more."""
+    found = Job.objects.filter(function=RUN_JOB, idempotency_key=key).values_list("root_id", flat=True).first()
+    if found is not None and (read_input(found) or {}) != (input or {}):
+        raise KeyReused
+    return found
+
+
 def _start(
     *,
     template: ProcessTemplate,
@@ -140,6 +162,7 @@ def _start(
     outside: bool = True,
     concurrency_key: str = "",
     input: JSON = None,
+    idempotency_key: str | None = None,
 ) -> uuid.UUID:
     for name, values in (("data", data), ("parameters", request.parameters)):
         if problems := json_problems(dict(values or {}), limit=1):
@@ -161,4 +184,5 @@ def _start(
         beginning=beginning,
         concurrency_key=concurrency_key,
         input=input,
+        idempotency_key=idempotency_key,
     )

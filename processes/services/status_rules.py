@@ -1,5 +1,6 @@
 """Status rules: read them as they are in force, check them against what they name, save and delete them."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,9 +31,12 @@ __all__ = [
     "known_roles",
     "parsed_rules",
     "reachable_by",
+    "readable_rules",
     "save_status_rules",
     "uses_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -63,6 +67,15 @@ class Findings:
 def parsed_rules(text: str) -> Rules:
     """Return rules from their text, kept by it; raises DefinitionError with every problem."""
     return parse_status_rules(text)
+
+
+def readable_rules(stored: StatusRules) -> Rules:
+    """Return stored rules; none where they can't be read, which is logged: nothing that shows them must fail then."""
+    try:
+        return parsed_rules(stored.rules)
+    except DefinitionError as error:
+        logger.error("The status rules %s can't be read, so they offer nothing: %s", stored.pk, error.message)
+        return Rules()
 
 
 def known_roles() -> frozenset[str]:

@@ -7,19 +7,29 @@ together they are one query, and how many there are depends on the rules and on 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from django.db.models import QuerySet
 
 from processes.domain.status_rules import OptionGroup
-from processes.models import ProcessInstance
+from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User
 from processes.services.instance_access import FARTHEST
 from processes.services.instance_roles import Roles
-from processes.services.instance_ways import candidacies, first_of, opened_by_rules
+from processes.services.instance_ways import (
+    URGENT,
+    Way,
+    candidacies,
+    first_rows,
+    instance_way,
+    opened_by_rules,
+    united,
+)
 from processes.services.offers import Option, options_of_many
 
 __all__ = ["Waiting", "list_waiting", "waiting_instances"]
+
+_RELATED: Final = ("template", "status_rules", "type", "owner", "assignee")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +58,11 @@ def list_waiting(user: User, *, first: int = 0, count: int = 25) -> tuple[list[W
     if first >= FARTHEST or not (user.is_authenticated and user.is_active):
         return [], False
     roles = Roles(user=user)
-    ways = _ways(roles)
     upto = min(first + count + 1, FARTHEST)
-    keys = first_of(ways, upto=upto)
-    rows = list(_rows(ProcessInstance.objects.filter(pk__in=keys))[first : first + count + 1])
+    rows = first_rows(_ways(roles), order=URGENT, first=first, count=upto - first, related=_RELATED)
     shown = rows[:count]
-    offered = options_of_many(shown, user=user, roles=roles)
-    asked = roles.among(shown) if shown else roles
+    asked = roles.among(shown)
+    offered = options_of_many(shown, user=user, roles=asked)
     found = [
         Waiting(
             instance=instance,
@@ -71,24 +79,21 @@ def waiting_instances(user: User) -> QuerySet[ProcessInstance]:
     """Return all instances that wait for a user, as one query to filter further; conditions of rules aren't asked."""
     if not (user.is_authenticated and user.is_active):
         return ProcessInstance.objects.none()
-    parts = [way.order_by() for way in _ways(Roles(user=user))]
-    return _rows(ProcessInstance.objects.filter(pk__in=parts[0].union(*parts[1:])))
+    rows = ProcessInstance.objects.select_related(*_RELATED).order_by(*URGENT)
+    return rows.filter(pk__in=united([way.keys for way in _ways(Roles(user=user))]))
 
 
-def _rows(rows: QuerySet[ProcessInstance]) -> QuerySet[ProcessInstance]:
-    return rows.select_related("template", "status_rules", "type", "owner", "assignee").order_by("order_at", "id")
-
-
-def _ways(roles: Roles) -> list[QuerySet[Any, Any]]:
-    """Return the keys of what waits for somebody, the most urgent first, a query for each way in which it may."""
-    urgent = ("order_at", "id")
+def _ways(roles: Roles) -> list[Way]:
+    """Return what waits for somebody, a way for each in which it may."""
     mine = ProcessInstance.objects.filter(assignee=roles.user.pk)
     open_ones = ProcessInstance.objects.filter(assignee=None)
+    asked = InstanceCandidate.objects.filter(is_open=True)
+    places = ("order_at", "instance_id")
     expected = opened_by_rules(roles, group=OptionGroup.EXPECTED, owned=True)
     return [
-        mine.order_by(*urgent).values("pk"),
-        *candidacies(roles, only_open=True, order=("order_at", "instance_id")),
-        *(open_ones.filter(part).order_by(*urgent).values("pk") for part in expected),
+        instance_way(mine, order=URGENT),
+        *candidacies(roles, rows=asked, order=places, columns=places),
+        *(instance_way(open_ones.filter(part), order=URGENT) for part in expected),
     ]
 
 

@@ -1,6 +1,6 @@
 """Errors as answers over HTTP."""
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 
 from tasks.domain.jsonvalue import dumps
 from tasks.errors import TasksError
@@ -14,9 +14,9 @@ PROBLEM_TYPE = "application/problem+json"
 _UNAUTHORIZED = 401
 
 
-def error_response(error: TasksError) -> JsonResponse:
-    """Return `error` as JSON: its stable code and its message."""
-    return JsonResponse({"code": error.code, "message": error.message}, status=status_of(error))
+def error_response(error: TasksError) -> HttpResponse:
+    """Return `error` as a problem."""
+    return problem_response(Problem(error.code, error.message, status_of(error)))
 
 
 def problem_response(problem: Problem) -> HttpResponse:
@@ -24,6 +24,7 @@ def problem_response(problem: Problem) -> HttpResponse:
     body = {"title": problem.title, "status": problem.status, "detail": problem.message, **problem.to_json()}
     response = HttpResponse(dumps(body), status=problem.status, content_type=PROBLEM_TYPE)
     if problem.status == _UNAUTHORIZED:
-        # RFC 9110, 11.6.1: how to sign in.
-        response.headers["WWW-Authenticate"] = 'Session realm="api"'
+        # RFC 6750, 3: how to come in, and what was wrong with the token.
+        told = f', error="{problem.code}"' if problem.code == "invalid_token" else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="api"{told}'
     return response

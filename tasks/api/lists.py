@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 from tasks.api.errors import error_response
 from tasks.domain.listing import WINDOW
 from tasks.errors import BadRequest, TaskNotFound, TasksError
-from tasks.live import Visitor, current_hub
+from tasks.live import current_hub
 from tasks.live.events import events_response
 from tasks.live.lines import LINE_TYPE, line_of, send_to_line
 from tasks.live.list_follower import Shown, list_text
@@ -21,6 +21,7 @@ from tasks.live.protocol import (
     parse_target,
 )
 from tasks.live.queries import requested_count, requested_filter, requested_scope, requested_subscriptions
+from tasks.live.visitor import visitor_of
 from tasks.services.access import viewer_of
 from tasks.services.lists import read_list
 
@@ -44,7 +45,7 @@ def tasks(request: HttpRequest) -> HttpResponseBase:
 @non_atomic_requests
 async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream the updates of many tasks, and lists, as server-sent events."""
-    visitor = Visitor(user=request.user, session=request.session)
+    visitor = visitor_of(request)
     try:
         return events_response(
             current_hub(),
@@ -79,7 +80,7 @@ async def _ask_line(request: HttpRequest, *, action: str) -> HttpResponseBase:
         if action == "subscribe":
             # All that can be known here: whether the task is there, and theirs, the stream tells.
             parse_subscribe(asked)
-        viewer = await hub.viewer(Visitor(user=request.user, session=request.session))
+        viewer = await hub.viewer(visitor_of(request))
         line = line_of(asked.pop("connectionId", None), viewer)
         if line is None:
             raise TaskNotFound("There is no such connection, or it isn't yours.")

@@ -14,13 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from tasks.api.errors import problem_response
-from tasks.domain.calls import Call, CallKind, parse_arguments, parse_batch, stages
-from tasks.domain.jsonvalue import JSON, dumps
+from tasks.domain.calls import Call, CallKind, check_key, parse_arguments, parse_batch, stages
+from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.errors import TaskNotFound
-from tasks.live import Visitor, current_hub
+from tasks.live import current_hub
 from tasks.live.calls import FollowedCall, made_here, made_now
 from tasks.live.problems import problem_of
 from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, encode_items, event_response
+from tasks.live.visitor import visitor_of
 from tasks.registry import Problem
 from tasks.services.call_threads import in_own_thread
 from tasks.services.functions import PreparedCall, RequestContext, prepare_call
@@ -28,6 +29,7 @@ from tasks.services.request_trees import client_of_async, scope_of_call
 
 __all__ = ["batch", "call"]
 
+KEY_HEADER = "Idempotency-Key"
 JSON_TYPE, EVENTS_TYPE = "application/json", "text/event-stream"
 #: Queries of one batch that are made side by side.
 _SIDE_BY_SIDE = 8
@@ -47,11 +49,12 @@ async def call(request: HttpRequest, name: str) -> HttpResponseBase:
     if wanted is None:
         return _not_acceptable(f"{JSON_TYPE} or {EVENTS_TYPE}")
     try:
-        asked = Call(name, parse_arguments(request.body))
+        key = check_key(request.headers.get(KEY_HEADER), place=KEY_HEADER)
+        asked = Call(name, parse_arguments(request.body), key)
         context = await _context_of(request)
         if wanted == EVENTS_TYPE:
             return await _stream(context, asked)
-        return HttpResponse(dumps(await _made(context, asked)), content_type=JSON_TYPE)
+        return HttpResponse(storable_dumps(await _made(context, asked)), content_type=JSON_TYPE)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_response(problem_of(error, name=name))
 
@@ -69,7 +72,7 @@ async def batch(request: HttpRequest) -> HttpResponseBase:
         answers = await _answers(context, calls)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_response(problem_of(error, name="batch"))
-    return HttpResponse(dumps(answers), content_type=JSON_TYPE)
+    return HttpResponse(f"[{','.join(answers)}]", content_type=JSON_TYPE)
 
 
 async def _made(context: RequestContext, asked: Call) -> JSON:
@@ -77,31 +80,33 @@ async def _made(context: RequestContext, asked: Call) -> JSON:
 
     def begin() -> tuple[PreparedCall, JSON]:
         # Both in one go: each way between threads takes as long as a short function.
-        prepared = prepare_call(context, asked.name, asked.arguments)
+        prepared = prepare_call(context, asked)
         return prepared, None if prepared.function.is_async else made_now(prepared)
 
     prepared, result = await _in_request_thread(begin)
     return await made_here(prepared) if prepared.function.is_async else result
 
 
-async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[JSON]:
+async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[str]:
+    """Return the answers of a batch as JSON texts: one that can't be written is a failure of that call alone."""
+
     def prepare() -> list[PreparedCall | Problem]:
         return [_prepared(context, asked) for asked in calls]
 
     prepared = await _in_request_thread(prepare)
     room = asyncio.Semaphore(_SIDE_BY_SIDE)
 
-    async def answer(one: PreparedCall | Problem, *, run: Run) -> JSON:
+    async def answer(one: PreparedCall | Problem, *, run: Run) -> str:
         if isinstance(one, Problem):
-            return {"ok": False, "error": one.to_json()}
+            return dumps({"ok": False, "error": one.to_json()})
         try:
             async with room:
                 made = await (made_here(one) if one.function.is_async else run(partial(made_now, one)))
+            return f'{{"ok":true,"data":{storable_dumps(made)}}}'
         except Exception as error:  # noqa: BLE001 - whatever a function raises
-            return {"ok": False, "error": problem_of(error, name=one.function.name).to_json()}
-        return {"ok": True, "data": made}
+            return dumps({"ok": False, "error": problem_of(error, name=one.function.name).to_json()})
 
-    answers: list[JSON] = []
+    answers: list[str] = []
     for stage in stages([CallKind.QUERY if isinstance(one, Problem) else one.function.kind for one in prepared]):
         # One alone keeps to the request's own thread, and its connection.
         run = _in_request_thread if len(stage) == 1 else in_own_thread
@@ -111,7 +116,7 @@ async def _answers(context: RequestContext, calls: Sequence[Call]) -> list[JSON]
 
 def _prepared(context: RequestContext, asked: Call) -> PreparedCall | Problem:
     try:
-        return prepare_call(context, asked.name, asked.arguments)
+        return prepare_call(context, asked)
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return problem_of(error, name=asked.name)
 
@@ -119,7 +124,7 @@ def _prepared(context: RequestContext, asked: Call) -> PreparedCall | Problem:
 async def _stream(context: RequestContext, asked: Call) -> HttpResponseBase:
     """Make a call whose answer is a stream; what is wrong with it before it begins has a status of its own."""
     request = context.request
-    prepared = await _in_request_thread(partial(prepare_call, context, asked.name, asked.arguments))
+    prepared = await _in_request_thread(partial(prepare_call, context, asked))
     # The request may have a tree already: its client has named it.
     scope = scope_of_call(request, uuid.uuid4(), owner=context.owner)
     followed = FollowedCall(prepared, request=request, scope=scope)
@@ -131,7 +136,7 @@ async def _stream(context: RequestContext, asked: Call) -> HttpResponseBase:
 
 async def _events(followed: FollowedCall, context: RequestContext, *, name: str) -> AsyncIterator[bytes]:
     # Not before somebody reads: who hasn't signed in has their session by now.
-    visitor = Visitor(user=context.user, session=context.request.session)
+    visitor = visitor_of(context.request)
     try:
         yield _OPENED
         async for items in followed.updates(hub=current_hub(), visitor=visitor, pulse_seconds=HEARTBEAT_SECONDS):
@@ -146,7 +151,7 @@ async def _events(followed: FollowedCall, context: RequestContext, *, name: str)
 
 async def _last_event(followed: FollowedCall, *, name: str) -> bytes:
     try:
-        return _event("result", dumps(await followed.result()))
+        return _event("result", storable_dumps(await followed.result()))
     except Exception as error:  # noqa: BLE001 - whatever a function raises
         return _event("error", dumps(problem_of(error, name=name).to_json()))
 

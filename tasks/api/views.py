@@ -10,9 +10,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tasks.api.errors import error_response
 from tasks.errors import TasksError
-from tasks.live import Visitor, current_hub
+from tasks.live import current_hub
 from tasks.live.queries import requested_types
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
+from tasks.live.visitor import visitor_of
 from tasks.services.access import find_root, owns, viewer_of
 from tasks.services.cancelling import request_cancel
 from tasks.services.reading import read_snapshot
@@ -40,7 +41,7 @@ def task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
 @non_atomic_requests
 async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
     """Stream the updates of a task as server-sent events, until its end."""
-    visitor = Visitor(user=request.user, session=request.session)
+    visitor = visitor_of(request)
     try:
         follower = await current_hub().follow(
             task_id,

@@ -8,12 +8,13 @@ from enum import StrEnum
 from tasks.domain.jsonvalue import JSON, JSONObject, dumps
 from tasks.errors import BadRequest
 
-__all__ = ["MOST_CALLS", "Call", "CallKind", "parse_arguments", "parse_batch", "parse_call", "stages"]
+__all__ = ["MOST_CALLS", "Call", "CallKind", "check_key", "parse_arguments", "parse_batch", "parse_call", "stages"]
 
 #: Calls in one batch at most.
 MOST_CALLS = 50
 _MAX_NAME_CHARS = 200
-_KEYS = frozenset({"fn", "args"})
+_KEYS = frozenset({"fn", "args", "key"})
+MAX_KEY_CHARS = 100
 
 
 class CallKind(StrEnum):
@@ -29,6 +30,8 @@ class Call:
 
     name: str
     arguments: JSONObject = field(default_factory=dict)
+    #: The caller's own name for it: sent again under it, nothing is started twice. Empty for none.
+    key: str = ""
 
 
 def parse_arguments(body: str | bytes) -> JSONObject:
@@ -73,7 +76,9 @@ def _entry(entry: JSON, *, place: str) -> Call:
     if not isinstance(entry, dict):
         raise BadRequest(f'{place} is no call: send {{"fn": "…", "args": {{}}}}.', path=place)
     if unknown := sorted(entry.keys() - _KEYS):
-        raise BadRequest(f'{place} has "{unknown[0]}"; a call has "fn" and "args".', path=f"{place}/{unknown[0]}")
+        raise BadRequest(
+            f'{place} has "{unknown[0]}"; a call has "fn", "args" and "key".', path=f"{place}/{unknown[0]}"
+        )
     return _call(entry, place=place)
 
 
@@ -81,7 +86,17 @@ def _call(entry: Mapping[str, JSON], *, place: str) -> Call:
     name = entry.get("fn")
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME_CHARS:
         raise BadRequest(f'{place}/fn is the name of a function: send {{"fn": "…", "args": {{}}}}.', path=f"{place}/fn")
-    return Call(name, _arguments(entry.get("args"), place=f"{place}/args"))
+    arguments = _arguments(entry.get("args"), place=f"{place}/args")
+    return Call(name, arguments, check_key(entry.get("key"), place=f"{place}/key"))
+
+
+def check_key(value: JSON, *, place: str) -> str:
+    """Return an idempotency key, empty for none; raises BadRequest."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_KEY_CHARS or not value.isprintable():
+        raise BadRequest(f"{place} is a text of at most {MAX_KEY_CHARS} characters.", path=place)
+    return value
 
 
 def _arguments(value: JSON, *, place: str) -> JSONObject:

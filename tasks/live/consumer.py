@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
+from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from tasks.domain.scopes import allows_address
 from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
 from tasks.live.hub import current_hub
@@ -27,6 +30,9 @@ from tasks.live.protocol import (
 from tasks.live.socket_calls import SocketCalls
 from tasks.live.subscriptions import Subscription, Subscriptions
 from tasks.live.visitor import Visitor, is_own_origin
+from tasks.models import ApiToken
+from tasks.services.api_tokens import find_api_token, token_in
+from tasks.services.call_threads import in_own_thread
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +60,7 @@ class TasksConsumer(AsyncWebsocketConsumer):
         super().__init__(*args, **kwargs)
         self._subscriptions: Subscriptions | None = None
         self._calls: SocketCalls | None = None
+        self._api_token: ApiToken | None = None
         self._intake = Intake()
         self._closing: asyncio.Task[None] | None = None
 
@@ -72,8 +79,16 @@ class TasksConsumer(AsyncWebsocketConsumer):
         if not is_own_origin(self.scope["headers"]):
             await self.close()
             return
-        self.visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
         hub = current_hub()
+        token = await self._token()
+        if token is None:
+            self.visitor = Visitor(user=self.scope.get("user"), session=self.scope.get("session"))
+        elif not allows_address(token.scopes, "tasks", is_safe=True):
+            await self.close()
+            return
+        else:
+            self.visitor = Visitor(user=token.user, session=None, token_id=token.pk)
+        self._api_token = token
         self._subscriptions = Subscriptions(hub=hub, visitor=self.visitor, client=self)
         hub.doors.add(self)
         await self.accept()
@@ -142,8 +157,21 @@ class TasksConsumer(AsyncWebsocketConsumer):
 
     def _socket_calls(self) -> SocketCalls:
         if self._calls is None:
-            self._calls = SocketCalls(hub=current_hub(), visitor=self.visitor, send=self._send_in_turn)
+            self._calls = SocketCalls(
+                hub=current_hub(), visitor=self.visitor, send=self._send_in_turn, token=self._api_token
+            )
         return self._calls
+
+    async def _token(self) -> ApiToken | None:
+        """Return the API token that the client bears; raises DenyConnection where it doesn't hold."""
+        given = dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        secret = token_in(given)
+        if secret is None:
+            return None
+        try:
+            return await in_own_thread(partial(find_api_token, secret))
+        except TasksError:
+            raise DenyConnection from None
 
     async def _subscribe(self, request: Subscribe) -> None:
         assert self._subscriptions is not None

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from django.utils.dateparse import parse_datetime
 
 from tasks.domain.calls import Call, parse_call
-from tasks.domain.jsonvalue import JSON, dumps
+from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.domain.listing import EVERYTHING, ListFilter, ListScope
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import UpdateType
@@ -305,7 +305,7 @@ def error_text(error: TasksError, *, target: Target | None = None, label: str | 
 
 def result_text(request_id: uuid.UUID, result: JSON) -> str:
     """Return the encoded result of a call."""
-    return dumps({"type": "result", "requestId": str(request_id), "data": result})
+    return storable_dumps({"type": "result", "requestId": str(request_id), "data": result})
 
 
 def problem_text(request_id: uuid.UUID, problem: Problem) -> str:

@@ -15,6 +15,7 @@ from tasks.live.hub import Hub
 from tasks.live.problems import problem_of
 from tasks.live.protocol import CallFunction, Target, TooMany, problem_text, result_text, subscribed
 from tasks.live.visitor import Visitor
+from tasks.models import ApiToken
 from tasks.services.call_threads import in_own_thread
 from tasks.services.functions import PreparedCall, RequestContext, prepare_call
 from tasks.services.request_trees import client_of, scope_of_call
@@ -37,10 +38,11 @@ class _ClientGoneError(Exception):
 class SocketCalls:
     """Make the calls that come over one socket, side by side."""
 
-    def __init__(self, *, hub: Hub, visitor: Visitor, send: Send) -> None:
+    def __init__(self, *, hub: Hub, visitor: Visitor, send: Send, token: ApiToken | None = None) -> None:
         self._hub = hub
         self._visitor = visitor
         self._send = send
+        self._token = token
         self._at_work: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._made: dict[uuid.UUID, FollowedCall] = {}
 
@@ -113,6 +115,8 @@ class SocketCalls:
         request.user = user  # type: ignore[assignment]  # a team's own model of users
         if session is not None:
             request.session = session
+        if self._token is not None:
+            request.api_token = self._token  # type: ignore[attr-defined]
         context = RequestContext(request, user)
         owner = client_of(request) or Owner()
-        return context, owner, prepare_call(context, message.call.name, message.call.arguments)
+        return context, owner, prepare_call(context, message.call)

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.http import is_same_domain
 
 from tasks.services.access import Viewer, viewer_of
+from tasks.services.api_tokens import is_alive
 from tasks.services.revocations import session_mark
 
 
@@ -37,6 +38,12 @@ def is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     )
 
 
+def visitor_of(request: HttpRequest) -> "Visitor":
+    """Return who has sent a request."""
+    token = getattr(request, "api_token", None)
+    return Visitor(user=request.user, session=request.session, token_id=None if token is None else token.pk)
+
+
 class Visitor:
     """Remember how someone came in, and find out who they are now.
 
@@ -44,8 +51,10 @@ class Visitor:
     the session's key, or the user's where the session doesn't sign them in, and everything else is read anew each time.
     """
 
-    def __init__(self, *, user: Any, session: Any) -> None:
+    def __init__(self, *, user: Any, session: Any, token_id: int | None = None) -> None:
         self._user = user
+        #: The API token by which they came in.
+        self._token_id = token_id
         self._session = session
         #: The user that they were when they were last looked up.
         self.user_id: int | str | None = None
@@ -67,6 +76,8 @@ class Visitor:
 
     def looked_up(self) -> tuple[AbstractBaseUser | AnonymousUser, SessionBase | None]:
         """Return the user and the session as of now. Reads the database, so call it in a thread."""
+        if self._token_id is not None:
+            return (_reloaded(self._user) if is_alive(self._token_id) else AnonymousUser()), None
         session = self._fresh_session()
         if session is not None and SESSION_KEY in session:
             return _user_of(session), session

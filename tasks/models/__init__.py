@@ -1,5 +1,6 @@
 """Rows of the `tasks` app. Outsiders import them from here; inside, the others depend on root."""
 
+from tasks.models.api_token import ApiToken
 from tasks.models.attempt import Attempt
 from tasks.models.celery_task import CeleryTask
 from tasks.models.dead_letter import DeadLetter
@@ -10,4 +11,4 @@ from tasks.models.throttle import Throttle
 from tasks.models.update import Update
 from tasks.models.watch import Watch
 
-__all__ = ["Attempt", "CeleryTask", "DeadLetter", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]
+__all__ = ["ApiToken", "Attempt", "CeleryTask", "DeadLetter", "Job", "Node", "TaskRoot", "Throttle", "Update", "Watch"]

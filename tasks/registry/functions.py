@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, overload
 from tasks.domain.calls import CallKind
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.signature import Signature, read_signature
-from tasks.errors import InvalidArguments, TasksError, UnknownFunction
+from tasks.errors import InvalidArguments, KeyReused, TasksError, UnknownFunction
 from tasks.registry.access import SIGNED_IN, Access, User, check_access
 from tasks.registry.port import Options, enqueue_declared
 from tasks.registry.registry import JobRegistry, jobs
@@ -45,6 +45,13 @@ class CallContext(Protocol):
     @property
     def owner(self) -> TaskOwner:
         """To whom belongs what the call begins: the user, or the session of somebody not signed in."""
+
+    @property
+    def start_key(self) -> str | None:
+        """What tells a call that starts something from others of the caller, if they have given it an idempotency key.
+
+        It is for `using(idempotency_key=…)`: sent again, such a call starts nothing more.
+        """
 
     @property
     def request(self) -> Any:
@@ -110,6 +117,10 @@ class FunctionRegistry:
     def remove_source(self, name: str) -> None:
         """Look there no more."""
         self._sources.pop(name, None)
+
+    def sources(self) -> Mapping[str, FindFunction]:
+        """Return where names that aren't declared are looked for."""
+        return dict(self._sources)
 
     def declared(self) -> Mapping[str, Function]:
         """Return what is declared in code, by name: functions, and the jobs that clients may start."""
@@ -222,7 +233,11 @@ def _started(spec: JobSpec) -> Function:
         given = spec.signature.to_json((), arguments)
 
         def call() -> JSON:
-            job = enqueue_declared(spec, given, Options(owner=context.owner))
+            # A key that the job makes of its arguments says what is the same work, whoever asks for it.
+            key = context.start_key if spec.idempotency_key is None else None
+            job = enqueue_declared(spec, given, Options(owner=context.owner, idempotency_key=key))
+            if key is not None and job.arguments != given:
+                raise KeyReused
             return {"job_id": str(job.root_id)}
 
         return call

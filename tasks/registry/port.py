@@ -22,6 +22,10 @@ class EnqueuedJob(Protocol):
     def root_id(self) -> uuid.UUID:
         """The id of the job and of its root."""
 
+    @property
+    def arguments(self) -> JSONObject:
+        """What it was enqueued with; of one that was there already under its key, what that was enqueued with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -1,14 +1,18 @@
 """Calling functions by name: who may, and on whose behalf."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from tasks.domain.jsonvalue import JSONObject
-from tasks.errors import NotAllowed, SignInRequired
-from tasks.registry import CallContext, Function, functions, may_call
+from tasks.domain.calls import Call
+from tasks.domain.jsonvalue import dumps
+from tasks.domain.scopes import allows_call
+from tasks.errors import InsufficientScope, NotAllowed, SignInRequired
+from tasks.registry import Function, functions, may_call
 from tasks.registry.functions import Bound
 from tasks.services.request_trees import owner_of_request
 from tasks.services.roots import Owner
@@ -23,6 +27,22 @@ class RequestContext:
     request: HttpRequest
     #: Looked up already: reading it costs no query, and is allowed in an event loop.
     user: Any
+    call: Call | None = None
+
+    @property
+    def scopes(self) -> Sequence[str] | None:
+        """What the caller's API token is good for; None for one who came in by a session."""
+        token = getattr(self.request, "api_token", None)
+        return None if token is None else token.scopes
+
+    @property
+    def start_key(self) -> str | None:
+        """The key, made the caller's, and the function's: what others call theirs is something else."""
+        if self.call is None or not self.call.key:
+            return None
+        owner = self.owner
+        text = dumps([str(owner.user_id or ""), owner.session_key, self.call.name, self.call.key])
+        return f"rpc:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def owner(self) -> Owner:
@@ -38,12 +58,14 @@ class PreparedCall:
     make: Bound
 
 
-def find_function(name: str, user: Any) -> Function:
-    """Return the function of a name that `user` may call; may read the database.
+def find_function(name: str, user: Any, *, scopes: Sequence[str] | None = None) -> Function:
+    """Return the function of a name that `user` may call, by a token of these scopes; may read the database.
 
-    Raises UnknownFunction; and where it is there and not for them, SignInRequired or NotAllowed.
+    Raises UnknownFunction; and where it is there and not for them, SignInRequired, NotAllowed or InsufficientScope.
     """
     function = functions.get(name, user)
+    if scopes is not None and not allows_call(scopes, name, function.kind):
+        raise InsufficientScope(_("The token isn't good for calls of this."), name=name)
     if may_call(function.access, user):
         return function
     if not user.is_authenticated:
@@ -51,10 +73,10 @@ def find_function(name: str, user: Any) -> Function:
     raise NotAllowed(_("You may not call this."), name=name)
 
 
-def prepare_call(context: CallContext, name: str, arguments: JSONObject) -> PreparedCall:
+def prepare_call(context: RequestContext, asked: Call) -> PreparedCall:
     """Look for the function, whether it may be called, and at its arguments; may read the database.
 
     Raises what `find_function` does, and InvalidArguments.
     """
-    function = find_function(name, context.user)
-    return PreparedCall(function, function.bind(context, arguments))
+    function = find_function(asked.name, context.user, scopes=context.scopes)
+    return PreparedCall(function, function.bind(replace(context, call=asked), asked.arguments))

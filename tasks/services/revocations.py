@@ -13,10 +13,11 @@ from django.contrib.auth.signals import user_logged_out
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils.crypto import salted_hmac
 
+from tasks.models import ApiToken
 from tasks.services.committing import after_commit
 from tasks.services.publish import announce
 
-__all__ = ["USERS_GROUP", "USERS_TYPE", "connect_revocations", "session_mark"]
+__all__ = ["USERS_GROUP", "USERS_TYPE", "connect_revocations", "session_mark", "tell_users"]
 
 USERS_GROUP = "tasks.users"
 USERS_TYPE = "task.users"
@@ -42,6 +43,7 @@ def connect_revocations() -> None:
             m2m_changed.connect(_memberships_changed, sender=through, dispatch_uid=f"tasks.{field}")
     m2m_changed.connect(_everyone_changed, sender=Group.permissions.through, dispatch_uid="tasks.group_permissions")
     post_delete.connect(_everyone_changed, sender=Group, dispatch_uid="tasks.group_deleted")
+    post_delete.connect(_token_deleted, sender=ApiToken, dispatch_uid="tasks.token_deleted")
 
 
 def _tell(**what: object) -> None:
@@ -49,8 +51,9 @@ def _tell(**what: object) -> None:
     after_commit(announce, USERS_GROUP, message)
 
 
-def _tell_users(user_ids: Iterable[object] | None) -> None:
-    # As text: ids may be numbers or UUIDs, and not every channel layer carries both. None stands for everyone.
+def tell_users(user_ids: Iterable[object] | None) -> None:
+    """Let all servers ask again what these users may see; None stands for everyone."""
+    # As text: ids may be numbers or UUIDs, and not every channel layer carries both.
     _tell(users=None if user_ids is None else sorted(str(user_id) for user_id in user_ids))
 
 
@@ -63,11 +66,15 @@ def _signed_out(*, request: Any, **_kwargs: object) -> None:
 
 def _user_saved(*, instance: Any, created: bool, update_fields: frozenset[str] | None, **_kwargs: object) -> None:
     if not created and not (update_fields and frozenset(update_fields) <= _HARMLESS_FIELDS):
-        _tell_users([instance.pk])
+        tell_users([instance.pk])
 
 
 def _user_deleted(*, instance: Any, **_kwargs: object) -> None:
-    _tell_users([instance.pk])
+    tell_users([instance.pk])
+
+
+def _token_deleted(*, instance: ApiToken, **_kwargs: object) -> None:
+    tell_users([instance.user_id])
 
 
 def _memberships_changed(
@@ -75,9 +82,9 @@ def _memberships_changed(
 ) -> None:
     if action.startswith("post_"):
         # Changed from the other side (`group.user_set`), the users are those in the set; cleared, it isn't said who.
-        _tell_users([instance.pk] if not reverse else pk_set)
+        tell_users([instance.pk] if not reverse else pk_set)
 
 
 def _everyone_changed(*, action: str = "post_", **_kwargs: object) -> None:
     if action.startswith("post_"):
-        _tell_users(None)
+        tell_users(None)

@@ -104,6 +104,15 @@ def test_a_leave_that_ends_before_it_begins_is_refused(mara: User, sales: Depart
     assert "The last day comes before the first." in main_of(answer)
 
 
+def test_a_request_that_finds_no_process_is_refused(mara: User, sales: Department) -> None:
+    ProcessTemplate.objects.filter(slug="leave-request").update(published_plan=None)
+    kind = LeaveKind.objects.create(name="Holiday")
+    form = {"kind": kind.pk, "department": sales.pk, "first_day": "2026-06-04", "last_day": "2026-06-05"}
+    answer = visitor(mara).post("/leave/new/", form)
+    assert (answer.status_code, LeaveRequest.objects.count()) == (422, 0)
+    assert "has nothing published" in main_of(answer)
+
+
 @pytest.mark.usefixtures("kit")
 def test_days_are_booked_once_however_often_the_work_is_done(leave: LeaveRequest, mara: User, boss: User) -> None:
     LeaveDay.objects.create(request=leave, day=date(2026, 6, 5))

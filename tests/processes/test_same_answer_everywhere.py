@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connections
 from django.test import Client
 
@@ -173,6 +173,27 @@ def _signed_in(user: User | AnonymousUser) -> Client:
     if isinstance(user, User):
         client.force_login(user)
     return client
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("who", ["owner", "clerk", "helper", "staff"])
+def test_the_admin_offers_to_its_users_what_every_entrance_offers(
+    people: dict[str, User | AnonymousUser], status: str, who: str
+) -> None:
+    instance, user = instance_at(status, people), people[who]
+    assert isinstance(user, User)
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_processinstance"))
+    user = User.objects.get(pk=user.pk)
+    options = options_of(instance, user=user)
+    text = _signed_in(user).get(f"/admin/processes/processinstance/{instance.pk}/change/").content.decode()
+    opens = _signed_in(user).get(f"/api/instances/{instance.pk}/").status_code == 200
+    shown = re.findall(r'<a class="instance-offer[^"]*" href="[^"]*"( aria-disabled="true")?>([^<]*)…</a>', text)
+    assert [(name, bool(disabled)) for disabled, name in shown] == [
+        (one.caption, one.disabled) for one in options if opens
+    ]
+    can_be_done = [name for name in NAMES if by_rest(instance, user, name) == 200]
+    assert [name for name in NAMES if name in {one.action for one in options if not one.disabled}] == can_be_done
 
 
 @pytest.mark.parametrize("status", STATUSES)

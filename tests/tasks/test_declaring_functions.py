@@ -15,7 +15,13 @@ from tasks.registry import CallContext, DuplicateFunction, JobContext, functions
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
     known, known_jobs = set(functions.declared()), set(jobs.names())
+    # What apps find, they find in the database.
+    sources = dict(functions.sources())
+    for name in sources:
+        functions.remove_source(name)
     yield
+    for name, find in sources.items():
+        functions.add_source(name, find)
     for name in set(functions.declared()) - known:
         functions.remove(name)
     for name in set(jobs.names()) - known_jobs:

@@ -169,12 +169,15 @@ def _rule_of(row: RuleRow, path: str, problems: list[Problem]) -> JSON:
 
 def _put(entry: dict[str, JSON], key: str, value: JSON, *, before: JSON = None) -> None:
     """Set a key, or remove it where nothing is left; one value is no list, unless it was one before."""
+    if isinstance(value, list):
+        # Only a status may be null; anything else is called so.
+        value = ["null" if item is _NULL else item for item in value]
     if value in ("", []):
         entry.pop(key, None)
     elif isinstance(value, list) and len(value) == 1 and not isinstance(before, list):
         entry[key] = value[0]
     else:
-        entry[key] = ["null" if item is _NULL else item for item in value] if isinstance(value, list) else value
+        entry[key] = value
 
 
 def _options_of(row: RuleRow, changed: set[str], before: JSON, path: str, problems: list[Problem]) -> list[JSON]:

@@ -7,10 +7,12 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from processes.domain.bindings import parse_bindings
+from processes.domain.status_rules import status_problem
 from processes.domain.topics import check_pattern
-from processes.errors import DefinitionError, Problem, TopicError
+from processes.errors import DefinitionError, PermanentError, Problem, TopicError
 from processes.models import InstanceType
 from processes.services import audit
+from processes.services.access import may_edit
 from processes.services.bound_connections import check_connections
 from processes.services.errors import StaleDraftError
 from processes.services.library import Source, read_library
@@ -31,10 +33,12 @@ def save_instance_type(
     """Save a new or changed type; what it says concerns the instances that are created from now on.
 
     Raises DefinitionError with every problem, each at the place of its field (`/bindings/x`), StaleDraftError where
-    somebody else has saved it since `expected_revision`, and BindingRefusedError for a connection that the editor may
-    not bind. Without an editor it is Stepline itself that acts.
+    somebody else has saved it since `expected_revision`, PermanentError `not_allowed` for new bindings of an editor who
+    may not edit the process, and BindingRefusedError for a connection that they may not bind. Without an editor it is
+    Stepline itself that acts.
     """
     is_new = type._state.adding
+    before: tuple[int | None, object] = (None, {})
     if not is_new:
         stored = InstanceType.objects.select_for_update(no_key=True).get(pk=type.pk)
         if expected_revision is not None and stored.revision != expected_revision:
@@ -43,8 +47,13 @@ def save_instance_type(
                 fields={"expected": expected_revision, "revision": stored.revision},
             )
         type.revision = stored.revision
+        before = (stored.template_id, stored.bindings)
     if problems := find_problems(type):
         raise DefinitionError(problems)
+    if type.bindings and before != (type.template_id, type.bindings) and not _may_bind(editor, type):
+        # What runs in the name of those who create one is the business of whoever may change the process.
+        text = _("Only those who may edit the template may bind anything else in it.")
+        raise PermanentError(text, code="not_allowed")
     draft = Source(slug=type.template.slug, definition="", bindings=type.bindings)
     check_connections(read_library(), draft, user=editor)
     type.revision += 1
@@ -67,6 +76,8 @@ def find_problems(type: InstanceType) -> list[Problem]:
     problems: list[Problem] = []
     if type.template.published_plan_id is None:
         problems.append(Problem(path="/template", message=_("Publish the process first"), value=type.template.slug))
+    if (problem := status_problem(type.status)) is not None:
+        problems.append(Problem(path="/status", message=problem, value=type.status))
     try:
         type.bindings = {name: bound.to_json() for name, bound in parse_bindings(type.bindings, "/bindings").items()}
     except DefinitionError as error:
@@ -80,6 +91,10 @@ def find_problems(type: InstanceType) -> list[Problem]:
         except TopicError as error:
             problems.append(Problem(path=f"/topics/{index}", message=error.message, value=topic))
     return problems
+
+
+def _may_bind(editor: AbstractBaseUser | None, type: InstanceType) -> bool:
+    return editor is None or may_edit(editor, type.template)
 
 
 def _record(action: str, type: InstanceType, editor: AbstractBaseUser | None) -> None:

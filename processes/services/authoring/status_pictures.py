@@ -67,11 +67,12 @@ def _leads(uses: Iterable[Use], action: str, *, at: str | None = None) -> Moves:
 
 
 def _initial(uses: Iterable[Use]) -> list[str]:
-    """Return the statuses with which instances begin: what `@init` sets, else the type's first one."""
+    """Return the statuses with which instances begin: the type's first one, and what `@init` may set at once."""
     found: dict[str, None] = {}
     for use in uses:
-        set_first = _leads([use], _INIT).statuses
-        found.update(dict.fromkeys(sorted(set_first) if set_first else [use.first_status]))
+        set_first = sorted(_leads([use], _INIT).statuses)
+        # Without a first status of the type, one that `@init` sets is the first.
+        found.update(dict.fromkeys([use.first_status, *set_first] if use.first_status or not set_first else set_first))
     return list(found)
 
 

@@ -5,7 +5,13 @@ has is derived from its context.
 """
 
 from processes.services.driven.derived import Derived, check_derived, derive
-from processes.services.driven.following import follow, move_plan, open_instance, withdraw_instance
+from processes.services.driven.following import (
+    follow,
+    follow_or_open,
+    move_plan,
+    open_instance,
+    withdraw_instance,
+)
 from processes.services.driven.objects import driven_models, object_of, object_of_instance
 from processes.services.driven.progress import Running, running_of
 from processes.services.driven.rederiving import Change, rederive
@@ -18,6 +24,7 @@ __all__ = [
     "derive",
     "driven_models",
     "follow",
+    "follow_or_open",
     "move_plan",
     "object_of",
     "object_of_instance",

@@ -1,17 +1,20 @@
 """The instance of an object: made when the object has a process, and kept in step with it."""
 
+from contextlib import suppress
+
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from processes.models import DrivenFields, ProcessInstance
+from processes.models import DrivenFields, ProcessInstance, Subscription
 from processes.services import audit
 from processes.services.assignments import locked_instance, withdraw
 from processes.services.doer import STEPLINE, Doer
+from processes.services.errors import InstanceNotFoundError
 from processes.services.instance_moves import move_instance
 from processes.services.instances import create_instance
 
-__all__ = ["follow", "move_plan", "open_instance", "withdraw_instance"]
+__all__ = ["follow", "follow_or_open", "move_plan", "open_instance", "withdraw_instance"]
 
 _TITLE_CHARS = 200
 
@@ -44,23 +47,41 @@ def open_instance(thing: DrivenFields) -> ProcessInstance | None:
 
 
 def follow(thing: DrivenFields) -> bool:
-    """Give the instance of an object its title, owner and status rules, by one statement; return whether any is new.
+    """Give the instance of an object its title, owner and status rules; return whether any of them is new.
 
-    Its plan stays: `move_plan` moves it.
+    Its plan stays: `move_plan` moves it. Raises InstanceNotFoundError where it is gone.
     """
+    if thing.instance_id is None:
+        return False
     owner = thing.get_process_owner()
     wanted = {
         "title": _title(thing),
         "owner_id": None if owner is None else owner.pk,
         "status_rules_id": thing.status_rules_id,
     }
-    if thing.instance_id is None:
+    rows = ProcessInstance.objects.filter(pk=thing.instance_id)
+    found = rows.values(*wanted).first()
+    if found is None:
+        raise InstanceNotFoundError("There is no such instance any more.")
+    if found == wanted:
         return False
-    rows = ProcessInstance.objects.filter(pk=thing.instance_id).exclude(**wanted)
-    if not rows.update(**wanted, updated_at=timezone.now()):
-        return False
+    rows.update(**wanted, updated_at=timezone.now())
     thing._state.fields_cache.pop("instance", None)
     return True
+
+
+def follow_or_open(thing: DrivenFields) -> None:
+    """Let the instance of an object that was just stored follow it, and make it where there is none.
+
+    There may be none though the object names one: what was made in a transaction that was rolled back is no more.
+    """
+    if thing.instance_id is not None:
+        with suppress(InstanceNotFoundError):
+            follow(thing)
+            return
+        thing._meta.model._base_manager.filter(pk=thing.pk).update(instance=None)
+        thing.instance = None
+    open_instance(thing)
 
 
 def move_plan(thing: DrivenFields, *, doer: Doer = STEPLINE) -> bool:
@@ -77,7 +98,8 @@ def move_plan(thing: DrivenFields, *, doer: Doer = STEPLINE) -> bool:
 def withdraw_instance(thing: DrivenFields) -> None:
     """Delete the instance of an object that is gone, with Data, files and history.
 
-    One that background runs know stays as their record, for staff: it waits for nobody any more, and opens to nobody.
+    One that background runs know stays as their record, for staff: it waits for nobody any more, opens to nobody, and
+    gets no messages.
     """
     if thing.instance_id is None:
         return
@@ -93,6 +115,7 @@ def withdraw_instance(thing: DrivenFields) -> None:
         withdraw(kept)
         kept.owner, kept.status_rules = None, None
         kept.save(update_fields=["owner", "status_rules", "updated_at"])
+        Subscription.objects.filter(instance=kept).delete()
 
 
 def _title(thing: DrivenFields) -> str:

@@ -1,6 +1,7 @@
 """Which models a process drives, and to which object an instance belongs."""
 
 import uuid
+from collections.abc import Sequence
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
@@ -9,7 +10,7 @@ from processes.domain.application import Application
 from processes.models import DrivenFields, ProcessInstance
 from processes.services.host import host_of
 
-__all__ = ["driven_models", "object_of", "object_of_instance"]
+__all__ = ["as_they_are", "driven_models", "object_of", "object_of_instance"]
 
 
 def driven_models() -> list[type[DrivenFields]]:
@@ -27,8 +28,24 @@ def object_of_instance(instance_id: uuid.UUID) -> DrivenFields | None:
     for name, key in (keys or {}).items():
         if key is not None:
             found: DrivenFields | None = models[name]._base_manager.filter(pk=key).first()
-            return found
+            return None if found is None else as_they_are([found])[0]
     return None
+
+
+def as_they_are(things: Sequence[DrivenFields]) -> list[DrivenFields]:
+    """Return objects that were read as those of one model as what they are, where models derive from it with a table.
+
+    A query for each of those models; none where there is none.
+    """
+    if not things:
+        return []
+    model = type(things[0])
+    key = model._meta.pk
+    found = {getattr(thing, key.attname): thing for thing in things}
+    for derived in _derived_from(model):
+        for thing in derived._base_manager.filter(**{f"{key.name}__in": list(found)}):
+            found[getattr(thing, key.attname)] = thing
+    return list(found.values())
 
 
 def object_of(app: Application) -> DrivenFields | None:
@@ -38,6 +55,12 @@ def object_of(app: Application) -> DrivenFields | None:
     """
     instance_id = host_of(app).caller.instance_id
     return None if instance_id is None else object_of_instance(instance_id)
+
+
+def _derived_from(model: type[DrivenFields]) -> list[type[DrivenFields]]:
+    """Return the models that derive from one with tables of their own, the most derived last."""
+    derived = [one for one in apps.get_models() if issubclass(one, model) and one is not model and not one._meta.proxy]
+    return sorted(derived, key=lambda one: len(one.__mro__))
 
 
 def _has_own_instance(model: type[DrivenFields]) -> bool:

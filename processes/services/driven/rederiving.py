@@ -3,20 +3,24 @@
 Batch by batch, each in a transaction of its own: killed at any moment, it is simply run again.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from processes.errors import DefinitionError, ProcessError
 from processes.models import DrivenFields, ProcessTemplate, StatusRules
 from processes.services.doer import STEPLINE
 from processes.services.driven.derived import Derived, check_derived, derive
 from processes.services.driven.following import follow, move_plan, open_instance
+from processes.services.driven.objects import as_they_are
 from processes.services.instances import derive_instance_plan
 
 __all__ = ["Change", "rederive"]
+
+logger = logging.getLogger(__name__)
 
 #: How many objects are locked, and changed, at once.
 BATCH: Final = 100
@@ -51,7 +55,7 @@ def rederive(model: type[DrivenFields], *, moves: bool = False, dry_run: bool = 
         with transaction.atomic():
             rows = model._base_manager.select_for_update(of=("self",)).order_by("pk")
             rows = rows if last is None else rows.filter(pk__gt=last)
-            batch = list(rows.select_related("instance")[:BATCH])
+            batch = as_they_are(list(rows.select_related("instance")[:BATCH]))
             found = _batch(batch, moves=moves, dry_run=dry_run)
         yield from found
         if len(batch) < BATCH:
@@ -60,14 +64,29 @@ def rederive(model: type[DrivenFields], *, moves: bool = False, dry_run: bool = 
 
 
 def _batch(batch: list[DrivenFields], *, moves: bool, dry_run: bool) -> list[Change]:
-    derived = derive(batch)
-    names = _Names(batch, derived)
+    derived = _derived(batch)
+    names = _Names(batch, [one for one in derived if isinstance(one, Derived)])
     found = []
     for thing, wanted in zip(batch, derived, strict=True):
-        change = _one(thing, wanted, names, moves=moves, dry_run=dry_run)
+        change = (
+            _one(thing, wanted, names, moves=moves, dry_run=dry_run)
+            if isinstance(wanted, Derived)
+            else Change(key=str(thing.pk), problem=wanted)
+        )
         if change.is_any:
             found.append(change)
     return found
+
+
+def _derived(batch: list[DrivenFields]) -> list[Derived | str]:
+    """Derive all at once, or one by one where that fails, with the problem in the place of what is found."""
+    try:
+        with transaction.atomic():
+            return list(derive(batch))
+    except Exception as error:  # noqa: BLE001 - what a team's own methods raise, too
+        if len(batch) == 1:
+            return [_told(error)]
+    return [one for thing in batch for one in _derived([thing])]
 
 
 def _one(thing: DrivenFields, wanted: Derived, names: "_Names", *, moves: bool, dry_run: bool) -> Change:
@@ -81,7 +100,7 @@ def _one(thing: DrivenFields, wanted: Derived, names: "_Names", *, moves: bool, 
                 opened, moved = thing.instance_id is None and thing.process_id is not None, moves and _would_move(thing)
             else:
                 opened, moved = _apply(thing, is_new=bool(process or rules), moves=moves)
-    except ProcessError as error:
+    except Exception as error:  # noqa: BLE001 - what a team's own methods raise, too
         return Change(key=str(thing.pk), problem=_told(error))
     return Change(key=str(thing.pk), process=process, status_rules=rules, opened=opened, moved=moved)
 
@@ -104,7 +123,14 @@ def _would_move(thing: DrivenFields) -> bool:
     return plan.hash != thing.instance.plan_id or thing.process_id != thing.instance.template_id
 
 
-def _told(error: ProcessError) -> str:
+def _told(error: Exception) -> str:
+    """Say why an object can't be derived; raises OperationalError where the database is away: that is no object's."""
+    if isinstance(error, OperationalError | InterfaceError):
+        raise error
+    if not isinstance(error, ProcessError):
+        # A fault in the code of the team, or of ours.
+        logger.error("An object could not be derived.", exc_info=error)
+        return f"{type(error).__name__}: {error}"
     if isinstance(error, DefinitionError):
         return "; ".join(map(str, error.problems))
     return error.message

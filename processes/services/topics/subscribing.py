@@ -6,17 +6,22 @@ from django.db import transaction
 
 from processes.domain.topics import check_pattern, compile_message_condition
 from processes.models import ProcessInstance, Subscription
+from processes.services.assignments import locked_instance
 
 __all__ = ["check_subscription", "subscribe", "subscribe_to_topics_of", "unsubscribe"]
 
 
+@transaction.atomic
 def subscribe(instance: ProcessInstance, topic: str, condition: str = "") -> Subscription:
     """Let an instance get the messages of a topic, or of a pattern of topics, that are published from now on.
 
     `condition` is CEL over `data`, the payload, and `attr`, which has `topic` and `key`; empty for every message.
-    Subscribing again changes the condition and nothing else. Raises TopicError and ConditionError.
+    Subscribing again changes the condition and nothing else. Raises TopicError, ConditionError, and
+    InstanceNotFoundError where somebody has deleted the instance.
     """
     check_subscription(topic, condition)
+    # Whoever deletes it waits for this, or this for them.
+    locked_instance(instance.pk)
     subscription, _created = Subscription.objects.update_or_create(
         instance=instance, topic=topic, defaults={"condition": condition}
     )

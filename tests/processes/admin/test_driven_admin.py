@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from examples.leave_requests.models import Department, LeaveRequest
-from processes.models import DynamicBinding
+from processes.models import DynamicBinding, ProcessTemplate
 from tasks.services.work import work_off
 from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
-from tests.processes.services.driven.leave_kit import leave, load, other_process
+from tests.processes.services.driven.leave_kit import bind, leave, load, other_process
 from tests.processes.services.instance_kit import member
 from tests.processes.services.published import page, publish_process
 
@@ -136,3 +136,16 @@ def test_a_binding_of_nothing_is_refused(admin_client: Client, boss: User) -> No
     answer = admin_client.post(change, binding(reference="leave-request", process="", status_rules=""))
     assert "Choose a process, status rules, or both." in answer.content.decode()
     assert not DynamicBinding.objects.exists()
+
+
+def test_what_keeps_an_object_from_getting_its_process_is_told(admin_client: Client, handed_in: LeaveRequest) -> None:
+    bind(handed_in.department, process=other_process())
+    ProcessTemplate.objects.filter(slug="leave-by-hand").update(published_plan=None)
+    values = {
+        "employee": handed_in.employee_id, "kind": handed_in.kind_id, "department": handed_in.department_id,
+        "first_day": "2026-06-01", "last_day": "2026-06-05", "note": "",
+    }  # fmt: skip
+    answer = admin_client.post(reverse("admin:leave_requests_leaverequest_add"), values, follow=True)
+    assert "Nothing was saved." in answer.content.decode()
+    assert "leave-by-hand" in answer.content.decode()
+    assert LeaveRequest.objects.count() == 1

@@ -8,8 +8,10 @@ from django.urls import reverse
 from processes.models import AuditEntry, InstanceEvent, InstanceType, ProcessInstance, StatusRules
 from processes.services.assignments import Assignment, assign
 from processes.services.doer import STEPLINE
+from processes.services.instance_status import set_status
+from processes.services.instances import execute_instance
 from tests.processes.services.instance_kit import leave, leave_type, member
-from tests.processes.services.published import save_process
+from tests.processes.services.published import action, publish_process, save_process
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +111,38 @@ def test_staff_who_may_only_view_change_nothing(client: Client, instance: Proces
     assert client.get(place("processinstance_add")).status_code == 403
 
 
+def test_staff_who_may_only_view_see_nothing_of_its_data_and_history(client: Client, instance: ProcessInstance) -> None:
+    execute_instance(instance=instance, user=instance.owner, action="change", parameters={"days": "confidential"})
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_processinstance"))
+    client.force_login(viewer)
+    text = client.get(place("processinstance_change", instance.pk)).content.decode()
+    assert "Summer" in text
+    assert "confidential" not in text
+    assert f'href="/instances/{instance.pk}/history/"' not in text
+    # Who may open it sees it here, too.
+    assign(instance.pk, Assignment(users=[viewer.pk]), doer=STEPLINE)
+    assert "confidential" in client.get(place("processinstance_change", instance.pk)).content.decode()
+
+
+def test_what_its_process_did_after_the_form_was_opened_is_not_undone(
+    client: Client, boss: User, instance: ProcessInstance
+) -> None:
+    address = place("processinstance_change", instance.pk)
+    shown = client.get(address).context["adminform"].form
+    set_status(instance.pk, "handed in", doer=STEPLINE)
+    values = edited(instance, title="Winter", seen=shown["seen"].value())
+    answer = client.post(address, values, follow=True)
+    assert "Somebody else has saved this meanwhile" in answer.content.decode()
+    instance.refresh_from_db()
+    assert (instance.title, instance.status) == ("Summer", "handed in")
+
+
+def test_what_can_t_be_a_status_is_told_at_the_field(client: Client, boss: User, instance: ProcessInstance) -> None:
+    answer = client.post(place("processinstance_change", instance.pk), edited(instance, status="!open"))
+    assert "status" in errors_of(answer)
+
+
 def test_one_is_created_in_the_admin(client: Client, boss: User, type: InstanceType) -> None:
     assert client.get(place("processinstance_add")).status_code == 200
     values = {"type": type.pk, "title": "Spring", "data": '{"days": 4}'}
@@ -149,6 +183,7 @@ def test_a_type_is_saved_with_its_revision_and_the_audit_log_tells_who_did(
         ({"bindings": '{"limit": {"nonsense": 7}}'}, "bindings", "limit/nonsense: Unknown kind"),
         ({"bindings": "[]"}, "bindings", "must be an object"),
         ({"bindings": "{"}, "bindings", "JSON"),
+        ({"status": "!open"}, "status", "status rules"),
     ],
 )
 def test_what_is_wrong_with_a_type_is_told_at_its_field(
@@ -164,6 +199,29 @@ def test_a_type_of_a_process_that_isn_t_published_can_t_be_saved(
     unpublished = save_process("unpublished", [{"name": "go", "script": None}])
     answer = client.post(place("instancetype_change", type.pk), typed(type, template=unpublished.pk))
     assert "template" in errors_of(answer)
+
+
+def test_only_who_may_edit_the_process_binds_anything_else_in_it(client: Client) -> None:
+    process = publish_process("bound", [action("go", "step")], bindings={"step": {"script": "noop"}})
+    type = InstanceType.objects.create(slug="bound", title="Bound", template=process)
+    editor = User.objects.create_user("editor", is_staff=True)
+    editor.user_permissions.add(Permission.objects.get(codename="change_instancetype"))
+    client.force_login(editor)
+    values = typed(type, status_rules="", bindings='{"step": {"script": "fail"}}')
+    answer = client.post(place("instancetype_change", type.pk), values, follow=True)
+    assert "Only those who may edit the template" in answer.content.decode()
+    type.refresh_from_db()
+    assert type.bindings == {}
+    # What others have bound stays, whatever else is changed.
+    InstanceType.objects.update(bindings={"step": {"script": "fail"}})
+    client.post(place("instancetype_change", type.pk), {**values, "title": "Renamed"})
+    type.refresh_from_db()
+    assert type.title == "Renamed"
+    editor.user_permissions.add(Permission.objects.get(codename="change_processtemplate"))
+    values = typed(type, status_rules="", bindings='{"step": {"script": "noop"}}')
+    client.post(place("instancetype_change", type.pk), values)
+    type.refresh_from_db()
+    assert type.bindings == {"step": {"script": "noop"}}
 
 
 def test_of_two_editors_of_a_type_the_second_is_told(client: Client, boss: User, type: InstanceType) -> None:

@@ -145,7 +145,7 @@ def test_no_answer_is_kept_or_tells_others_where_it_came_from(client: Client, ca
         assert "no-store" in answer.headers["Cache-Control"]
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Content-Type"] == ("application/json" if known else "application/problem+json")
 
 
 def send_parts(client: Client, token: str, *, report: Any, **parts: Any) -> Any:

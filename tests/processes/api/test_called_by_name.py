@@ -1,11 +1,14 @@
 """Processes and instances called by name, as functions are (docs/rpc.md)."""
 
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connections
 from django.test import Client
 
 from processes.models import Access, ProcessInstance, ProcessTemplate, Run
@@ -101,6 +104,15 @@ def test_a_run_that_anybody_starts_is_found_by_their_session() -> None:
     assert Client().get(f"/api/tasks/{run_id}/").status_code == 404
 
 
+@pytest.mark.django_db
+def test_arguments_of_a_process_that_can_t_be_stored_are_told_with_their_place() -> None:
+    publish_process("count-rows", TAKES)
+    answer = call(signed_in(member("caller")), "count-rows", {"rows": [1, "a\0b"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].startswith("/rows/1: ")
+    assert not Run.objects.exists()
+
+
 @pytest.mark.parametrize("name", ["never", "draft", "base", "a.b.c", "-", "%00", "x" * 60])
 @pytest.mark.django_db
 def test_what_is_no_published_process_isnt_there(name: str) -> None:
@@ -154,9 +166,55 @@ def test_for_somebody_who_hasnt_signed_in_there_is_no_instance(name: str) -> Non
         ("instances.create", {"type": "nothing"}, 404, "template_not_found"),
         ("instances.inbox", {"page": 0}, 400, "invalid_arguments"),
         ("instances.execute", {"instance": str(uuid.UUID(int=1)), "parameters": []}, 400, "invalid_arguments"),
+        ("instances.execute", {"instance": str(uuid.UUID(int=1)), "action": "a\0b"}, 400, "invalid_arguments"),
+        ("instances.execute", {"instance": str(uuid.UUID(int=1)), "parameters": {"a": "\0"}}, 400, "invalid_arguments"),
+        ("instances.hand_on", {"instance": str(uuid.UUID(int=1)), "to": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"type": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"process": "leave", "title": "\0"}, 400, "invalid_arguments"),
+        ("instances.create", {"type": "leave", "data": {"\0": 1}}, 400, "invalid_arguments"),
     ],
 )
 @pytest.mark.django_db
 def test_a_bad_call_is_told_what_is_wrong(name: str, arguments: dict[str, Any], status: int, code: str) -> None:
     answer = call(signed_in(member("caller")), name, arguments)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.django_db
+def test_a_process_that_is_started_again_under_its_key_is_one_run() -> None:
+    publish_process("count-rows", TAKES)
+    publish_process("count-more", TAKES)
+    client = signed_in(member("caller"))
+
+    def start(name: str, rows: int, key: str = "monday") -> Any:
+        body = json.dumps({"rows": rows})
+        headers = {"Idempotency-Key": key}
+        return client.post(f"/api/rpc/{name}", body, content_type="application/json", headers=headers)
+
+    first = start("count-rows", 3).json()
+    assert start("count-rows", 3).json() == first
+    assert start("count-rows", 4).json()["code"] == "key_reused"
+    assert Run.objects.count() == TaskRoot.objects.count() == 1
+    assert start("count-more", 3).json() != first
+    assert start("count-rows", 3, "tuesday").json() != first
+    assert Run.objects.count() == 3
+
+
+def test_of_several_that_start_it_at_once_one_does(user: User) -> None:
+    publish_process("count-rows", TAKES)
+    together = threading.Barrier(4)
+
+    def start() -> Any:
+        client = signed_in(user)
+        headers = {"Idempotency-Key": "monday"}
+        try:
+            together.wait(10)
+            return client.post("/api/rpc/count-rows", "{}", content_type="application/json", headers=headers).json()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        told = [future.result() for future in [pool.submit(start) for _ in range(4)]]
+
+    assert [one == told[0] for one in told] == [True] * 4, told
+    assert Run.objects.count() == TaskRoot.objects.count() == 1

@@ -5,15 +5,16 @@ import uuid
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from processes.models import InstanceType, ProcessInstance, Run
+from processes.models import InstanceEvent, InstanceType, ProcessInstance, Run
 from processes.services.assignments import Assignment, assign
 from processes.services.doer import STEPLINE
 from processes.services.instance_status import set_status
+from processes.services.instance_work import claim_instance
 from tests.processes.services.instance_kit import ACTIONS, leave, leave_type, member
 from tests.processes.services.published import action, publish_process
 
@@ -115,6 +116,32 @@ def test_what_can_t_be_executed_says_why(
     assert instance.status == "draft"
 
 
+NUL, HALF = "a\0b", "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("execute/", {"action": NUL}, "/action"),
+        ("execute/", {"action": "change", "parameters": {"days": HALF}}, "/parameters/days"),
+        ("execute/", {"action": "change", "parameters": {"days": float("nan")}}, "/parameters/days"),
+        ("hand-on/", {"to": NUL}, "/to"),
+        ("", {"type": NUL}, "/type"),
+        ("", {"process": HALF}, "/process"),
+        ("", {"type": "leave", "title": NUL}, "/title"),
+        ("", {"type": "leave", "data": {"days": [NUL]}}, "/data/days/0"),
+    ],
+)
+def test_what_can_t_be_stored_is_told_with_its_place(
+    instance: ProcessInstance, owner: User, path: str, body: Any, place: str
+) -> None:
+    before = InstanceEvent.objects.count()
+    answer = post(signed_in(owner), f"/api/instances/{instance.pk}/{path}" if path else "/api/instances/", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].startswith(f"{place}: ")
+    assert (InstanceEvent.objects.count(), ProcessInstance.objects.count()) == (before, 1)
+
+
 def test_the_list_holds_what_the_caller_may_open_and_is_narrowed(type: InstanceType, owner: User, clerk: User) -> None:
     other = member("other")
     leave(type, owner, title="mine")
@@ -129,6 +156,37 @@ def test_the_list_holds_what_the_caller_may_open_and_is_narrowed(type: InstanceT
     assert titles(boss, "?status=draft&type=leave&process=leave") == ["theirs", "mine"]
     assert titles(boss, "?owner=me") == []
     assert titles(boss, "?type=other") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", ["asked 5", "asked 4", "ruled 3", "asked 2", "ruled 1", "asked 0"]),
+        ("?status=handed in", ["ruled 3", "asked 2", "ruled 1"]),
+        ("?status=approved", ["asked 5", "asked 4", "asked 0"]),
+        ("?status=draft", []),
+        ("?type=leave&process=leave", ["asked 5", "asked 4", "ruled 3", "asked 2", "ruled 1", "asked 0"]),
+        ("?owner=me", []),
+        ("?assignee=me", ["asked 4"]),
+    ],
+)
+def test_each_way_in_which_somebody_may_open_instances_is_narrowed_and_in_order(
+    type: InstanceType, owner: User, query: str, wanted: list[str]
+) -> None:
+    clerk, helper = member("ann", "clerks", "helpers"), member("bob", "helpers")
+    helpers = [Group.objects.get(name="helpers").pk]
+    for number, status in enumerate(("approved", "handed in", "handed in", "handed in", "approved", "approved")):
+        is_asked = number not in (1, 3)
+        made = leave(type, owner, title=f"{'asked' if is_asked else 'ruled'} {number}", status=status)
+        if is_asked:
+            assign(made.pk, Assignment(groups=helpers), doer=STEPLINE)
+        if number == 4:
+            claim_instance(made.pk, user=clerk)
+
+    assert titles(signed_in(clerk), query) == wanted
+    if "me" not in query and "status" not in query:
+        # Clerks open by the rules what is handed in, helpers what they were asked to take.
+        assert titles(signed_in(helper), query) == [title for title in wanted if title.startswith("asked")]
 
 
 @pytest.mark.parametrize("query", ["?owner=owner", "?page=0", "?page=x", "?status=%00"])

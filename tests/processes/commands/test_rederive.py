@@ -137,6 +137,30 @@ def test_an_init_that_fails_leaves_the_object_without_an_instance(
     assert f"LeaveRequest {request.pk}: No." in out.getvalue()
 
 
+@pytest.mark.parametrize("method", ["process_context", "get_process_title"])
+def test_what_a_team_s_own_method_raises_is_told_and_the_others_are_done(
+    employee: User, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, other = leave(employee), leave(employee)
+    bind(request.department, status_rules=other_rules())
+    asked = getattr(LeaveRequest, method)
+
+    def ask(self: LeaveRequest) -> Any:
+        if self.pk == request.pk:
+            raise ZeroDivisionError("nobody works here")
+        return asked(self)
+
+    monkeypatch.setattr(LeaveRequest, method, ask)
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("rederive", stdout=out, stderr=out)
+    assert out.getvalue().splitlines() == [
+        f"leave_requests.LeaveRequest {request.pk}: ZeroDivisionError: nobody works here",
+        f"leave_requests.LeaveRequest {other.pk}: status rules leave-request -> anybody",
+        "1 changed, 1 failed",
+    ]
+
+
 def test_a_model_that_no_process_drives_is_named() -> None:
     with pytest.raises(CommandError, match=r'"leave_requests\.LeaveRequests".* Did you mean "leave_requests'):
         rederived("leave_requests.LeaveRequests")

@@ -1,6 +1,6 @@
 """Who is asked to work on an instance: given, claimed, given back, handed on; and until when."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
@@ -12,6 +12,7 @@ from processes.services.assignments import Assignment, assign, set_due
 from processes.services.doer import STEPLINE, Doer
 from processes.services.errors import InstanceNotFoundError, NotAssignableError
 from processes.services.instance_status import set_status
+from processes.services.waiting_instances import list_waiting
 from tests.processes.services.instance_kit import leave, leave_type, member
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +182,62 @@ def test_staff_hand_it_on_to_anybody(instance: ProcessInstance, ann: User) -> No
     instance_work.hand_on_instance(instance.pk, to="owner", user=staff())
     instance.refresh_from_db()
     assert instance.assignee == instance.owner
+
+
+def test_what_a_user_has_who_is_deleted_waits_for_the_others_again(
+    instance: ProcessInstance, helpers: Group, ann: User, bob: User
+) -> None:
+    ask(instance, groups=(helpers,))
+    instance_work.claim_instance(instance.pk, user=ann)
+    assert list_waiting(bob)[0] == []
+    ann.delete()
+    [row], _more = list_waiting(bob)
+    assert (row.instance, row.may_claim) == (instance, True)
+
+
+def test_who_doesn_t_have_it_learns_nothing_of_other_users(instance: ProcessInstance, ann: User) -> None:
+    ask(instance, users=(ann,))
+    for name in ("bob", "nobody"):
+        with pytest.raises(NotAssignableError, match="claim it first"):
+            instance_work.hand_on_instance(instance.pk, to=name, user=instance.owner)
+
+
+def test_what_is_expected_of_whoever_has_it_is_expected_of_nobody_once_it_is_given_back(ann: User) -> None:
+    rules = [{"role": "assignee", "action": {"action": "hand_in", "group": "expected"}}]
+    instance = leave(leave_type(rules=rules), member("owner"))
+    ask(instance, users=(ann,))
+    with pytest.raises(NotAssignableError, match="hand it on"):
+        instance_work.release_instance(instance.pk, user=ann)
+
+
+def test_staff_give_back_what_is_expected_of_others_though_not_of_them(instance: ProcessInstance) -> None:
+    set_status(instance.pk, "handed in", doer=STEPLINE)
+    instance_work.claim_instance(instance.pk, user=member("clerk", "clerks"))
+    instance_work.release_instance(instance.pk, user=staff())
+    instance.refresh_from_db()
+    assert instance.assignee is None
+
+
+FAR = [
+    datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
+    datetime(9999, 1, 1, tzinfo=UTC),
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=12))),
+    datetime(1899, 12, 31, tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("due_at", FAR, ids=str)
+def test_what_no_clock_can_tell_is_no_due_date(instance: ProcessInstance, due_at: datetime) -> None:
+    with pytest.raises(NotAssignableError, match="between the years 1900 and 9998"):
+        instance_work.change_due(instance.pk, due_at, user=instance.owner)
+    instance.refresh_from_db()
+    assert instance.due_at is None
+
+
+def test_what_would_follow_after_the_end_of_time_doesn_t(instance: ProcessInstance, ann: User) -> None:
+    last = datetime(9998, 12, 31, tzinfo=UTC)
+    ask(instance, users=(ann,), due_at=last, escalation=[EscalationStep(after=timedelta(days=400), action="remind")])
+    assert (instance.due_at, instance.escalate_at) == (last, None)
 
 
 def test_asking_others_takes_it_from_whoever_was_asked_before(

@@ -119,3 +119,21 @@ def test_whoever_has_gone_meanwhile_keeps_nobody_from_being_asked(instance: Proc
     assert escalate_due(limit=10) == 1
     instance.refresh_from_db()
     assert instance.candidates.get().group == group
+
+
+def test_what_can_t_be_read_of_one_keeps_no_other_from_its_turn(instance: ProcessInstance) -> None:
+    overdue(instance, EscalationStep(groups=(directors().pk,)))
+    broken = leave(leave_type(slug="broken"), member("other"))
+    ProcessInstance.objects.filter(pk=broken.pk).update(escalate_at=timezone.now() - 2 * HOUR)
+    assert escalate_due(limit=10) == 1
+    instance.refresh_from_db()
+    assert instance.escalate_at is None
+
+
+def test_nothing_runs_in_the_name_of_an_owner_who_is_inactive(instance: ProcessInstance) -> None:
+    User.objects.filter(pk=instance.owner_id).update(is_active=False)
+    group = directors()
+    overdue(instance, EscalationStep(action="remind", groups=(group.pk,)))
+    assert escalate_due(limit=10) == 1
+    assert not Run.objects.exists()
+    assert instance.candidates.get().group == group

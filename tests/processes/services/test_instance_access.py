@@ -75,3 +75,9 @@ def test_without_status_rules_it_is_its_people_s_only() -> None:
     instance.refresh_from_db()
     assert not may_execute_instance(member("clerk", "clerks"), instance)
     assert not visible_instances(User.objects.get(username="clerk")).exists()
+
+
+@pytest.mark.parametrize("role", ["owner", "assignee", "candidate", "staff"])
+def test_a_group_that_is_called_as_a_reserved_role_opens_nothing(role: str) -> None:
+    instance = leave(leave_type(rules=[{"role": role, "action": "approve"}]), member("owner"))
+    assert not may_execute_instance(member("other", role), instance)

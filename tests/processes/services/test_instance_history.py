@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 
+from processes.errors import NotFoundError
 from processes.models import EventKind, InstanceEvent, ProcessInstance
 from processes.services.instance_history import history_of
 from processes.services.instances import execute_instance
@@ -82,3 +83,11 @@ def test_a_deed_that_is_rolled_back_leaves_no_event(owner: User) -> None:
     with pytest.raises(Exception, match="changed meanwhile"):
         execute_instance(instance=instance, user=owner, action="fail")
     assert told(instance)[1:] == [("executed", "owner", "fail")]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "shown", "@init", "x" * 5_000])
+def test_who_asks_for_what_isnt_there_has_done_nothing(owner: User, name: str) -> None:
+    instance = leave(leave_type(), owner)
+    with pytest.raises(NotFoundError):
+        execute_instance(instance=instance, user=owner, action=name)
+    assert [event[0] for event in told(instance)] == ["created"]

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from processes.domain.application import Application
 from processes.domain.request import Request
-from processes.errors import DefinitionError, PermanentError, ProcessError
+from processes.errors import DefinitionError, NotJsonError, PermanentError, ProcessError
 from processes.models import (
     Access,
     AuditEntry,
@@ -26,6 +26,7 @@ from processes.registry import scripts
 from processes.services.access import Caller
 from processes.services.authoring.templates import publish
 from processes.services.data_nodes import create_data_node, load_data_node, save_data_node
+from processes.services.doer import STEPLINE
 from processes.services.errors import (
     AuthorityError,
     BindingRefusedError,
@@ -36,6 +37,7 @@ from processes.services.errors import (
 )
 from processes.services.files import open_file, store_file
 from processes.services.foreground import Answer, Visit, published_plan, run_foreground
+from processes.services.instance_status import set_status
 from processes.services.instances import context_node_of, create_instance, execute_instance
 from tasks.services.roots import Owner, create_root
 from tests.processes.authority_kit import own
@@ -248,6 +250,51 @@ def test_an_actor_binds_only_the_connections_that_they_may(owner: User) -> None:
     with pytest.raises(BindingRefusedError):
         create_instance(template=rate("rates"), owner=editor, actor=editor, bindings=bindings)
     assert not ProcessInstance.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [({"data": {"days": {1, 2}}}, "/data/days"), ({"title": "a\0b"}, "/title")],
+)
+def test_what_can_t_be_stored_is_told_with_its_place(owner: User, given: Any, path: str) -> None:
+    with pytest.raises(NotJsonError) as caught:
+        create_instance(template=publish_process("a", [page("show", "here")]), owner=owner, **given)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("status", ["*", "!open", "null", " open", "a\0b", "x" * 61])
+def test_what_rules_couldn_t_tell_apart_is_no_status(owner: User, status: str) -> None:
+    template = publish_process("a", [page("show", "here")])
+    with pytest.raises(PermanentError) as caught:
+        create_instance(template=template, owner=owner, status=status)
+    assert caught.value.code == "config"
+    instance = create_instance(template=template, owner=owner, status="open")
+    with pytest.raises(PermanentError):
+        set_status(instance.pk, status, doer=STEPLINE)
+    instance.refresh_from_db()
+    assert instance.status == "open"
+
+
+def test_the_data_outlives_its_owner(owner: User) -> None:
+    instance = create_instance(template=publish_process("a", [page("show", "here")]), owner=owner, data={"days": 3})
+    owner.delete()
+    instance.refresh_from_db()
+    assert instance.owner is None
+    assert context_node_of(instance).data == {"days": 3}
+
+
+def test_data_that_an_earlier_release_has_stored_outlives_it_once_it_was_saved(owner: User) -> None:
+    template = publish_process("a", [action("load", "load_data"), action("save", "save_data", next=False)])
+    instance = create_instance(template=template, owner=owner, data={"days": 3})
+    DataNode.objects.update(owner=owner)
+    execute_instance(instance=instance, user=owner)
+    owner.delete()
+    assert context_node_of(instance).data == {"days": 3}
+
+
+def test_a_title_is_cut_to_its_column(owner: User) -> None:
+    created = create_instance(template=publish_process("a", [page("show", "here")]), owner=owner, title="x" * 201)
+    assert created.title == "x" * 200
 
 
 def test_executing_is_for_those_who_may(owner: User) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from processes.domain.status_rules import OptionGroup
@@ -219,5 +220,41 @@ def test_options_of_many_take_no_more_queries_than_those_of_one(clerk: User, own
     assert asked(12) == asked(1) <= 4
 
 
+def test_a_role_with_a_filter_takes_one_query_for_many_and_its_function_is_asked_where_it_is_executed(
+    owner: User,
+) -> None:
+    asked: list[ProcessInstance] = []
+
+    def is_deputy(user: User, instance: ProcessInstance) -> bool:
+        asked.append(instance)
+        return ProcessInstance.objects.filter(pk=instance.pk, title=f"For {user}").exists()
+
+    roles.role("deputy", filter=lambda user: Q(title=f"For {user}"))(is_deputy)
+    try:
+        type = leave_type(rules=[{"role": "deputy", "action": "approve"}])
+        deputy = member("ann")
+        mine = leave(type, owner, title="For ann")
+        instances = [mine, *(leave(type, owner) for _ in range(5))]
+        with CaptureQueriesContext(connection) as queries:
+            offered = options_of_many(instances, user=deputy)
+        assert [len(options) for options in offered.values()] == [1, 0, 0, 0, 0, 0]
+        assert (len(queries) <= 4, asked) == (True, [])
+        check_option(mine, user=deputy, action="approve")
+        assert asked == [mine]
+    finally:
+        roles.unregister("deputy")
+
+
 def _is_boss(user: User, instance: ProcessInstance) -> bool:
     return instance.owner is not None and user.username == f"boss of {instance.owner}"
+
+
+def test_rules_that_can_t_be_read_offer_nothing_and_refuse_all_but_looking(
+    instance: ProcessInstance, owner: User
+) -> None:
+    StatusRules.objects.filter(pk=instance.status_rules_id).update(rules='[{"role": 7}]')
+    instance.refresh_from_db()
+    assert options_of(instance, user=owner) == ()
+    assert "3 days" in str(execute_instance(instance=instance, user=owner, action="@display").response.to_json())
+    with pytest.raises(NotOfferedError):
+        execute_instance(instance=instance, user=owner, action="hand_in")

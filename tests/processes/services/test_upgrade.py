@@ -47,6 +47,7 @@ from tasks.services.heartbeat import stop_heart
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.work import work_off
+from tests.processes.services.instance_kit import leave, leave_type
 
 STORED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "stored" / "first_release.json").read_text(encoding="utf-8")
@@ -289,3 +290,21 @@ def test_the_way_back_and_forward_again_is_open(old_database: Apps) -> None:
         MigrationExecutor(connection).migrate(targets)
     AuditEntry.objects.create(action="run.started", subject_kind="run")
     assert AuditEntry.objects.get().subject_kind == "run"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_data_of_instances_goes_with_no_owner_any_more() -> None:
+    owner = User.objects.create_user("ada")
+    instance = leave(leave_type(), owner)
+    DataNode.objects.create(kind="temporary", owner=owner, reference="r" * 22, data={})
+    executor = MigrationExecutor(connection)
+    latest = executor.loader.graph.leaf_nodes()
+    executor.migrate([("processes", "0013_instances")])
+    DataNode.objects.filter(instance=instance).update(owner=owner)
+
+    MigrationExecutor(connection).migrate(latest)
+
+    assert DataNode.objects.get(instance=instance).owner is None
+    assert DataNode.objects.get(kind="temporary").owner == owner
+    owner.delete()
+    assert DataNode.objects.get(instance=instance).data == {"days": 3}

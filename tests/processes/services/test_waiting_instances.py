@@ -9,11 +9,12 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from processes.models import InstanceType, ProcessInstance
+from processes.models import InstanceType, ProcessInstance, StatusRules
 from processes.registry import roles
+from processes.registry.roles import RoleFilter
 from processes.services.assignments import Assignment, assign
 from processes.services.doer import STEPLINE
-from processes.services.instance_access import visible_instances
+from processes.services.instance_access import newest_visible, visible_instances
 from processes.services.waiting_instances import list_waiting, waiting_instances
 from tests.processes.services.instance_kit import RULES, leave, leave_type, member
 
@@ -161,3 +162,50 @@ def _named(user: User) -> Q:
 
 def _is_named(user: User, instance: ProcessInstance) -> bool:
     return instance.title == user.username
+
+
+def test_however_many_statuses_the_rules_name_what_waits_is_found(owner: User, clerk: User) -> None:
+    named = [[f"step {number} of {part}" for number in range(100)] for part in range(12)]
+    expected = {"action": "approve", "group": "expected"}
+    type = leave_type(rules=[{"role": "clerks", "status": statuses, "action": expected} for statuses in named])
+    leave(type, owner, title="here", status="step 99 of 11")
+    assert titles(clerk) == ["here"]
+    assert [instance.title for instance in visible_instances(clerk)] == ["here"]
+    assert [instance.title for instance in newest_visible(clerk, wanted={}, first=0, count=5)[0]] == ["here"]
+
+
+def _raises(user: User) -> Q:
+    raise AttributeError(f"{user} has no employee")
+
+
+@pytest.mark.parametrize("filter", [_raises, lambda user: Q(owner__employee=user.pk), lambda user: None], ids="abc")
+def test_a_role_whose_filter_fails_keeps_no_list_from_being_shown(
+    filter: RoleFilter, owner: User, clerk: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    roles.role("broken", filter=filter)(_is_named)
+    try:
+        expected = {"action": "approve", "group": "expected"}
+        type = leave_type(rules=[{"role": ["broken", "clerks"], "action": expected}])
+        leave(type, owner, title="here")
+        assert titles(clerk) == ["here"]
+        assert titles(owner) == []
+        assert 'The filter of the role "broken"' in caplog.text
+    finally:
+        roles.unregister("broken")
+
+
+def test_rules_that_can_t_be_read_keep_no_other_rules_from_being_followed(
+    type: InstanceType, owner: User, clerk: User
+) -> None:
+    StatusRules.objects.create(slug="broken", title="Broken", rules="[{]")
+    leave(type, owner, title="here", status="handed in")
+    assert titles(clerk) == ["here"]
+
+
+@pytest.mark.parametrize("role", ["owner", "assignee", "candidate", "staff"])
+def test_a_group_that_is_called_as_a_reserved_role_gives_nobody_that_role(role: str, owner: User) -> None:
+    leave(leave_type(rules=[{"role": role, "action": {"action": "approve", "group": "expected"}}]), owner)
+    other = member("other", role)
+    assert titles(other) == []
+    assert not visible_instances(other).exists()
+    assert not newest_visible(other, wanted={}, first=0, count=5)[0]

@@ -149,7 +149,7 @@ async def test_missing_and_forbidden_look_the_same(name, log, client_of_nobody):
 
     assert forbidden.status_code == missing.status_code == 404
     assert forbidden.json() == missing.json()
-    assert set(forbidden.json()) == {"code", "message"}
+    assert set(forbidden.json()) == {"title", "status", "detail", "code", "message"}
 
 
 @pytest.mark.parametrize("since", ["x", "-1", "1.5", "9" * 30, "²"])

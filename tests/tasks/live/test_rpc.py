@@ -209,6 +209,50 @@ def test_a_job_that_anyone_may_start_belongs_to_their_session(db: None) -> None:
     assert Client().get(f"/api/tasks/{job_id}/").status_code == 404
 
 
+def test_a_start_that_is_sent_again_starts_nothing_more(client: Client, user: User) -> None:
+    @job("test.export", access="signed_in")
+    def export(context: JobContext, format: str) -> None: ...
+
+    @job("test.other", access="signed_in")
+    def other(context: JobContext, format: str) -> None: ...
+
+    key = {"Idempotency-Key": "monday"}
+    first = call(client, "test.export", {"format": "csv"}, **key).json()
+    assert call(client, "test.export", {"format": "csv"}, **key).json() == first
+    reused = call(client, "test.export", {"format": "xlsx"}, **key)
+    assert (reused.status_code, reused.json()["code"]) == (409, "key_reused")
+    assert Job.objects.count() == 1
+
+    # Another function's, another caller's, another key's, and those without one, are others.
+    stranger = Client()
+    stranger.force_login(User.objects.create_user("stranger"))
+    call(client, "test.other", {"format": "csv"}, **key)
+    call(stranger, "test.export", {"format": "csv"}, **key)
+    call(client, "test.export", {"format": "csv"}, **{"Idempotency-Key": "tuesday"})
+    call(client, "test.export", {"format": "csv"})
+    assert Job.objects.count() == 5
+    assert call(client, "test.export", {"format": "csv"}, **{"Idempotency-Key": "x" * 101}).status_code == 400
+
+
+def test_what_a_job_makes_its_key_of_goes_before_the_callers_key(client: Client) -> None:
+    @job("test.once_a_day", access="signed_in", idempotency_key="day:{day}")
+    def once(context: JobContext, day: str) -> None: ...
+
+    for key in ("a", "b"):
+        call(client, "test.once_a_day", {"day": "monday"}, **{"Idempotency-Key": key})
+    assert Job.objects.count() == 1
+
+
+def test_each_call_of_a_batch_has_a_key_of_its_own(client: Client) -> None:
+    @job("test.export", access="signed_in")
+    def export(context: JobContext) -> None: ...
+
+    calls = [{"fn": "test.export", "key": "a"}, {"fn": "test.export", "key": "b"}, {"fn": "test.export", "key": "a"}]
+    told = client.post("/api/rpc/batch", json.dumps(calls), content_type="application/json").json()
+    assert told[0] == told[2] != told[1]
+    assert Job.objects.count() == 2
+
+
 def test_a_batch_answers_in_order_and_failures_stop_nothing(client: Client) -> None:
     done: list[str] = []
 
@@ -240,6 +284,23 @@ def test_a_batch_answers_in_order_and_failures_stop_nothing(client: Client) -> N
         "invalid_arguments",
     ]
     assert [one["ok"] for one in told] == [True, True, False, False, False, True, True]
+
+
+@pytest.mark.parametrize("result", [object(), {"deep": [object()]}])
+def test_a_result_that_json_has_no_word_for_fails_its_own_call_only(client: Client, result: object) -> None:
+    query("test.odd")(lambda context: result)
+    query("test.one")(lambda context: 1)
+
+    assert call(client, "test.odd").status_code == 500
+    told = batch(client, ("test.one", {}), ("test.odd", {}), ("test.one", {})).json()
+    assert [one["ok"] for one in told] == [True, False, True]
+    assert told[1]["error"]["code"] == "internal"
+
+
+def test_half_a_character_is_replaced_and_no_answer_is_lost(client: Client) -> None:
+    query("test.half")(lambda context: "a\ud800b")
+    assert call(client, "test.half").json() == "a\ufffdb"
+    assert batch(client, ("test.half", {})).json() == [{"ok": True, "data": "a\ufffdb"}]
 
 
 def test_an_empty_batch_is_answered_by_nothing(client: Client) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
@@ -21,6 +22,7 @@ from tasks.live.protocol import MAX_CALL_CHARS, MAX_MESSAGE_CHARS
 from tasks.live.socket_calls import MOST_CALLS
 from tasks.models import TaskRoot
 from tasks.registry import CallContext, functions
+from tasks.services.api_tokens import PREFIX, create_api_token, revoke_api_token
 from tests.tasks.live.streams import until
 
 Connect = Callable[..., Awaitable[WebsocketCommunicator]]
@@ -38,8 +40,8 @@ def _registry() -> Iterator[None]:
 async def connect(transactional_db: None, broker: object) -> AsyncIterator[Connect]:
     sockets: list[WebsocketCommunicator] = []
 
-    async def open_socket(user: Any, session: Any = None) -> WebsocketCommunicator:
-        socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/")
+    async def open_socket(user: Any, session: Any = None, token: str = "") -> WebsocketCommunicator:
+        socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/", headers=bearer(token) if token else [])
         socket.scope["user"] = user
         socket.scope["session"] = session
         assert (await socket.connect())[0]
@@ -55,6 +57,10 @@ async def connect(transactional_db: None, broker: object) -> AsyncIterator[Conne
 @pytest.fixture
 def user(transactional_db: None) -> User:
     return User.objects.create_user("caller")
+
+
+def bearer(secret: str) -> list[tuple[bytes, bytes]]:
+    return [(b"authorization", f"Bearer {secret}".encode())]
 
 
 async def say(socket: WebsocketCommunicator, **message: object) -> str:
@@ -240,6 +246,7 @@ async def test_what_is_at_work_ends_with_the_socket(connect: Connect, user: User
     await socket.disconnect()
 
     await until(lambda: told == ["cancelled"])
+    # Its beginning and its end may come with one write.
     async with asyncio.timeout(10):
         while [root.status async for root in TaskRoot.objects.all()] != ["cancelled"]:
             await asyncio.sleep(0.02)
@@ -275,3 +282,45 @@ async def test_calls_may_be_long_and_other_messages_not(connect: Connect, user: 
     ):
         await say(socket, **message)
         assert (await heard(socket))["code"] == "bad_request"
+
+
+async def test_a_program_comes_in_by_its_token(connect: Connect, user: User) -> None:
+    @query("test.whoami")
+    def whoami(context: CallContext) -> str:
+        return str(context.user.get_username())
+
+    mutation("test.change")(lambda context: "changed")
+    row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=["read"])
+    socket = await connect(AnonymousUser(), token=secret)
+
+    told = await until_over(socket, await say(socket, type="call", fn="test.whoami"))
+    assert told[-1]["data"] == "caller"
+    refused = await until_over(socket, await say(socket, type="call", fn="test.change"))
+    assert refused[-1]["code"] == "insufficient_scope"
+    await sync_to_async(revoke_api_token)(row)
+    later = await until_over(socket, await say(socket, type="call", fn="test.whoami"))
+    assert later[-1]["code"] == "sign_in_required"
+
+
+async def test_what_a_program_follows_ends_when_its_token_is_revoked(connect: Connect, user: User) -> None:
+    row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=["tasks:read"])
+    root = await TaskRoot.objects.acreate(title="Long", owner=user)
+    socket = await connect(AnonymousUser(), token=secret)
+    await say(socket, type="subscribe", taskId=str(root.pk), snapshot=True, requestId=None)
+    assert [(await heard(socket))["type"] for _ in range(2)] == ["subscribed", "snapshot"]
+
+    await sync_to_async(revoke_api_token)(row)
+    await current_hub()._guard.recheck()
+
+    assert (await heard(socket))["code"] == "not_found"
+
+
+@pytest.mark.parametrize("scopes", [None, ["instances:write"]])
+async def test_a_token_that_isnt_good_for_it_opens_no_socket(
+    connect: Connect, user: User, scopes: list[str] | None
+) -> None:
+    secret = PREFIX + "unknown"
+    if scopes is not None:
+        _row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=scopes)
+    socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/", headers=bearer(secret))
+    assert not (await socket.connect())[0]

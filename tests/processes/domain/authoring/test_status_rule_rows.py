@@ -73,6 +73,8 @@ CHANGES: list[tuple[Any, dict[str, str], Any]] = [
     ({"action": "a", "role": "boss"}, {"role": ""}, {"action": "a"}),
     ({"action": "a", "role": ["boss", "owner"]}, {"role": "boss"}, {"action": "a", "role": ["boss"]}),
     ({"action": "a"}, {"status": "null"}, {"action": "a", "status": None}),
+    ({"action": "a"}, {"role": "null"}, {"action": "a", "role": "null"}),
+    ({"action": "a"}, {"action": "null", "role": "b, null"}, {"action": "null", "role": ["b", "null"]}),
     ({"action": "a"}, {"status": "!null, !done"}, {"action": "a", "status": ["!null", "!done"]}),
     ({"action": "a", "status": None}, {"status": "null, new"}, {"action": "a", "status": [None, "new"]}),
     ({"action": "a"}, {"action": "b"}, {"action": "b"}),

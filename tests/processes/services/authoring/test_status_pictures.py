@@ -66,6 +66,21 @@ def test_actions_lead_to_what_the_process_sets_also_through_a_form() -> None:
     assert find_problems(row.rules, uses=uses_of(row)).warnings == []
 
 
+def test_the_types_first_status_comes_before_what_init_may_set() -> None:
+    row = rules_for({"action": "begin", "status": "draft"}, {"action": "pay", "status": "approved"})
+    template = publish_process(
+        "order",
+        [
+            action("@init", "noop", next={"*": "small"}),
+            sets("small", "approved"), sets("begin", "approved"), sets("pay", "being paid"),
+        ],
+    )  # fmt: skip
+    InstanceType.objects.create(slug="order", title="Order", template=template, status_rules=row, status="draft")
+    drawn = picture(row)
+    assert drawn.diagram is not None
+    assert list(drawn.diagram.statuses.values()) == ["draft", "approved", "being paid"]
+
+
 def test_an_instance_begins_with_what_init_sets() -> None:
     row = rules_for({"action": "begin", "status": "draft"})
     template = publish_process("order", [sets("@init", "draft"), sets("begin", "open")])

@@ -5,16 +5,18 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from examples.leave_requests.models import Department, LeaveKind, LeaveRequest
-from processes.errors import ProcessError
+from processes.errors import NotJsonError, ProcessError
 from processes.models import AuditEntry, DataNode, ProcessInstance, Run
+from processes.registry import scripts
 from processes.services.authoring.templates import publish
 from processes.services.driven import object_of_instance
 from processes.services.errors import InstanceNotFoundError
 from processes.services.instances import context_node_of
+from processes.services.topics import subscribe
 from tasks.services.work import work_off
 from tests.processes.services.driven.leave_kit import bind, leave, load, other_process, other_rules
 from tests.processes.services.instance_kit import member
@@ -138,6 +140,36 @@ def test_an_init_that_fails_leaves_neither_object_nor_instance(employee: User) -
     assert (LeaveRequest.objects.count(), ProcessInstance.objects.count()) == (0, 0)
 
 
+def test_what_was_made_in_a_transaction_that_was_rolled_back_is_made_anew(request_: LeaveRequest) -> None:
+    copy = LeaveRequest(
+        employee=request_.employee, kind=request_.kind, department=request_.department,
+        first_day=request_.first_day, last_day=request_.last_day,
+    )  # fmt: skip
+    with transaction.atomic():
+        copy.save()
+        transaction.set_rollback(True)
+    copy.save()
+    assert (instance_of(copy).title, copy.status) == (str(copy), "draft")
+    connection.check_constraints()
+
+
+def test_the_error_of_an_init_that_breaks_the_transaction_is_its_own(employee: User) -> None:
+    department = Department.objects.create(name="Breaking")
+    with scripts.override("test_twice", lambda app: User.objects.create(username=employee.username) and None):
+        bind(department, process=publish_process("twice", [action("@init", "test_twice"), page("@display", "shown")]))
+        with pytest.raises(ProcessError) as caught, transaction.atomic():
+            leave(employee, department=department)
+    assert (caught.value.kind, caught.value.action) == ("script_error", "@init")
+    assert (LeaveRequest.objects.count(), ProcessInstance.objects.count()) == (0, 0)
+
+
+def test_data_that_can_t_be_stored_is_told_with_its_place(employee: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(LeaveRequest, "get_process_data", lambda self: {"day": self.first_day})
+    with pytest.raises(NotJsonError, match="/data/day"):
+        leave(employee)
+    assert not LeaveRequest.objects.exists()
+
+
 def test_saving_again_takes_few_queries(request_: LeaveRequest) -> None:
     with CaptureQueriesContext(connection) as queries:
         LeaveRequest.objects.select_related("kind", "department", "employee").get(pk=request_.pk).save()
@@ -166,10 +198,13 @@ def test_an_instance_that_runs_know_stays_for_staff_only(request_: LeaveRequest,
     request_.execute(user=clerk, action="approve")
     work_off(settings.STEPLINE_QUEUES[0])
     run = Run.objects.get()
+    assert request_.instance is not None
+    subscribe(request_.instance, "calendar.*")
     LeaveRequest.objects.get(pk=request_.pk).delete()
     kept = ProcessInstance.objects.get()
     assert run.instance_id == kept.pk
     assert (kept.owner, kept.assignee, kept.status_rules) == (None, None, None)
+    assert not kept.subscriptions.exists()
 
 
 def test_without_a_process_it_offers_nothing_and_can_t_be_executed(employee: User, monkeypatch: Any) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from processes.errors import ConditionError, TopicError
-from processes.models import InstanceType, Subscription
+from processes.models import InstanceType, ProcessInstance, Subscription
+from processes.services.errors import InstanceNotFoundError
 from processes.services.topics import subscribe, subscribe_to_topics_of, unsubscribe
 from tests.processes.services.topic_kit import a_process, an_instance
 
@@ -59,4 +60,12 @@ def test_its_subscriptions_go_with_an_instance() -> None:
     instance = an_instance()
     subscribe(instance, "a")
     instance.delete()
+    assert not Subscription.objects.exists()
+
+
+def test_what_was_deleted_meanwhile_subscribes_to_nothing() -> None:
+    instance = an_instance()
+    ProcessInstance.objects.get(pk=instance.pk).delete()
+    with pytest.raises(InstanceNotFoundError):
+        subscribe(instance, "invoice.*")
     assert not Subscription.objects.exists()
