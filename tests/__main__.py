@@ -1,9 +1,11 @@
 """Run all tests in groups: `python -m tests [pytest's arguments]`.
 
 1. everything that runs side by side, on SQLite and an embedded Valkey;
-2. what touches the database, once more on PostgreSQL, with a Redis as broker and channel layer;
-3. what talks to the broker or the channel layer, once more on PostgreSQL, RabbitMQ, and LISTEN and NOTIFY;
-4. what starts the whole stack or a browser: two modules at a time, since each waits more than it works.
+2. what touches the database, once more on PostgreSQL, with a Redis as broker and channel layer, but for what only
+   tells what is in rows: its queries are those of others that do run again;
+3. what starts the whole stack or a browser: more modules at a time than two cores carry, since each waits much;
+4. what talks to the broker or the channel layer, once more on PostgreSQL, RabbitMQ, and LISTEN and NOTIFY: beside the
+   third group, since it waits most of its time; what it prints comes when it has ended.
 
 Whichever servers are reachable are used, and the summary says which were not.
 """
@@ -12,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.servers import Server, find_postgres, find_rabbitmq, find_redis, own_virtual_host
 
@@ -20,6 +23,17 @@ _SERVER_VARIABLES = ("TEST_DATABASE_URL", "TEST_BROKER_URL", "TEST_CHANNEL_LAYER
 
 #: By its own rule what decides touches neither a database nor a browser: those groups needn't look for it there.
 _WITHOUT_DOMAIN = ["--ignore=tests/processes/domain", "--ignore=tests/tasks/domain"]
+#: What is about words, markup, answers and what an editor is told, and finds its rows by nothing but their keys. The
+#: lists and searches of admin and pages, whatever locks or counts, and the walk over every page stay in both groups.
+_ONLY_TELLS = [
+    "--ignore=tests/processes/admin/test_builder_tab.py",
+    "--ignore=tests/processes/admin/test_documentation_tab.py",
+    "--ignore=tests/processes/pages/test_languages.py",
+    "--ignore=tests/processes/pages/test_looks.py",
+    "--ignore=tests/processes/pages/test_responses.py",
+    "--ignore=tests/processes/scripts/test_page_content.py",
+    "--ignore=tests/processes/scripts/test_reference.py",
+]
 #: Where tests that talk to the broker are.
 _WITH_BROKER = ["tests/tasks", "tests/acceptance"]
 
@@ -35,14 +49,11 @@ def main(arguments: list[str]) -> int:
     results = [
         run_group("SQLite, side by side", ["-n", "auto", "-m", "not acceptance and not browser", *arguments], {}),
         *run_on_postgres(postgres, redis, arguments),
-        *run_on_rabbitmq(postgres, rabbitmq, arguments),
-        # A module's tests stay together: they share what takes long to start, a stack or a browser.
-        run_group(
-            "whole stack and browser",
-            ["-n", "2", "--dist", "loadscope", "-m", "acceptance or browser", *_WITHOUT_DOMAIN, *arguments],
-            {},
-        ),
     ]
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        on_rabbitmq = beside.submit(run_on_rabbitmq, postgres, rabbitmq, arguments)
+        results.append(run_whole(arguments))
+        results += on_rabbitmq.result()
     print("\nsummary")
     for name, return_code, seconds in results:
         print(f"  {name}: {describe(return_code)} in {seconds:.0f} s")
@@ -54,8 +65,15 @@ def main(arguments: list[str]) -> int:
     return 0 if all(return_code in harmless for _, return_code, _ in results) else 1
 
 
+def run_whole(arguments: list[str]) -> Result:
+    """Run what starts the whole stack or a browser."""
+    # A module's tests stay together: they share what takes long to start. The suite says itself which come first.
+    choice = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder", "-m", "acceptance or browser"]
+    return run_group("whole stack and browser", [*choice, *_WITHOUT_DOMAIN, *arguments], {})
+
+
 def run_on_postgres(postgres: Server, redis: Server, arguments: list[str]) -> list[Result]:
-    """Run what touches the database; without a Redis, with the embedded Valkey."""
+    """Run what depends on the database; without a Redis, with the embedded Valkey."""
     if postgres.obstacle is not None:
         return []
     variables = {"TEST_DATABASE_URL": postgres.url}
@@ -63,7 +81,7 @@ def run_on_postgres(postgres: Server, redis: Server, arguments: list[str]) -> li
     if redis.obstacle is None:
         name = "PostgreSQL, Redis"
         variables |= {"TEST_BROKER_URL": redis.url, "TEST_CHANNEL_LAYER_URL": redis.url}
-    choice = ["-n", "auto", "-m", "database and not acceptance and not browser", *_WITHOUT_DOMAIN]
+    choice = ["-n", "auto", "-m", "database and not acceptance and not browser", *_WITHOUT_DOMAIN, *_ONLY_TELLS]
     return [run_group(name, [*choice, *arguments], variables)]
 
 
@@ -71,20 +89,33 @@ def run_on_rabbitmq(postgres: Server, rabbitmq: Server, arguments: list[str]) ->
     """Run what talks to the broker or the channel layer, real stacks included."""
     if postgres.obstacle is not None or rabbitmq.obstacle is not None:
         return []
-    choice = ["-n", "2", "--dist", "loadscope", "-m", "servers and not browser", *([] if arguments else _WITH_BROKER)]
+    # One after the other: three modules are at work beside it.
+    choice = ["-n", "1", "-m", "servers and not browser", *([] if arguments else _WITH_BROKER)]
     with own_virtual_host(rabbitmq.url) as url:
         variables = {"TEST_DATABASE_URL": postgres.url, "TEST_BROKER_URL": url}
-        return [run_group("PostgreSQL, RabbitMQ, LISTEN and NOTIFY", [*choice, *arguments], variables)]
+        return [run_group("PostgreSQL, RabbitMQ, LISTEN and NOTIFY", [*choice, *arguments], variables, beside=True)]
 
 
-def run_group(name: str, arguments: list[str], variables: dict[str, str]) -> Result:
-    """Run pytest; return the group's name, pytest's exit code and the seconds it took."""
-    print(f"\n=== {name}", flush=True)
+def run_group(name: str, arguments: list[str], variables: dict[str, str], *, beside: bool = False) -> Result:
+    """Run pytest; return the group's name, pytest's exit code and the seconds it took.
+
+    A group that runs beside another says what it has to say in one piece at its end.
+    """
+    title = f"\n=== {name}"
+    if not beside:
+        print(title, flush=True)
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if name not in _SERVER_VARIABLES}
     completed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments], env={**environment, **variables}, check=False
+        [sys.executable, "-m", "pytest", "-q", *arguments],
+        env={**environment, **variables},
+        stdout=subprocess.PIPE if beside else None,
+        stderr=subprocess.STDOUT if beside else None,
+        text=True,
+        check=False,
     )
+    if beside:
+        print(f"{title}\n{completed.stdout}", flush=True)
     return name, completed.returncode, time.monotonic() - started
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import hypothesis
 import pytest
+import pytest_django
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone, translation
@@ -18,7 +19,7 @@ from config.supervisor.broker import EmbeddedBroker
 from tasks.services.flusher import stop_flusher
 from tasks.services.heartbeat import stop_heart
 from tasks.services.publish import close_publisher
-from tests import quick_flush, servers
+from tests import servers
 from tests.environment import DATA_FOLDER
 
 if TYPE_CHECKING:
@@ -36,13 +37,15 @@ def pytest_configure() -> None:
     """Spare what costs much and isn't what most tests are about; those that are put it back."""
     # Otherwise each test client looks through all static files when it begins, as a server does once.
     settings.WHITENOISE_AUTOREFRESH = True
-    quick_flush.install()
     # Slow on purpose, where passwords are worth something.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database or the broker, so that exactly this runs again on other servers."""
+    """Mark what touches the database or the broker, so that exactly this runs again on other servers.
+
+    What starts a whole stack comes first.
+    """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if _DATABASE_FIXTURES.intersection(fixtures) or item.get_closest_marker("django_db"):
@@ -50,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Those of the wiring name the servers themselves.
         if "broker" in fixtures and not item.nodeid.startswith("tests/config/"):
             item.add_marker(pytest.mark.servers)
+    # Few tests, but long ones: begun last, they would keep one process busy while the others have nothing left to do.
+    items.sort(key=lambda item: item.get_closest_marker("acceptance") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -98,8 +103,14 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> Iterator[None]:
     """Let go of the test's database before it is dropped: live updates may go through it, and threads that report."""
+    # Imported here, since it needs Django's models.
+    from tests import quick_flush
+
+    quick_flush.install()
+    with django_db_blocker.unblock():
+        quick_flush.remember()
     yield
     close_publisher()
     stop_flusher()

@@ -18,7 +18,8 @@ from tests.environment import surroundings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-PATIENCE_SECONDS = 30.0
+#: Only what never comes takes so long: long enough for the start of a stack beside others.
+PATIENCE_SECONDS = 60.0
 
 
 class Program:

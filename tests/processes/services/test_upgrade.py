@@ -5,8 +5,10 @@ parked, three whose workers were killed (in a sub process, in the sequence, in `
 """
 
 import json
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,13 +72,29 @@ def old_database(transactional_db: None) -> Iterator[Apps]:
     MigrationExecutor(connection).migrate(latest)
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Say where the migrated database is kept for the next test: on SQLite it is a file."""
+    return tmp_path_factory.mktemp("upgraded") / "database.sqlite3"
+
+
 @pytest.fixture
-def upgraded(old_database: Apps) -> Iterator[None]:
+def upgraded(transactional_db: None, copy: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """Fill the database as the first release left it, migrate it, and register that release's scripts."""
-    with transaction.atomic():  # References are checked at the end: rows stand in no order.
-        store(old_database)
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+    connection.ensure_connection()
+    if copy.exists():
+        with closing(sqlite3.connect(copy)) as source:
+            source.backup(connection.connection)
+    else:
+        old_database: Apps = request.getfixturevalue("old_database")
+        with transaction.atomic():  # References are checked at the end: rows stand in no order.
+            store(old_database)
+        executor = MigrationExecutor(connection)
+        executor.migrate(executor.loader.graph.leaf_nodes())
+        if connection.vendor == "sqlite":
+            connection.ensure_connection()
+            with closing(sqlite3.connect(copy)) as target:
+                connection.connection.backup(target)
     park = scripts.override("release_wait", lambda app: Park(reason="wait"), durable=True)
     note_only = (scripts.override(f"release_{name}", note) for name in ("note", "die"))
     with park, next(note_only), next(note_only), scripts.override("release_refuse", note):

@@ -1,7 +1,7 @@
 """The feed through real servers: Daphne and uvicorn, as processes of their own, over real sockets, side by side.
 
-Both servers are up in each test, one channel layer and one database behind them: what a client asks of the one
-is told on the stream that the other holds.
+Where both are up, one channel layer and one database are behind them: what a client asks of the one is told on the
+stream that the other holds.
 """
 
 import asyncio
@@ -37,16 +37,10 @@ OTHER = {"daphne": "uvicorn", "uvicorn": "daphne"}
 Ports = dict[str, int]
 
 
-@pytest.fixture
-async def ports(log) -> AsyncIterator[Ports]:
-    found = {name: claim_port(HOST, 0) for name in OTHER}
-    commands = {
-        "daphne": [*("-m", "daphne", "-b", HOST, "-p", str(found["daphne"]), "-v", "0"), "config.asgi:application"],
-        "uvicorn": [
-            *("-m", "uvicorn", "--host", HOST, "--port", str(found["uvicorn"]), "--lifespan", "off"),
-            *("--log-level", "warning", "config.asgi:application"),
-        ],
-    }
+@asynccontextmanager
+async def serving(log: Any, *names: str) -> AsyncIterator[Ports]:
+    """Have these servers up for the block, and give their ports."""
+    found = {name: claim_port(HOST, 0) for name in names}
     environment = {
         **os.environ,
         "DATABASE_URL": await log.run(database_url),
@@ -55,14 +49,14 @@ async def ports(log) -> AsyncIterator[Ports]:
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *_command(name, str(port))],
             cwd=Path(__file__).parents[3],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for command in commands.values()
+        for name, port in found.items()
     ]
     try:
         for port in found.values():
@@ -72,6 +66,13 @@ async def ports(log) -> AsyncIterator[Ports]:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def _command(name: str, port: str) -> list[str]:
+    if name == "daphne":
+        return ["-m", "daphne", "-b", HOST, "-p", port, "-v", "0", "config.asgi:application"]
+    quiet = ("--lifespan", "off", "--log-level", "warning")
+    return ["-m", "uvicorn", "--host", HOST, "--port", port, *quiet, "config.asgi:application"]
 
 
 async def _accepts(port: int) -> None:
@@ -122,6 +123,18 @@ def server(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+async def ports(log, server) -> AsyncIterator[Ports]:
+    async with serving(log, server) as found:
+        yield found
+
+
+@pytest.fixture
+async def ports_of_both(log) -> AsyncIterator[Ports]:
+    async with serving(log, *OTHER) as found:
+        yield found
+
+
 async def test_one_task_by_websocket_and_by_events_is_the_same(server, ports, log, cookies):
     await log.write(2)
     headers = {"Cookie": f"sessionid={cookies['sessionid']}", "Origin": f"http://{HOST}:{ports[server]}"}
@@ -147,11 +160,11 @@ async def test_one_task_by_websocket_and_by_events_is_the_same(server, ports, lo
         assert back.status_code == 204
 
 
-async def test_many_on_one_stream_added_through_the_other_server(server, ports, log, owner, cookies):
+async def test_many_on_one_stream_added_through_the_other_server(server, ports_of_both, log, owner, cookies):
     """And lists, and the tree of a request to come; and the stream ends with the session."""
     async with (
-        http_client(ports[server], cookies) as client,
-        http_client(ports[OTHER[server]], cookies) as elsewhere,
+        http_client(ports_of_both[server], cookies) as client,
+        http_client(ports_of_both[OTHER[server]], cookies) as elsewhere,
         events(client, "/api/events/") as stream,
     ):
         connection_id = (await next_of(stream, "connected"))["connectionId"]
