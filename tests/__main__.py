@@ -3,9 +3,8 @@
 1. everything that runs side by side, on SQLite and an embedded Valkey;
 2. what touches the database, once more on PostgreSQL, with a Redis as broker and channel layer, but for what only
    tells what is in rows: its queries are those of others that do run again;
-3. what starts the whole stack or a browser: more modules at a time than two cores carry, since each waits much;
-4. what talks to the broker or the channel layer, once more on PostgreSQL, RabbitMQ, and LISTEN and NOTIFY: beside the
-   third group, since it waits most of its time; what it prints comes when it has ended.
+3. what talks to the broker or the channel layer, once more on PostgreSQL, RabbitMQ, and LISTEN and NOTIFY;
+4. what starts the whole stack or a browser: two modules at a time, since each waits more than it works.
 
 Whichever servers are reachable are used, and the summary says which were not.
 """
@@ -14,7 +13,6 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from tests.servers import Server, find_postgres, find_rabbitmq, find_redis, own_virtual_host
 
@@ -49,11 +47,9 @@ def main(arguments: list[str]) -> int:
     results = [
         run_group("SQLite, side by side", ["-n", "auto", "-m", "not acceptance and not browser", *arguments], {}),
         *run_on_postgres(postgres, redis, arguments),
+        *run_on_rabbitmq(postgres, rabbitmq, arguments),
+        run_whole(arguments),
     ]
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        on_rabbitmq = beside.submit(run_on_rabbitmq, postgres, rabbitmq, arguments)
-        results.append(run_whole(arguments))
-        results += on_rabbitmq.result()
     print("\nsummary")
     for name, return_code, seconds in results:
         print(f"  {name}: {describe(return_code)} in {seconds:.0f} s")
@@ -68,7 +64,7 @@ def main(arguments: list[str]) -> int:
 def run_whole(arguments: list[str]) -> Result:
     """Run what starts the whole stack or a browser."""
     # A module's tests stay together: they share what takes long to start. The suite says itself which come first.
-    choice = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder", "-m", "acceptance or browser"]
+    choice = ["-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", "-m", "acceptance or browser"]
     return run_group("whole stack and browser", [*choice, *_WITHOUT_DOMAIN, *arguments], {})
 
 
@@ -89,33 +85,20 @@ def run_on_rabbitmq(postgres: Server, rabbitmq: Server, arguments: list[str]) ->
     """Run what talks to the broker or the channel layer, real stacks included."""
     if postgres.obstacle is not None or rabbitmq.obstacle is not None:
         return []
-    # One after the other: three modules are at work beside it.
-    choice = ["-n", "1", "-m", "servers and not browser", *([] if arguments else _WITH_BROKER)]
+    choice = ["-n", "2", "--dist", "loadscope", "-m", "servers and not browser", *([] if arguments else _WITH_BROKER)]
     with own_virtual_host(rabbitmq.url) as url:
         variables = {"TEST_DATABASE_URL": postgres.url, "TEST_BROKER_URL": url}
-        return [run_group("PostgreSQL, RabbitMQ, LISTEN and NOTIFY", [*choice, *arguments], variables, beside=True)]
+        return [run_group("PostgreSQL, RabbitMQ, LISTEN and NOTIFY", [*choice, *arguments], variables)]
 
 
-def run_group(name: str, arguments: list[str], variables: dict[str, str], *, beside: bool = False) -> Result:
-    """Run pytest; return the group's name, pytest's exit code and the seconds it took.
-
-    A group that runs beside another says what it has to say in one piece at its end.
-    """
-    title = f"\n=== {name}"
-    if not beside:
-        print(title, flush=True)
+def run_group(name: str, arguments: list[str], variables: dict[str, str]) -> Result:
+    """Run pytest; return the group's name, pytest's exit code and the seconds it took."""
+    print(f"\n=== {name}", flush=True)
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if name not in _SERVER_VARIABLES}
     completed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *arguments],
-        env={**environment, **variables},
-        stdout=subprocess.PIPE if beside else None,
-        stderr=subprocess.STDOUT if beside else None,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "pytest", "-q", *arguments], env={**environment, **variables}, check=False
     )
-    if beside:
-        print(f"{title}\n{completed.stdout}", flush=True)
     return name, completed.returncode, time.monotonic() - started
 
 
