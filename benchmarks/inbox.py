@@ -18,6 +18,7 @@ from benchmarks.databases import database_name
 from benchmarks.figures import Figure, alone
 from benchmarks.inbox_rows import Site, add_instances, make_site
 from benchmarks.stack import running_base
+from config.server import keep_loaded
 
 INSTANCES, QUICK_INSTANCES = 100_000, 1_000
 FEW = 200
@@ -45,6 +46,8 @@ def measure(*, runs: int, quick: bool) -> Iterator[Figure]:
     """Measure on the database that the settings name."""
     number, requests = (QUICK_INSTANCES, QUICK_REQUESTS) if quick else (INSTANCES, REQUESTS)
     where = f"{number:,} instances, {database_name()}"
+    # As a server does that has loaded everything.
+    keep_loaded()
     with running_base():
         site = make_site()
         add_instances(site, number=FEW)

@@ -90,10 +90,10 @@ def plan_services(environment: Environment, *, host: str, port: int, worker_proc
                 *("--no-access-log", "--no-server-header", "--lifespan", "off", "--http", "httptools"),
                 # Behind a proxy, Django's own setting says which header tells the scheme.
                 "--no-proxy-headers",
-                # What clients send is small; what they get is too short to be worth compressing.
-                *("--ws", "websockets-sansio", "--ws-max-size", "65536", "--ws-per-message-deflate", "false"),
+                # A call has up to 256 Ki characters of up to 4 bytes; what clients get is too short to be compressed.
+                *("--ws", "websockets-sansio", "--ws-max-size", "1048576", "--ws-per-message-deflate", "false"),
                 # Open streams never end by themselves, and their clients come back by themselves.
-                *("--timeout-graceful-shutdown", "1", "config.asgi:application"),
+                *("--timeout-graceful-shutdown", "1", "config.server:application"),
             ),
             probe=PortAccepts(host, port),
         ),

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from processes.models import InstanceCandidate, ProcessInstance
 from processes.services.access import User, may_change_instances
@@ -92,11 +92,13 @@ def newest_visible(
         opened = opened_by_rules(roles, status=None if status is None else str(status))
         own = [Q(owner=user.pk), Q(assignee=user.pk), *opened]
         # Keys are in the order of creation (UUID, version 7), so that candidates are, too: those of a group are looked
-        # through from the newest on until enough are found that are wanted.
-        asked = InstanceCandidate.objects.filter(**{f"instance__{name}": value for name, value in wanted.items()})
+        # through from the newest on until enough are found that are wanted. Each instance is asked for by its key, as a
+        # subquery says and a join doesn't: PostgreSQL would rather read all instances than a thousand of them.
+        made = ProcessInstance.objects.filter(pk=OuterRef("instance_id"), **wanted).values("created_at")[:1]
+        asked = InstanceCandidate.objects.annotate(created_at=Subquery(made)).filter(created_at__isnull=False)
         ways = [
             *(instance_way(rows.filter(part), order=NEWEST) for part in own),
-            *candidacies(roles, rows=asked, order=("-instance_id",), columns=("instance__created_at", "instance_id")),
+            *candidacies(roles, rows=asked, order=("-instance_id",), columns=("created_at", "instance_id")),
         ]
     upto = min(first + count + 1, FARTHEST)
     found = first_rows(ways, order=NEWEST, first=first, count=upto - first, related=related)
