@@ -12,6 +12,9 @@ from config.asgi import application
 
 __all__ = ["application", "keep_loaded"]
 
+#: Objects that may come, and not go, before the collector looks among them; Python's own is 700.
+_ALLOCATIONS = 50_000
+
 
 def keep_loaded() -> None:
     """Load what answers requests, and let the collector leave alone whatever is there by now."""
@@ -19,6 +22,9 @@ def keep_loaded() -> None:
     _ = get_resolver().url_patterns
     gc.collect()
     gc.freeze()
+    # Counted from here on, little is long-lived, and a full collection would come every few requests. Of what a request
+    # leaves next to nothing is cyclic: it may wait, for some megabytes.
+    gc.set_threshold(_ALLOCATIONS, 10, 10)
 
 
 keep_loaded()
