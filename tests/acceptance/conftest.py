@@ -138,12 +138,17 @@ def airports() -> bytes:
 
 @pytest.fixture(scope="session")
 def many_airports() -> bytes:
-    """Return a file like the airports', with distinct codes and many rows, every hundredth of them bad."""
+    """Return a file whose import takes a moment."""
+    return like_airports(MANY_ROWS)
+
+
+def like_airports(rows: int) -> bytes:
+    """Return a file like the airports', with distinct codes, every hundredth row bad."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["iata", "name", "city", "state", "country", "latitude", "longitude"])
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    for number in range(MANY_ROWS):
+    for number in range(rows):
         code = "".join(letters[(number // 26**place) % 26] for place in range(4))
         latitude = "99.5" if number % 100 == 99 else "41.5"
         writer.writerow([code, f"Airport {number}", "Town", "TX", "USA", latitude, "-95.0"])
