@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from processes.admin.told_errors import ErrorTellingAdmin
 from processes.driven import ProcessDriven
 from processes.errors import ProcessError
 from processes.models import DynamicBinding
@@ -60,7 +61,7 @@ class ProcessStatusFilter(admin.SimpleListFilter):
         return queryset.filter(instance__status=self.value()) if self.value() else queryset
 
 
-class ProcessDrivenAdmin(admin.ModelAdmin):
+class ProcessDrivenAdmin(ErrorTellingAdmin):
     """Show above an object's form its status, options, assignee, running work and history.
 
     Options are those that the status rules offer whoever looks; an option whose process has a page to show leads there.
@@ -94,16 +95,6 @@ class ProcessDrivenAdmin(admin.ModelAdmin):
         """Add the address to which the options are sent."""
         view = self.admin_site.admin_view(self._execute_view)
         return [path("<path:object_id>/process/", view, name=self._address_name), *super().get_urls()]
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Save an object; what keeps it from getting its process is told, and nothing is saved."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProcessError as error:
-            self.message_user(request, _("Nothing was saved. %(why)s") % {"why": error.message}, messages.ERROR)
-            return HttpResponseRedirect(request.path)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any

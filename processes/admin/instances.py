@@ -3,11 +3,11 @@
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from processes.admin.records import ReadOnlyAdmin
 from processes.admin.rights import editor_of
+from processes.admin.told_errors import ErrorTellingAdmin
 from processes.admin.trigger_form import JsonObjectField
 from processes.domain.status_rules import status_problem
 from processes.errors import ProcessError
@@ -116,7 +117,7 @@ class WhenDue(admin.SimpleListFilter):
 
 
 @admin.register(ProcessInstance)
-class ProcessInstanceAdmin(ReadOnlyAdmin):
+class ProcessInstanceAdmin(ErrorTellingAdmin, ReadOnlyAdmin):
     """List instances, without their Data, which only their process shows."""
 
     change_form_template = "processes/admin/instance.html"
@@ -198,16 +199,6 @@ class ProcessInstanceAdmin(ReadOnlyAdmin):
                 "history_address": reverse("processes:instance-history", kwargs={"instance_id": instance.pk}),
             }
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Create or change an instance; what its process or somebody else says against it is told."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProcessError as error:
-            self.message_user(request, _("Nothing was saved. %(why)s") % {"why": error.message}, messages.ERROR)
-            return HttpResponseRedirect(request.path)
 
     def save_model(self, request: HttpRequest, obj: ProcessInstance, form: Any, change: bool) -> None:
         """Create the instance, or change it by hand."""

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from processes.admin.records import ReadOnlyAdmin
+from processes.admin.told_errors import ErrorTellingAdmin
 from processes.admin.trigger_form import TriggerForm, seconds_of
 from processes.admin.trigger_secret import secret_page
 from processes.admin.trigger_words import badge, cause_words, history_of, refusal_words, spoken_times, when_words
@@ -29,7 +30,7 @@ __all__ = ["TriggerAdmin", "TriggerFiringAdmin"]
 
 
 @admin.register(Trigger)
-class TriggerAdmin(admin.ModelAdmin):
+class TriggerAdmin(ErrorTellingAdmin):
     """Edit triggers. Who isn't an administrator changes only what runs in their own name."""
 
     form = TriggerForm
@@ -144,16 +145,6 @@ class TriggerAdmin(admin.ModelAdmin):
     @staticmethod
     def _sets_user(request: HttpRequest) -> bool:
         return bool(getattr(request.user, "is_superuser", False))
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Edit a trigger; what somebody else did in the very same moment is told instead of overwritten."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProcessError as error:
-            self.message_user(request, _("Nothing was saved. %(why)s") % {"why": error.message}, messages.ERROR)
-            return HttpResponseRedirect(request.path)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Add what is shown besides the fields: the next times, the address, the history."""

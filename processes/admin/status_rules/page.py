@@ -15,10 +15,11 @@ from django.views.decorators.http import require_POST
 
 from processes.admin.status_rules.form import StatusRulesForm
 from processes.admin.status_rules.rules_field import GROUPS, Edited, RulesWidget, told
+from processes.admin.told_errors import ErrorTellingAdmin
 from processes.domain.authoring.status_rules_schema import status_rules_schema
 from processes.domain.json_values import JSON
 from processes.domain.status_rules import RESERVED_ROLES
-from processes.errors import DefinitionError, Problem, ProcessError
+from processes.errors import DefinitionError, Problem
 from processes.models import StatusRules
 from processes.services.authoring.checking import place_problems
 from processes.services.authoring.status_pictures import picture_of
@@ -38,7 +39,7 @@ _MOST_TOLD = 3
 
 
 @admin.register(StatusRules)
-class StatusRulesAdmin(admin.ModelAdmin):
+class StatusRulesAdmin(ErrorTellingAdmin):
     """Edit status rules; they are in force as soon as they are saved."""
 
     form = StatusRulesForm
@@ -76,16 +77,6 @@ class StatusRulesAdmin(admin.ModelAdmin):
 
     def _check(self, request: HttpRequest) -> HttpResponse:
         return _answer_check(request, self)
-
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Edit rules; what somebody else did in the very same moment is told instead of overwritten."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProcessError as error:
-            self.message_user(request, _("Nothing was saved. %(why)s") % {"why": error.message}, messages.ERROR)
-            return HttpResponseRedirect(request.path)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Add the pictures of the saved rules, and what the JSON editor needs."""
