@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from tasks.domain.tree import Tree
+from tasks.registry import functions, jobs
 from tasks.services.flusher import process_flusher, stop_flusher
 from tasks.services.heartbeat import stop_heart
 from tasks.services.reading import read_snapshot, read_updates
@@ -41,6 +42,17 @@ class Trees:
         root = self.read(root_id).root
         assert root is not None
         return {node.title: (node.status.value, node.error) for node in root.walk()}
+
+
+@pytest.fixture
+def own_declarations() -> Iterator[None]:
+    """Forget, at its end, the functions and jobs that a test has declared."""
+    known, known_jobs = set(functions.declared()), set(jobs.names())
+    yield
+    for name in set(functions.declared()) - known:
+        functions.remove(name)
+    for name in set(jobs.names()) - known_jobs:
+        jobs.remove(name)
 
 
 @pytest.fixture

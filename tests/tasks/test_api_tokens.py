@@ -1,7 +1,6 @@
 """API tokens: programs come in by them, as their users, as far as their scopes go, until they are revoked."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -16,7 +15,7 @@ from tasks import mutation, query
 from tasks.errors import BadRequest, InvalidToken
 from tasks.live import Visitor
 from tasks.models import ApiToken, TaskRoot
-from tasks.registry import CallContext, functions
+from tasks.registry import CallContext
 from tasks.services.access import Viewer
 from tasks.services.api_tokens import PREFIX, create_api_token, find_api_token, revoke_api_token, token_in
 
@@ -29,9 +28,7 @@ def user() -> User:
 
 
 @pytest.fixture(autouse=True)
-def _functions() -> Iterator[None]:
-    known = set(functions.declared())
-
+def _functions(own_declarations: None) -> None:
     @query("test.whoami", access="anyone")
     def whoami(context: CallContext) -> str:
         return str(context.user.get_username())
@@ -39,10 +36,6 @@ def _functions() -> Iterator[None]:
     @mutation("test.change")
     def change(context: CallContext) -> str:
         return "changed"
-
-    yield
-    for name in set(functions.declared()) - known:
-        functions.remove(name)
 
 
 def made(user: User, *scopes: str, **options: Any) -> str:

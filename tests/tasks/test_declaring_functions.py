@@ -9,12 +9,11 @@ import pytest
 from tasks import job, mutation, query
 from tasks.domain.calls import CallKind
 from tasks.errors import InvalidArguments, UnknownFunction
-from tasks.registry import CallContext, DuplicateFunction, JobContext, functions, jobs, may_call
+from tasks.registry import CallContext, DuplicateFunction, JobContext, functions, may_call
 
 
 @pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    known, known_jobs = set(functions.declared()), set(jobs.names())
+def _registry(own_declarations: None) -> Iterator[None]:
     # What apps find, they find in the database.
     sources = dict(functions.sources())
     for name in sources:
@@ -22,10 +21,6 @@ def _registry() -> Iterator[None]:
     yield
     for name, find in sources.items():
         functions.add_source(name, find)
-    for name in set(functions.declared()) - known:
-        functions.remove(name)
-    for name in set(jobs.names()) - known_jobs:
-        jobs.remove(name)
 
 
 @dataclass

@@ -2,14 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-
-from tasks.registry import functions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rpc.md").read_text()
 BLOCK = re.search(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -18,15 +15,12 @@ BATCH = re.search(r"/api/rpc/batch +(\[.*\])\n(\[.*\])\n", PAGE)
 
 
 @pytest.fixture
-def client(db: None) -> Iterator[Client]:
-    known = set(functions.declared())
+def client(db: None, own_declarations: None) -> Client:
     assert BLOCK is not None
     exec(compile(BLOCK[1], "docs/rpc.md", "exec"), {})
     client = Client()
     client.force_login(User.objects.create_user("ada"))
-    yield client
-    for name in set(functions.declared()) - known:
-        functions.remove(name)
+    return client
 
 
 def test_one_call(client: Client) -> None:

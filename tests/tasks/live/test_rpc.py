@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -21,21 +21,14 @@ from tasks.domain.jsonvalue import JSON
 from tasks.errors import NotAllowed, TaskCancelled
 from tasks.live import current_hub
 from tasks.models import Job, TaskRoot
-from tasks.registry import CallContext, JobContext, functions, jobs
+from tasks.registry import CallContext, JobContext
 from tests.tasks.live.streams import until
 
 PROBLEM = "application/problem+json"
 EVENTS = {"Accept": "text/event-stream"}
 
 
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    known, known_jobs = set(functions.declared()), set(jobs.names())
-    yield
-    for name in set(functions.declared()) - known:
-        functions.remove(name)
-    for name in set(jobs.names()) - known_jobs:
-        jobs.remove(name)
+pytestmark = pytest.mark.usefixtures("own_declarations")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -21,19 +21,14 @@ from tasks.live.consumer import TasksConsumer
 from tasks.live.protocol import MAX_CALL_CHARS, MAX_MESSAGE_CHARS
 from tasks.live.socket_calls import MOST_CALLS
 from tasks.models import TaskRoot
-from tasks.registry import CallContext, functions
+from tasks.registry import CallContext
 from tasks.services.api_tokens import PREFIX, create_api_token, revoke_api_token
 from tests.tasks.live.streams import until
 
 Connect = Callable[..., Awaitable[WebsocketCommunicator]]
 
 
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    known = set(functions.declared())
-    yield
-    for name in set(functions.declared()) - known:
-        functions.remove(name)
+pytestmark = pytest.mark.usefixtures("own_declarations")
 
 
 @pytest.fixture
