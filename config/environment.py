@@ -5,6 +5,7 @@ REDIS_URL and so on it is *scaled out*. The code that runs is the same.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,10 @@ class Environment:
     encryption_keys_given: bool
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
+    #: Pages of these other origins may use the API, with tokens.
+    cors_origins: tuple[str, ...]
+    #: How often an API token may be used that says nothing of it.
+    api_rate: str
     https: bool
     hsts_seconds: int
     #: The request header in which a TLS proxy tells the original scheme, or None; for example `X-Forwarded-Proto`.
@@ -123,7 +128,9 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         encryption_keys=read_encryption_keys(read, data_dir),
         encryption_keys_given=bool(read.text(ENCRYPTION_KEYS, "")),
         allowed_hosts=read.words("ALLOWED_HOSTS", LOCAL_HOSTS),
-        csrf_trusted_origins=_read_origins(read),
+        csrf_trusted_origins=_read_origins(read, "CSRF_TRUSTED_ORIGINS"),
+        cors_origins=_read_origins(read, "CORS_ALLOWED_ORIGINS"),
+        api_rate=_read_rate(read),
         https=read.flag("STEPLINE_HTTPS", not debug),
         hsts_seconds=read.number("STEPLINE_HSTS_SECONDS", 3600, minimum=0),
         proxy_scheme_header=read.text("STEPLINE_PROXY_SCHEME_HEADER", "") or None,
@@ -179,14 +186,19 @@ def _read_secret_key(read: Variables, data_dir: Path) -> str:
     return given
 
 
-def _read_origins(read: Variables) -> tuple[str, ...]:
-    origins = read.words("CSRF_TRUSTED_ORIGINS", ())
+def _read_origins(read: Variables, name: str) -> tuple[str, ...]:
+    origins = read.words(name, ())
     for origin in origins:
         if "://" not in origin:
-            raise EnvironmentProblem(
-                f"CSRF_TRUSTED_ORIGINS: {origin!r} has no scheme: write it like https://{origin.lstrip('/')}"
-            )
+            raise EnvironmentProblem(f"{name}: {origin!r} has no scheme: write it like https://{origin.lstrip('/')}")
     return origins
+
+
+def _read_rate(read: Variables) -> str:
+    rate = read.text("STEPLINE_API_RATE", "1200/min")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(s|sec|m|min|h|hour|d|day)", rate):
+        raise EnvironmentProblem(f"STEPLINE_API_RATE={rate!r} can't be read: write a number and a time, like 1200/min")
+    return rate
 
 
 def _read_queues(read: Variables) -> tuple[str, ...]:

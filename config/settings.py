@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "processes",
     "tasks",
     "channels",
+    "corsheaders",
     "django_celery_beat",
     "django_celery_results",
     "django.contrib.admin",
@@ -35,6 +36,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_ace",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
 ]
 
 # All of them work on both sides of Django's handler; a single synchronous one would give every open stream a thread.
@@ -42,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.csp.content_security_policy",
     "config.static_files.static_files",
+    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -196,6 +202,19 @@ elif DEBUG:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = ENVIRONMENT.data_dir / "mail"
 
+# --- what is counted and kept for a while -----------------------------------------------------------------------------
+
+# The channel layer's server, where it is one that keeps values: so that all processes count together.
+CACHES: dict[str, dict[str, object]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if ENVIRONMENT.channel_layer_url != DATABASE_LAYER and not is_postgres(ENVIRONMENT.channel_layer_url):
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": ENVIRONMENT.channel_layer_url,
+        "KEY_PREFIX": "stepline-cache",
+        # Whoever waits for it does so in vain: nothing in it is needed.
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+
 # --- live updates ----------------------------------------------------------------------------------------------------
 
 CHANNEL_LAYERS: dict[str, dict[str, object]]
@@ -219,6 +238,42 @@ else:
             },
         },
     }
+
+# --- the API (docs/api.md) -------------------------------------------------------------------------------------------
+
+STEPLINE_API_RATE = ENVIRONMENT.api_rate
+
+# Pages of other origins come with a token: a session of this site is never theirs to use.
+CORS_ALLOWED_ORIGINS = list(ENVIRONMENT.cors_origins)
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id",
+    "x-task-request",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = ["Content-Disposition", "ETag", "Location", "Retry-After"]
+
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "tasks.api.schema.ApiSchema"}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Stepline",
+    "DESCRIPTION": "Processes, their runs and instances, jobs and tasks.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}processes/mark.svg",
+    # What it describes depends on who asks.
+    "SERVE_PUBLIC": False,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tasks.api.described.add_what_streams",
+        "tasks.api.described.add_functions",
+    ],
+    "DISABLE_ERRORS_AND_WARNINGS": False,
+}
 
 # --- background work -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from config.api_pages import api_description, api_docs
+
 handler400 = "processes.pages.errors.bad_request"
 handler403 = "processes.pages.errors.permission_denied"
 handler404 = "processes.pages.errors.page_not_found"
@@ -18,6 +20,8 @@ urlpatterns = [
     # Browsers ask for it where a page names no icon, as the admin's don't.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}processes/mark.svg", permanent=False)),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("api/schema/", api_description, name="api-schema"),
+    path("api/docs/", api_docs, name="api-docs"),
     path("api/", include("tasks.api.urls")),
     path("api/", include("processes.api.urls")),
     path("leave/", include("examples.leave_requests.urls")),

@@ -55,6 +55,24 @@ class KeyReused(TasksError):
     code = "key_reused"
 
 
+class PreconditionRequired(TasksError):
+    """Say which state you have seen: send its ETag in If-Match."""
+
+    code = "precondition_required"
+
+
+class PreconditionFailed(TasksError):
+    """It was changed since you have read it."""
+
+    code = "precondition_failed"
+
+
+class Throttled(TasksError):
+    """The API token is used too often; wait, as Retry-After says."""
+
+    code = "throttled"
+
+
 class InvalidToken(TasksError):
     """The API token doesn't hold: it is unknown, revoked or over."""
 

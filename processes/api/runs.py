@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from processes.api.answers import answers, bad_request, edit_from, edit_of, flag_of, sent_object
-from processes.api.streamed import StreamedText
 from processes.domain.json_values import JSON
 from processes.domain.rewinding import Foresight, is_place
 from processes.models import Checkpoint, Run
@@ -32,6 +31,7 @@ from processes.services.operators import cancel_run, edit_run, pause_run, unpaus
 from processes.services.saving import run_as_test
 from processes.services.standing import why_waiting
 from processes.services.stored_data import StoredData
+from tasks.api.streamed import StreamedText
 from tasks.errors import TaskNotFound
 
 #: How many checkpoints are listed at once.

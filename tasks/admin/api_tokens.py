@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from tasks.domain.scopes import check_scopes
 from tasks.errors import BadRequest
 from tasks.models import ApiToken
+from tasks.services.api_rates import check_rate
 from tasks.services.api_tokens import create_api_token, revoke_api_token
 
 __all__ = ["ApiTokenAdmin"]
@@ -54,7 +55,14 @@ class ApiTokenForm(forms.ModelForm):
 
     class Meta:
         model = ApiToken
-        fields = ("name", "user", "scopes", "expires_at")
+        fields = ("name", "user", "scopes", "rate", "expires_at")
+
+    def clean_rate(self) -> str:
+        """Refuse a rate that says nothing."""
+        try:
+            return check_rate(self.cleaned_data["rate"])
+        except BadRequest as error:
+            raise ValidationError(error.message) from None
 
     def clean_expires_at(self) -> Any:
         """Refuse a time that is over."""
@@ -103,11 +111,11 @@ class ApiTokenAdmin(admin.ModelAdmin):
         """Let only the name of a token be changed: who holds it relies on the rest."""
         if obj is None:
             return ()
-        return ("user", "scopes_shown", "expires_at", "begins_with", "created_at", "used_at", "revoked_at")
+        return ("user", "scopes_shown", "rate", "expires_at", "begins_with", "created_at", "used_at", "revoked_at")
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
         """Ask for what a new token needs, and show of one that is there what is known."""
-        asked = ("name", "user", "scopes", "expires_at")
+        asked = ("name", "user", "scopes", "rate", "expires_at")
         return asked if obj is None else ("name", *self.get_readonly_fields(request, obj))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -139,7 +147,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
             obj.save(update_fields=["name"])
             return
         row, secret = create_api_token(
-            user=obj.user, name=obj.name, scopes=form.cleaned_data["scopes"], expires_at=obj.expires_at
+            user=obj.user, name=obj.name, scopes=form.cleaned_data["scopes"], expires_at=obj.expires_at, rate=obj.rate
         )
         obj.pk, obj.hint = row.pk, row.hint
         request.made_token = secret  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ _UNAUTHORIZED = 401
 
 def error_response(error: TasksError) -> HttpResponse:
     """Return `error` as a problem."""
-    return problem_response(Problem(error.code, error.message, status_of(error)))
+    return problem_response(Problem(error.code, error.message, status_of(error), error.fields))
 
 
 def problem_response(problem: Problem) -> HttpResponse:
@@ -27,4 +27,6 @@ def problem_response(problem: Problem) -> HttpResponse:
         # RFC 6750, 3: how to come in, and what was wrong with the token.
         told = f', error="{problem.code}"' if problem.code == "invalid_token" else ""
         response.headers["WWW-Authenticate"] = f'Bearer realm="api"{told}'
+    if isinstance(wait := problem.fields.get("retry_after_seconds"), int):
+        response.headers["Retry-After"] = str(wait)
     return response

@@ -15,11 +15,14 @@ from tasks.errors import (
     KeyReused,
     NotAllowed,
     NotWatchable,
+    PreconditionFailed,
+    PreconditionRequired,
     SignInRequired,
     StaleFence,
     TaskCancelled,
     TaskNotFound,
     TasksError,
+    Throttled,
     UnknownFunction,
 )
 from tasks.live.protocol import TooMany, Unavailable
@@ -43,6 +46,9 @@ _STATUSES: dict[type[TasksError], int] = {
     InvalidToken: 401,
     InsufficientScope: 403,
     NotAllowed: 403,
+    PreconditionFailed: 412,
+    PreconditionRequired: 428,
+    Throttled: 429,
     TooMany: 429,
     Unavailable: 503,
 }

@@ -16,6 +16,7 @@ from tasks.live.problems import problem_of
 from tasks.live.protocol import CallFunction, Target, TooMany, problem_text, result_text, subscribed
 from tasks.live.visitor import Visitor
 from tasks.models import ApiToken
+from tasks.services.api_rates import count_use
 from tasks.services.call_threads import in_own_thread
 from tasks.services.functions import PreparedCall, RequestContext, prepare_call
 from tasks.services.request_trees import client_of, scope_of_call
@@ -108,6 +109,8 @@ class SocketCalls:
 
     def _prepare(self, message: CallFunction) -> tuple[RequestContext, Owner, PreparedCall]:
         """Find out who is there by now, and what they may call. Reads the database."""
+        if self._token is not None:
+            count_use(self._token)
         user, session = self._visitor.looked_up()
         # What of a request the trees of requests, and functions, look at.
         request = HttpRequest()

@@ -17,6 +17,7 @@ from tasks.domain.scopes import allows_address
 from tasks.errors import InsufficientScope, TasksError
 from tasks.live.problems import problem_of
 from tasks.models import ApiToken
+from tasks.services.api_rates import count_use
 from tasks.services.api_tokens import find_api_token, token_in
 
 __all__ = ["ApiTokenMiddleware"]
@@ -77,6 +78,7 @@ def _enter(request: HttpRequest, secret: str) -> HttpResponseBase | None:
         assert area is not None
         if not allows_address(token.scopes, area, is_safe=request.method in _SAFE_METHODS):
             raise InsufficientScope(_("The token isn't good for this: it lacks the scope."), area=area)
+        count_use(token)
     except TasksError as error:
         return problem_response(problem_of(error, name="token"))
     _sign_in(request, token)

@@ -20,6 +20,10 @@ class ApiToken(models.Model):
     #: SHA-256 of the token, in hexadecimal: it is random enough to need no slow digest.
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)
+    rate = models.CharField(
+        _("rate"), max_length=20, blank=True, default="", db_default="",
+        help_text=_("How often it may be used, such as 600/min. Empty: as often as the site lets all of them."),
+    )  # fmt: skip
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     expires_at = models.DateTimeField(
         _("expires"), null=True, blank=True, help_text=_("Empty: never. Programs need a new one then.")

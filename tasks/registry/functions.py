@@ -74,6 +74,8 @@ class Function:
     access: Access = SIGNED_IN
     #: What is bound is a coroutine function: it runs in the event loop.
     is_async: bool = False
+    #: It answers with the id of the job that it has started; the signature is the job's.
+    starts_job: bool = False
 
 
 #: Return the function of a name that isn't declared, for a user who may call it; None where there is none for them. It
@@ -242,4 +244,11 @@ def _started(spec: JobSpec) -> Function:
 
         return call
 
-    return Function(name=spec.name, kind=CallKind.MUTATION, bind=bind, signature=spec.signature, access=spec.access)
+    return Function(
+        name=spec.name,
+        kind=CallKind.MUTATION,
+        bind=bind,
+        signature=spec.signature,
+        access=spec.access,
+        starts_job=True,
+    )

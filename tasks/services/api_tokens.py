@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from tasks.domain.scopes import check_scopes
 from tasks.errors import BadRequest, InvalidToken
 from tasks.models import ApiToken
+from tasks.services.api_rates import check_rate
 from tasks.services.revocations import tell_users
 
 __all__ = ["PREFIX", "create_api_token", "find_api_token", "is_alive", "revoke_api_token", "token_in"]
@@ -29,18 +30,18 @@ _USED_EVERY: Final = timedelta(minutes=1)
 
 
 def create_api_token(
-    *, user: AbstractBaseUser, name: str, scopes: Sequence[object], expires_at: datetime | None = None
+    *, user: AbstractBaseUser, name: str, scopes: Sequence[object], expires_at: datetime | None = None, rate: str = ""
 ) -> tuple[ApiToken, str]:
     """Make a token, and return its row and the token itself, which is nowhere to be found afterwards.
 
-    Raises BadRequest where a scope says nothing, or its time is over already.
+    Raises BadRequest where a scope or the rate says nothing, or its time is over already.
     """
     if expires_at is not None and expires_at <= timezone.now():
         raise BadRequest(_("A token can't expire before it is made."))
     secret = PREFIX + secrets.token_urlsafe(_BYTES)
     row = ApiToken(
         user_id=user.pk, name=name, scopes=check_scopes(scopes), expires_at=expires_at, hint=secret[:_HINT_CHARS],
-        digest=_digest(secret),
+        digest=_digest(secret), rate=check_rate(rate),
     )  # fmt: skip
     row.save(force_insert=True)
     return row, secret

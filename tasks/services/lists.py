@@ -15,7 +15,16 @@ from tasks.services.access import Viewer, has_authorizer, is_kept_from
 from tasks.services.overview import read_percentages
 from tasks.services.reading import Head
 
-__all__ = ["check_scope", "is_mine", "is_visible", "read_kept_from", "read_list", "read_new_heads", "read_summaries"]
+__all__ = [
+    "check_scope",
+    "is_mine",
+    "is_visible",
+    "read_kept_from",
+    "read_list",
+    "read_new_heads",
+    "read_summaries",
+    "with_status",
+]
 
 _COLUMNS = (
     *("title", "status", "error", "current", "total", "message", "steps", "last_seq", "closed"),
@@ -105,7 +114,7 @@ def _listed() -> QuerySet[TaskRoot]:
 
 def _filtered(rows: QuerySet[TaskRoot], wanted: ListFilter) -> QuerySet[TaskRoot]:
     if wanted.statuses:
-        rows = rows.filter(_has_status(wanted.statuses))
+        rows = with_status(rows, wanted.statuses)
     if wanted.functions:
         rows = rows.filter(job__function__in=sorted(wanted.functions))
     if wanted.open_only:
@@ -115,6 +124,11 @@ def _filtered(rows: QuerySet[TaskRoot], wanted: ListFilter) -> QuerySet[TaskRoot
     if wanted.since is not None:
         rows = rows.filter(Q(closed=False) | Q(finished_at__isnull=True) | Q(finished_at__gte=wanted.since))
     return rows
+
+
+def with_status(rows: QuerySet[TaskRoot], statuses: frozenset[str]) -> QuerySet[TaskRoot]:
+    """Return the roots that show one of `statuses` to clients."""
+    return rows.filter(_has_status(statuses))
 
 
 def _has_status(statuses: frozenset[str]) -> Q:

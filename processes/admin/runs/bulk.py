@@ -21,7 +21,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from processes.admin.runs.words import misfit_text, reason_text
-from processes.api.streamed import StreamedText
 from processes.models import Run
 from processes.services.access import User, may_control
 from processes.services.bulk import (
@@ -37,6 +36,7 @@ from processes.services.exporting import export_run
 from processes.services.moving import forecast_runs
 from tasks.admin.acting import check_chosen
 from tasks.admin.words import badge
+from tasks.api.streamed import StreamedText
 from tasks.errors import TaskNotFound
 
 __all__ = ["VERBS", "BulkVerb", "RunsInBulk", "tell"]

@@ -22,9 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line", help="what it is for (command line)")
         scope_help = "read, write, tasks:read, call:shop.get_order, …; several times"
         parser.add_argument("--scope", action="append", dest="scopes", help=scope_help)
+        parser.add_argument("--rate", default="", help="how often it may be used, such as 600/min")
         parser.add_argument("--days", type=float, help="how many days it holds; for ever without it")
 
-    def handle(self, *, user: str, name: str, scopes: list[str] | None, days: float | None, **_: object) -> None:
+    def handle(
+        self, *, user: str, name: str, scopes: list[str] | None, rate: str, days: float | None, **_: object
+    ) -> None:
         """Make it."""
         model = get_user_model()
         found = model._default_manager.filter(**{model.USERNAME_FIELD: user}).first()
@@ -32,7 +35,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user {user!r}.")
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
         try:
-            _row, secret = create_api_token(user=found, name=name[:100], scopes=scopes or [], expires_at=expires_at)
+            _row, secret = create_api_token(
+                user=found, name=name[:100], scopes=scopes or [], expires_at=expires_at, rate=rate
+            )
         except TasksError as error:
             raise CommandError(error.message) from None
         self.stdout.write(secret)

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 
-from processes.api.streamed import StreamedText
+from tasks.api.streamed import StreamedText
 from processes.models import AuditEntry, RunValue
 from processes.services.exporting import export_run
 from processes.services.inbox import resume_run

@@ -7,13 +7,13 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy
 
 from processes.admin.runs.deeds.page import Answer, DeedPage, RunsAdmin, refusal_of, render
-from processes.api.streamed import StreamedText
 from processes.domain.deeds import Deed
 from processes.models import Run
 from processes.services.access import User
 from processes.services.errors import NotControllableError
 from processes.services.exporting import export_run
 from processes.services.saving import run_as_test
+from tasks.api.streamed import StreamedText
 
 __all__ = ["EXPORT", "TEST"]
 

@@ -1,0 +1,82 @@
+"""What narrows and orders a list: by fields, by text, by order; a wish that isn't understood is refused."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django_filters import rest_framework as filters
+from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.request import Request
+
+from tasks.errors import BadRequest
+
+__all__ = ["ChoicesFilter", "FieldsFilter", "Ordering", "Search", "TextFilter"]
+
+
+class FieldsFilter(filters.DjangoFilterBackend):
+    """Narrow by the view's `filterset_class`; a parameter that nobody knows is refused."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        """Return what is left."""
+        check_parameters(request, view, known=tuple(view.filterset_class.base_filters))
+        return super().filter_queryset(request, queryset, view)
+
+
+class Search(SearchFilter):
+    """Find words in the view's `search_fields`: `search`."""
+
+    def get_search_terms(self, request: Request) -> Any:
+        """Return the words; raises BadRequest for what no database can look for."""
+        if "\0" in request.query_params.get(self.search_param, ""):
+            raise BadRequest(_('"search" holds a character that no text has.'))
+        return super().get_search_terms(request)
+
+
+class Ordering(OrderingFilter):
+    """Order by one of the names in the view's `orderings`, a mapping to lookups; `-` before it turns it round."""
+
+    ordering_param = "ordering"
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> Any:
+        """Return the lookup by which to order."""
+        asked = request.query_params.get(self.ordering_param)
+        if asked is None:
+            return self.get_default_ordering(view)
+        lookup = view.orderings.get(asked.removeprefix("-"))
+        if lookup is None:
+            raise BadRequest(_('"ordering" is one of %(names)s.') % {"names": ", ".join(view.orderings)})
+        return (f"-{lookup}" if asked.startswith("-") else lookup,)
+
+    def get_schema_operation_parameters(self, view: Any) -> Any:
+        """Describe the parameter."""
+        names = [sign + name for name in view.orderings for sign in ("", "-")]
+        described = {"name": "ordering", "in": "query", "required": False, "schema": {"type": "string", "enum": names}}
+        return [{**described, "description": "By what the list is ordered; with - the other way round."}]
+
+
+class TextFilter(filters.CharFilter):
+    """Compare a text as it is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, strip=False, **kwargs)
+
+
+class ChoicesFilter(filters.BaseInFilter, filters.ChoiceFilter):
+    """Take one or several values, with commas between them."""
+
+
+def check_parameters(request: Request, view: Any, *, known: tuple[str, ...]) -> None:
+    """Raise BadRequest for a parameter that isn't known: a misspelt wish mustn't look like one that was heard."""
+    always = ("cursor", "page_size", "ordering", "search", "format")
+    for name in request.query_params:
+        if name not in known and name not in always:
+            names = ", ".join(sorted({*known, "cursor", "page_size", *_offered(view)}))
+            raise BadRequest(
+                _('There is no parameter "%(name)s" here; known are %(names)s.') % {"name": name[:50], "names": names}
+            )
+
+
+def _offered(view: Any) -> tuple[str, ...]:
+    return (
+        *(("ordering",) if getattr(view, "orderings", None) else ()),
+        *(("search",) if getattr(view, "search_fields", None) else ()),
+    )
