@@ -9,10 +9,10 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tasks.api.streamed import StreamedText
 from processes.models import AuditEntry, RunValue
 from processes.services.exporting import export_run
 from processes.services.inbox import resume_run
+from tasks.api.streamed import StreamedText
 from tasks.domain.tree import Tree
 from tasks.errors import TaskNotFound
 from tasks.models import TaskRoot, Update
