@@ -4,7 +4,7 @@ from django.http import HttpResponse
 
 from tasks.domain.jsonvalue import dumps
 from tasks.errors import TasksError
-from tasks.live.problems import status_of
+from tasks.live.problems import problem_of, status_of
 from tasks.registry import Problem
 
 __all__ = ["error_response", "problem_response", "status_of"]
@@ -16,7 +16,7 @@ _UNAUTHORIZED = 401
 
 def error_response(error: TasksError) -> HttpResponse:
     """Return `error` as a problem."""
-    return problem_response(Problem(error.code, error.message, status_of(error), error.fields))
+    return problem_response(problem_of(error, name="api"))
 
 
 def problem_response(problem: Problem) -> HttpResponse:
