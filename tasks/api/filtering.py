@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from tasks.errors import BadRequest
 
-__all__ = ["ChoicesFilter", "FieldsFilter", "Ordering", "Search", "TextFilter"]
+__all__ = ["ChoicesFilter", "FieldsFilter", "Ordering", "Search", "TextFilter", "YesNoFilter"]
 
 
 class FieldsFilter(filters.DjangoFilterBackend):
@@ -58,6 +58,14 @@ class TextFilter(filters.CharFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, strip=False, **kwargs)
+
+
+class YesNoFilter(filters.TypedChoiceFilter):
+    """Take true or false, and nothing else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        choices = (("true", "true"), ("false", "false"))
+        super().__init__(*args, choices=choices, coerce="true".__eq__, **kwargs)
 
 
 class ChoicesFilter(filters.BaseInFilter, filters.ChoiceFilter):

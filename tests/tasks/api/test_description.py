@@ -12,9 +12,6 @@ from pytest_django import Settings
 from config.environment import EnvironmentProblem, load_environment
 from tasks import job, mutation, query
 from tasks.registry import CallContext, JobContext
-from tests.tasks.conftest import own_declarations
-
-__all__ = ["own_declarations"]
 
 ORIGIN = "https://shop.example"
 
