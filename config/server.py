@@ -1,4 +1,4 @@
-"""The ASGI application as a server process runs it: loaded as a whole, and out of the garbage collector's way.
+"""The ASGI application as a server process runs it: loaded as a whole, out of the garbage collector's way, for many.
 
 What a process has loaded lives as long as it does. The collector would look through all of it every few dozen requests,
 which takes a tenth of a second and more, for whoever's request, or update, comes at that moment.
@@ -9,6 +9,7 @@ import gc
 from django.urls import get_resolver
 
 from config.asgi import application
+from config.open_files import allow_connections
 
 __all__ = ["application", "keep_loaded"]
 
@@ -28,3 +29,4 @@ def keep_loaded() -> None:
 
 
 keep_loaded()
+allow_connections()
