@@ -98,6 +98,8 @@ class SocketWire:
         self._head = (
             f"GET /ws/ HTTP/1.1\r\nHost: {place}\r\nOrigin: http://{place}\r\nCookie: {cookie}\r\n"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            # As browsers do; a server that compresses says so, and is none that we run.
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
         )
         self._task_id = task_id
         self._since = 0
@@ -119,8 +121,8 @@ class SocketWire:
             head, blank, rest = self._raw.partition(b"\r\n\r\n")
             if not blank:
                 return
-            if not head.startswith(b"HTTP/1.1 101"):
-                raise ConnectionEnd(head.partition(b"\r\n")[0].decode())
+            if not head.startswith(b"HTTP/1.1 101") or b"permessage-deflate" in head:
+                raise ConnectionEnd(head.decode())
             self._has_headers = True
             self._raw = rest
             text = f'{{"type":"subscribe","taskId":"{self._task_id}","since":{self._since}}}'
