@@ -66,7 +66,9 @@ def _command(name: str, port: str) -> list[str]:
     if name == "daphne":
         return ["-m", "daphne", "-b", HOST, "-p", port, "-v", "0", "config.asgi:application"]
     quiet = ("--lifespan", "off", "--log-level", "warning")
-    return ["-m", "uvicorn", "--host", HOST, "--port", port, *quiet, "config.asgi:application"]
+    # As the supervisor has them.
+    sockets = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false")
+    return ["-m", "uvicorn", "--host", HOST, "--port", port, *quiet, *sockets, "config.asgi:application"]
 
 
 async def accepts(port: int) -> None:
