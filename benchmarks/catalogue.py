@@ -186,5 +186,37 @@ BENCHMARKS = {
             runs=3,
             limit_seconds=240.0,
         ),
+        Benchmark(
+            name="followers",
+            module="benchmarks.followers",
+            about="1,000 followers of one task, SQLite",
+            runs=1,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="followers-postgresql",
+            module="benchmarks.followers",
+            about="1,000 followers of one task, PostgreSQL",
+            runs=1,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=600.0,
+        ),
+        Benchmark(
+            name="reconnecting",
+            module="benchmarks.followers_reconnect",
+            about="1,000 followers whose connections end, SQLite",
+            runs=1,
+            limit_seconds=300.0,
+        ),
+        Benchmark(
+            name="reconnecting-postgresql",
+            module="benchmarks.followers_reconnect",
+            about="1,000 followers whose connections end, PostgreSQL",
+            runs=1,
+            database="postgresql",
+            in_quick=False,
+            limit_seconds=300.0,
+        ),
     )
 }

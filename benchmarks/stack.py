@@ -1,6 +1,7 @@
 """The parts of a running Stepline that benchmarks need, with the commands that the supervisor gives them."""
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,7 +65,25 @@ def start_bare_worker(
 def start_web(programs: Programs, *, port: int, application: str, name: str = "web") -> Program:
     """Start our ASGI server with another application, and return once it accepts connections."""
     program = programs.start(name, [*_service("web", port=port).command[:-1], application])
+    return _accepting(program, port=port)
 
+
+def start_daphne(programs: Programs, *, port: int, application: str, name: str = "daphne") -> Program:
+    """Start Daphne, and return once it accepts connections."""
+    command = [sys.executable, "-m", "daphne", "-b", HOST, "-p", str(port), "-v", "0", "--no-server-name", application]
+    return _accepting(programs.start(name, command), port=port)
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_seconds: float = _START_SECONDS) -> None:
+    """Ask until `condition()` is true; raises ProgramFailure that names `what` where it never is."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ProgramFailure(f"{what}: not within {timeout_seconds:g} s")
+        time.sleep(_POLL_SECONDS)
+
+
+def _accepting(program: Program, *, port: int) -> Program:
     def accepts() -> bool:
         if program.process.poll() is not None:
             raise program.failure("doesn't start")
@@ -76,15 +95,6 @@ def start_web(programs: Programs, *, port: int, application: str, name: str = "w
 
     wait_until(accepts, what="the web server")
     return program
-
-
-def wait_until(condition: Callable[[], bool], *, what: str, timeout_seconds: float = _START_SECONDS) -> None:
-    """Ask until `condition()` is true; raises ProgramFailure that names `what` where it never is."""
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ProgramFailure(f"{what}: not within {timeout_seconds:g} s")
-        time.sleep(_POLL_SECONDS)
 
 
 def _service(name: str, *, port: int = 0) -> Service:

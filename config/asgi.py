@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_asgi_application()
 
 from config.bodies import LimitedBodies  # noqa: E402
+from config.sockets import UnsavedSessions  # noqa: E402
 from tasks.live.routing import no_websocket, websocket_urlpatterns  # noqa: E402
 
 http_application = LimitedBodies(_django)
@@ -21,7 +22,7 @@ _sockets = URLRouter([*websocket_urlpatterns, no_websocket])
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(_sockets)),
+        "websocket": AllowedHostsOriginValidator(UnsavedSessions(AuthMiddlewareStack(_sockets))),
     }
 )
 

@@ -19,8 +19,9 @@ from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.errors import TaskNotFound
 from tasks.live import current_hub
 from tasks.live.calls import FollowedCall, made_here, made_now
+from tasks.live.event_stream import EventStream
 from tasks.live.problems import problem_of
-from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, encode_items, event_response
+from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, encode_items
 from tasks.live.visitor import visitor_of
 from tasks.registry import Problem
 from tasks.services.call_threads import in_own_thread
@@ -128,7 +129,7 @@ async def _stream(context: RequestContext, asked: Call) -> HttpResponseBase:
     # The request may have a tree already: its client has named it.
     scope = scope_of_call(request, uuid.uuid4(), owner=context.owner)
     followed = FollowedCall(prepared, request=request, scope=scope)
-    response = event_response(_events(followed, context, name=asked.name))
+    response = EventStream(_events(followed, context, name=asked.name))
     # A stream that nobody begins to read, or that is left where it can't notice, ends with its response.
     response._resource_closers.append(followed.abandon_soon)  # type: ignore[attr-defined]
     return response

@@ -13,6 +13,7 @@ from tasks.domain.sequencer import Item
 from tasks.domain.updates import WIRE_VERSION
 from tasks.errors import TasksError
 from tasks.live import cursor
+from tasks.live.event_stream import EventStream, give_thread_back
 from tasks.live.hub import Hub
 from tasks.live.lines import sign_line
 from tasks.live.protocol import (
@@ -25,7 +26,7 @@ from tasks.live.protocol import (
     parse_target,
     unsubscribed,
 )
-from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, PREAMBLE, event_response
+from tasks.live.sse import HEARTBEAT, HEARTBEAT_SECONDS, PREAMBLE
 from tasks.live.subscriptions import Subscription, Subscriptions
 from tasks.live.visitor import Visitor
 
@@ -59,7 +60,7 @@ def events_response(
         named=frozenset(request.target for request in requests),
         added=cursor.stays_open(last_event_id),
     )
-    return event_response(events.stream(list(wanted.values()), heartbeat_seconds=heartbeat_seconds))
+    return EventStream(events.stream(list(wanted.values()), heartbeat_seconds=heartbeat_seconds), is_feed=True)
 
 
 class Events:
@@ -89,6 +90,7 @@ class Events:
 
     async def stream(self, requests: Sequence[Subscribe], *, heartbeat_seconds: float) -> AsyncIterator[bytes]:
         """Yield the events until the client goes, the session ends, or nothing follows."""
+        give_thread_back()
         try:
             viewer = await self._hub.viewer(self.visitor)
             # Before the client learns the connection's id, other processes can reach it.

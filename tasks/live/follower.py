@@ -9,6 +9,7 @@ from tasks.domain.sequencer import Item, Step, next_step
 from tasks.domain.updates import TERMINAL_TYPES, WIRE_VERSION, UpdateType, type_of
 from tasks.errors import TasksError
 from tasks.live.feed import Feed
+from tasks.live.news import News
 from tasks.live.visitor import Visitor
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, may_see
@@ -50,7 +51,7 @@ class Follower:
         self._start = feed.sequencer.last_seq or 0
         self._incomplete = False
         self._error: TasksError | None = None
-        self._news = asyncio.Event()
+        self._news = News()
         self._on_close = on_close
         self._closed = False
         feed.followers.add(self)
@@ -66,19 +67,20 @@ class Follower:
 
     def wake(self) -> None:
         """Look for something to deliver."""
-        self._news.set()
+        self._news.tell()
 
     def end(self, error: TasksError) -> None:
         """Let the client's next request raise `error`."""
         self._error = error
-        self._news.set()
+        self._news.tell()
 
     def close(self) -> None:
         """Stop following; may be called twice."""
         if not self._closed:
             self._closed = True
             self.ended = True
-            self._news.set()
+            self._news.tell()
+            self._news.close()
             self.feed.followers.discard(self)
             self._on_close(self.feed)
 
@@ -91,7 +93,7 @@ class Follower:
         # Of the whole: what a filter leaves out ends no silence.
         deadline = None if timeout_seconds is None else asyncio.get_running_loop().time() + timeout_seconds
         while not self.ended:
-            self._news.clear()
+            self._news.take()
             if self._error is not None:
                 raise self._error
             step = next_step(self.feed.sequencer, position=self._position, start=self._start)
@@ -104,12 +106,8 @@ class Follower:
                 items = [await self._from_snapshot()]
             elif step is Step.END:
                 self.ended = True
-            else:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await self._news.wait()
-                except TimeoutError:
-                    break
+            elif not await self._news.wait(deadline=deadline):
+                break
             if items and (delivered := self._deliver(items)):
                 return delivered
         return []

@@ -9,6 +9,7 @@ from tasks.domain.listing import WINDOW, ListFilter, ListScope, Summary, age_key
 from tasks.domain.sequencer import Item
 from tasks.domain.updates import WIRE_VERSION
 from tasks.errors import TasksError
+from tasks.live.news import News
 from tasks.live.visitor import Visitor
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer
@@ -71,7 +72,7 @@ class ListFollower:
         self._changed: dict[str, Shown] = {}
         self._gone: dict[str, None] = {}
         self._error: TasksError | None = None
-        self._news = asyncio.Event()
+        self._news = News()
 
     def take(self, found: Sequence[Shown], gone: Collection[str]) -> None:
         """Take what has changed, and the ids of what is not in this list, whatever has become of it."""
@@ -87,7 +88,7 @@ class ListFollower:
         for shown in self._overflow():
             self._drop(shown.summary.task_id)
         if self._changed or self._gone:
-            self._news.set()
+            self._news.tell()
 
     def may_go_on(self, viewer: Viewer, root: TaskRoot | None) -> bool:
         """Tell whether the visitor is still who they were, and may still follow this list."""
@@ -96,24 +97,26 @@ class ListFollower:
 
     def wake(self) -> None:
         """Look for something to deliver."""
-        self._news.set()
+        self._news.tell()
 
     def end(self, error: TasksError) -> None:
         """Let the client's next request raise `error`."""
         self._error = error
-        self._news.set()
+        self._news.tell()
 
     def close(self) -> None:
         """Stop following; may be called twice."""
         if not self.ended:
             self.ended = True
-            self._news.set()
+            self._news.tell()
+            self._news.close()
             self._on_close(self)
 
     async def next(self, *, timeout_seconds: float | None = None) -> list[Item]:
         """Return the next message as soon as there is one: first the list, then what has become of it."""
+        deadline = None if timeout_seconds is None else asyncio.get_running_loop().time() + timeout_seconds
         while not self.ended:
-            self._news.clear()
+            self._news.take()
             if self._error is not None:
                 raise self._error
             if not self._begun:
@@ -123,10 +126,7 @@ class ListFollower:
                 gone, self._gone = self._gone, {}
                 self._told = frozenset(self.window)
                 return [self._message(changed.values(), gone=list(gone))]
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await self._news.wait()
-            except TimeoutError:
+            if not await self._news.wait(deadline=deadline):
                 break
         return []
 

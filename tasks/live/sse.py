@@ -1,12 +1,13 @@
 """Server-sent events: the updates of one task on one HTTP response."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from tasks.domain.sequencer import Item
 from tasks.errors import TasksError
+from tasks.live.event_stream import EventStream, give_thread_back
 from tasks.live.follower import Follower
 from tasks.live.queries import flag, number
 
@@ -46,19 +47,11 @@ async def stream_response(follower: Follower, *, heartbeat_seconds: float = HEAR
     if not first and follower.ended:
         follower.close()
         return HttpResponse(status=204)
-    return event_response(_events(follower, first, heartbeat_seconds))
-
-
-def event_response(events: AsyncIterable[bytes]) -> StreamingHttpResponse:
-    """Return the response that carries encoded events."""
-    response = StreamingHttpResponse(events, content_type="text/event-stream; charset=utf-8")
-    response.headers["Cache-Control"] = "no-cache, no-transform"
-    # Asks nginx not to collect the stream before passing it on.
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    return EventStream(_events(follower, first, heartbeat_seconds), is_feed=True)
 
 
 async def _events(follower: Follower, first: list[Item], heartbeat_seconds: float) -> AsyncIterator[bytes]:
+    give_thread_back()
     try:
         yield PREAMBLE + encode_items(first)
         while not follower.ended:

@@ -148,7 +148,7 @@ def _abandon(request: HttpRequest) -> None:
 
 def _end_with(response: HttpResponseBase, request: HttpRequest) -> None:
     """End what the request has begun with its answer: at once, or when a stream is over."""
-    if not isinstance(response, StreamingHttpResponse) or _is_plain_file(response, request):
+    if not isinstance(response, StreamingHttpResponse) or _reports_nothing(response, request):
         _end_by_status(request, response)
         return
     content = response.streaming_content
@@ -160,9 +160,13 @@ def _end_with(response: HttpResponseBase, request: HttpRequest) -> None:
     response._resource_closers.append(partial(_abandon, request))  # type: ignore[attr-defined]
 
 
-def _is_plain_file(response: StreamingHttpResponse, request: HttpRequest) -> bool:
-    """Tell whether nothing will report: a server may send a file by itself, if it is left as it is."""
-    return scope_of(request) is None and getattr(response, "file_to_stream", None) is not None
+def _reports_nothing(response: StreamingHttpResponse, request: HttpRequest) -> bool:
+    """Tell whether nothing will report while it is sent.
+
+    A file is left as it is, since a server may send it by itself; and so is a feed, of which a server has many open.
+    """
+    is_plain = getattr(response, "file_to_stream", None) is not None or getattr(response, "is_feed", False)
+    return scope_of(request) is None and is_plain
 
 
 def _streamed(

@@ -1,8 +1,12 @@
 """The processes that live long, as they are run: what they have loaded is out of the garbage collector's way."""
 
+import resource
 import subprocess
 import sys
 
+import pytest
+
+from config.open_files import MOST_FILES, allow_connections
 from tests.config.conftest import ROOT
 from tests.environment import surroundings
 
@@ -43,3 +47,33 @@ def test_a_workers_process_keeps_what_it_was_forked_with() -> None:
 
     assert int(frozen) > 50_000
     assert int(allocations) > 10_000
+
+
+def test_a_server_may_have_as_many_connections_as_the_system_allows() -> None:
+    asked = (
+        "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, 3_000)); import config.server;"
+        " print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+
+    assert told_by(asked) == ["3000", "3000"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        pytest.param((1_024, resource.RLIM_INFINITY), (MOST_FILES, resource.RLIM_INFINITY), id="any number"),
+        pytest.param((1_024, 1_000_000), (MOST_FILES, 1_000_000), id="more than are needed"),
+        pytest.param((100_000, 1_000_000), None, id="more already"),
+        pytest.param((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None, id="no limit"),
+    ],
+)
+def test_no_limit_is_lowered(
+    limits: tuple[int, int], expected: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, found: given.append(found))
+
+    allow_connections()
+
+    assert given == ([] if expected is None else [expected])
