@@ -268,8 +268,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "JobStatusEnum": "tasks.domain.statuses.JobStatus",
-        "RunStatusEnum": "processes.domain.run_status.RunStatus",
+        "JobStatusEnum": "tasks.api.jobs._STATUSES",
+        "RunStatusEnum": "processes.api.run_schema.RUN_STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

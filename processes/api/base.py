@@ -3,12 +3,13 @@
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from processes.api.bodies import StrictJson, bad_request
 from tasks.api import base
 
-__all__ = ["IDEMPOTENCY_KEY", "PAGE", "ApiList", "ApiView", "page_of"]
+__all__ = ["IDEMPOTENCY_KEY", "IF_MATCH", "PAGE", "ApiList", "ApiView", "FileView", "page_of"]
 
 _MAX_PAGE_DIGITS = 4
 
@@ -17,12 +18,34 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", {"type": "string", "maxLength": 100}, OpenApiParameter.HEADER,
     description="What is sent again under the same key is done once.",
 )  # fmt: skip
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, required=True,
+    description="The ETag of what was read, which is changed; or * to overwrite what is there.",
+)  # fmt: skip
 
 
 class ApiView(base.ApiView):
     """Be a view of the API that reads JSON strictly."""
 
     parser_classes: ClassVar[Any] = [StrictJson]
+
+
+class AsItIs(BaseContentNegotiation):
+    """Answer with what there is, whatever kind of it is asked for: a file is what it is."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Return the one parser."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the one renderer, which writes nothing."""
+        return renderers[0], renderers[0].media_type
+
+
+class FileView(ApiView):
+    """Be a view that answers with a file."""
+
+    content_negotiation_class = AsItIs
 
 
 class ApiList(base.ApiList):

@@ -33,7 +33,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         return {}
     try:
         text = body.decode()
-        value = None if nests_absurdly(text) else json.loads(text)
+        value = None if nests_absurdly(text) else json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -42,6 +42,16 @@ def read_object(body: bytes) -> dict[str, Any]:
     if found := json_problems(value, max_depth=MAX_DEPTH + 1, limit=1):
         place = {"path": found[0].path, "message": found[0].message}
         raise bad_request(f"{found[0].path}: {found[0].message}", problems=[place])
+    return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raises ProcessError `bad_request` for one that says something twice."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in value if names.count(name) > 1)
+        raise bad_request(f'The key "{twice[:100]}" comes twice.')
     return value
 
 
@@ -70,10 +80,13 @@ class Sent(serializers.Serializer):
     cure: ClassVar[str] = ""
 
 
-def sent(kind: type[Sent], request: Request) -> dict[str, Any]:
-    """Return what was sent, as `kind` describes it; raises ProcessError `bad_request` with the place of each fault."""
+def sent(kind: type[Sent], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """Return what was sent, as `kind` describes it; raises ProcessError `bad_request` with the place of each fault.
+
+    With `partial`, nothing of it has to be there.
+    """
     value = request.data
-    asked = kind(data=value)
+    asked = kind(data=value, partial=partial)
     check_known(value, set(asked.fields))
     try:
         asked.is_valid(raise_exception=True)

@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.base import ApiView
+from processes.api.base import ApiView, FileView
 from processes.api.bodies import Object, Sent, Text, bad_request, edit_from, sent
 from processes.api.run_schema import (
     CheckpointsSerializer,
@@ -91,7 +91,7 @@ class RunCheckpoints(ApiView):
         return Response({"checkpoints": told, "more": len(page) > MOST_CHECKPOINTS})
 
 
-class RunExport(ApiView):
+class RunExport(FileView):
     """A run as a file."""
 
     @extend_schema(
@@ -104,7 +104,7 @@ class RunExport(ApiView):
         return response
 
 
-class RunTest(ApiView):
+class RunTest(FileView):
     """A run as a test."""
 
     @extend_schema(operation_id="runs_test", request=None, responses={(200, _PYTHON): OpenApiTypes.STR})

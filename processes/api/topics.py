@@ -24,7 +24,7 @@ class PublishSerializer(Sent):
     key = Text(required=False, help_text="What is published again under the same key is published once.")
 
 
-class PublishedSerializer(serializers.Serializer):
+class PublishedMessageSerializer(serializers.Serializer):
     """Be a message that was published."""
 
     id = serializers.CharField()
@@ -40,7 +40,7 @@ class TopicMessages(ApiView):
         operation_id="topics_publish",
         request=PublishSerializer,
         parameters=[IDEMPOTENCY_KEY],
-        responses={202: PublishedSerializer},
+        responses={202: PublishedMessageSerializer},
     )
     def post(self, request: Request, topic: str) -> Response:
         """Publish a message on a topic: those who subscribed get it as soon as they can."""

@@ -2,14 +2,35 @@
 
 from django.urls import path
 
-from processes.api import forms, instance_work, instances, moving, run_list, runs, taking_up, topics
+from processes.api import (
+    audit_log,
+    data_nodes,
+    files,
+    forms,
+    instance_work,
+    instances,
+    moving,
+    run_list,
+    runs,
+    taking_up,
+    template_deeds,
+    templates,
+    topics,
+    versions,
+)
 from processes.api.callbacks import callback, callback_by_header
 
 app_name = "processes-api"
 
 urlpatterns = [
+    path("audit-log/", audit_log.AuditLog.as_view(), name="audit-log"),
+    path("audit-log/<int:entry_id>/", audit_log.AuditEntryDetail.as_view(), name="audit-entry"),
     path("callbacks/", callback_by_header, name="callback-by-header"),
     path("callbacks/<str:token>/", callback, name="callback"),
+    path("data-nodes/<str:reference>/", data_nodes.DataNodeDetail.as_view(), name="data-node"),
+    path("files/", files.FileUpload.as_view(), name="files"),
+    path("files/<uuid:file_id>/", files.FileDetail.as_view(), name="file"),
+    path("files/<uuid:file_id>/content/", files.FileContent.as_view(), name="file-content"),
     path("forms/", forms.FormList.as_view(), name="forms"),
     path("forms/<str:reference>/", forms.FormDetail.as_view(), name="form"),
     path("inbox/", instances.Inbox.as_view(), name="inbox"),
@@ -35,5 +56,13 @@ urlpatterns = [
     path("runs/<uuid:run_id>/retry/", taking_up.RunRetry.as_view(), name="retry"),
     path("runs/<uuid:run_id>/rewind/", taking_up.RunRewind.as_view(), name="rewind"),
     path("processes/<slug:slug>/moves/", moving.ProcessMoves.as_view(), name="moves"),
+    path("templates/", templates.TemplateList.as_view(), name="templates"),
+    path("templates/<slug:slug>/", templates.TemplateDetail.as_view(), name="template"),
+    path("templates/<slug:slug>/validate/", template_deeds.TemplateValidation.as_view(), name="template-validate"),
+    path("templates/<slug:slug>/derive/", template_deeds.TemplateDerivation.as_view(), name="template-derive"),
+    path("templates/<slug:slug>/publish/", template_deeds.TemplatePublication.as_view(), name="template-publish"),
+    path("templates/<slug:slug>/versions/", versions.VersionList.as_view(), name="template-versions"),
+    path("templates/<slug:slug>/versions/<int:number>/", versions.VersionDetail.as_view(), name="template-version"),
+    path("templates/<slug:slug>/diff/", versions.TemplateDiff.as_view(), name="template-diff"),
     path("topics/<str:topic>/", topics.TopicMessages.as_view(), name="publish"),
 ]

@@ -144,6 +144,16 @@ def may_view(user: User, model: type[Model]) -> bool:
     return _is_staff_who(user, f"{app}.view_{name}") or _is_staff_who(user, f"{app}.change_{name}")
 
 
+def may_add(user: User, model: type[Model]) -> bool:
+    """Tell whether `user` may make rows of a model, as in the admin."""
+    return _is_staff_who(user, f"{model._meta.app_label}.add_{model._meta.model_name}")
+
+
+def may_delete(user: User, model: type[Model]) -> bool:
+    """Tell whether `user` may delete rows of a model, as in the admin."""
+    return _is_staff_who(user, f"{model._meta.app_label}.delete_{model._meta.model_name}")
+
+
 def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:
     """Return a run to somebody who may control runs; raises TaskNotFound to everybody else, and where there is none.
 
