@@ -43,7 +43,7 @@ class RunSerializer(serializers.Serializer):
 class RunDetailSerializer(RunSerializer):
     """Be a run."""
 
-    error = serializers.DictField(allow_null=True, help_text="What went wrong; whole for those who control runs.")
+    error = serializers.DictField(allow_null=True, help_text="What went wrong: code and message.")
     next = serializers.UUIDField(allow_null=True, help_text="The run that repeats it.")
     why = serializers.DictField(allow_null=True, help_text="Why it doesn't move: code, text and facts.")
 
@@ -147,14 +147,10 @@ def row_json(found: Run) -> dict[str, JSON]:
     }
 
 
-def run_json(found: Run, *, tells_all: bool) -> dict[str, JSON]:
-    """Return a run; what went wrong as its tree tells everybody, unless `tells_all`."""
+def run_json(found: Run) -> dict[str, JSON]:
+    """Return a run whole."""
     following = next_execution(found)
-    error = found.error
-    if error is not None and not tells_all:
-        # What a script has raised isn't written for those who see the page.
-        error = {"code": error.get("code", "failed"), "message": found.root.error}
-    return {**row_json(found), "error": error, "next": None if following is None else str(following)}
+    return {**row_json(found), "error": found.error, "next": None if following is None else str(following)}
 
 
 def foresight_json(foresight: Foresight) -> dict[str, JSON]:

@@ -31,7 +31,7 @@ from processes.api.run_schema import (
 from processes.domain.json_values import JSON
 from processes.domain.rewinding import is_place
 from processes.models import Checkpoint
-from processes.services.access import find_run, may_control
+from processes.services.access import find_run
 from processes.services.exporting import export_run
 from processes.services.inbox import CONTROLS
 from processes.services.operators import cancel_run, edit_run, pause_run, unpause_run
@@ -68,8 +68,7 @@ class RunDetail(ApiView):
         """Return how a run stands, and why it doesn't move where it doesn't."""
         found = find_seen_run(run_id, user=request.user, session=request.session)
         why = why_waiting(found)
-        told = run_json(found, tells_all=may_control(request.user))
-        return Response({**told, "why": None if why is None else why.to_json()})
+        return Response({**run_json(found), "why": None if why is None else why.to_json()})
 
 
 class RunCheckpoints(ApiView):

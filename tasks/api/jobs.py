@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tasks.api.base import ApiList, ApiView
-from tasks.api.filtering import ChoicesFilter, TextFilter
+from tasks.api.filtering import ChoicesFilter, FlagFilter, TextFilter
 from tasks.domain.statuses import JobStatus
 from tasks.errors import NotAllowed, TaskNotFound
 from tasks.models import Attempt, Job, TaskRoot
@@ -36,8 +36,8 @@ class JobFilter(filters.FilterSet):
     )
     function = TextFilter(field_name="job__function", help_text="The name of the registered function.")
     queue = TextFilter(field_name="job__queue")
-    open = filters.BooleanFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
-    mine = filters.BooleanFilter(method="of_mine", help_text="Only the caller's own, where they see others' too.")
+    open = FlagFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
+    mine = FlagFilter(method="of_mine", help_text="Only the caller's own, where they see others' too.")
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
