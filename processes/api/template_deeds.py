@@ -3,7 +3,6 @@
 import json
 from typing import Any, ClassVar
 
-from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,17 +17,16 @@ from processes.api.template_schema import (
     etag,
     template_json,
 )
-from processes.api.templates import check_editor, find_seen
+from processes.api.templates import check_editor, find_seen, locked_template
 from processes.domain.json_values import JSON
 from processes.domain.plan import Plan
 from processes.models import ProcessTemplate
+from processes.services.access import User
 from processes.services.authoring.checking import BaseRow, BindingRow, Draft, find_problems
 from processes.services.authoring.history import Moment, State
-from processes.services.authoring.publishing import lock_templates
-from processes.services.authoring.templates import draft_of, publish
-from tasks.api.etags import check_if_match
+from processes.services.authoring.templates import Published, draft_of, publish
 
-__all__ = ["MOMENT", "TemplateDerivation", "TemplatePublication", "TemplateValidation", "moment_of"]
+__all__ = ["MOMENT", "TemplateDerivation", "TemplatePublication", "TemplateValidation", "moment_of", "published"]
 
 MOMENT = {"type": "string", "pattern": r"^(draft|published|\d{1,9})$"}
 
@@ -98,15 +96,15 @@ class TemplatePublication(ApiView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Put the draft into force, with all that builds on it; 422 with what would break, and nothing is done."""
-        with transaction.atomic():
-            lock_templates()
-            template = find_seen(slug, user=request.user)
-            check_editor(request.user, template)
-            check_if_match(request, etag(template_json(template)))
+        with locked_template(request, slug) as template:
             result = publish(template=template, user=request.user, expected_revision=template.revision)
-            tag = etag(template_json(find_seen(slug, user=request.user)))
-        told = {"version": result.version, "plan": result.plan_hash, "changed": list(result.changed)}
-        return Response(told, headers={"ETag": tag})
+            return published(result, slug=slug, user=request.user)
+
+
+def published(result: Published, *, slug: str, user: User) -> Response:
+    """Return what was put into force, with the template's new tag."""
+    told = {"version": result.version, "plan": result.plan_hash, "changed": list(result.changed)}
+    return Response(told, headers={"ETag": etag(template_json(find_seen(slug, user=user)))})
 
 
 def moment_of(text: str, *, name: str) -> Moment:

@@ -3,7 +3,8 @@
 The same people may do the same as there, by the same services. For those who may not see templates there are none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 from django.contrib.auth import get_user_model
@@ -37,7 +38,7 @@ from tasks.api.etags import check_if_match, tagged
 from tasks.api.filtering import FlagFilter, TextFilter
 from tasks.errors import NotAllowed
 
-__all__ = ["TemplateDetail", "TemplateList", "check_editor", "find_seen", "templates_of"]
+__all__ = ["TemplateDetail", "TemplateList", "check_editor", "find_seen", "locked_template", "templates_of"]
 
 _REFERENCE_CHARS: Final = 100
 
@@ -123,20 +124,17 @@ class TemplateDetail(ApiView):
     @extend_schema(operation_id="templates_delete", parameters=[IF_MATCH], responses={204: None})
     def delete(self, request: Request, slug: str) -> Response:
         """Delete a template with its history, on which nothing builds and of which nothing is alive."""
-        with transaction.atomic():
-            template = _locked(request, slug)
-            if not may_delete(request.user, ProcessTemplate):
-                raise NotAllowed
-            check_if_match(request, etag(template_json(template)))
+        if not may_delete(request.user, ProcessTemplate):
+            find_seen(slug, user=request.user)
+            raise NotAllowed
+        with locked_template(request, slug) as template:
             delete_template(template=template, user=request.user)
         return Response(status=204)
 
     def _edit(self, request: Request, slug: str, *, partial: bool) -> Any:
         check_editor(request.user, find_seen(slug, user=request.user))
         asked = sent(TemplateSerializer, request, partial=partial)
-        with transaction.atomic():
-            template = _locked(request, slug)
-            check_if_match(request, etag(template_json(template)))
+        with locked_template(request, slug) as template:
             saved = _save(template, asked, user=request.user)
         return _told(request, saved)
 
@@ -162,12 +160,18 @@ def check_editor(user: User, template: ProcessTemplate) -> None:
         raise NotAllowed
 
 
-def _locked(request: Request, slug: str) -> ProcessTemplate:
-    """Return a template that the caller may edit, and that nobody else changes until the transaction ends."""
-    lock_templates()
-    template = find_seen(slug, user=request.user)
-    check_editor(request.user, template)
-    return template
+@contextmanager
+def locked_template(request: Request, slug: str) -> Iterator[ProcessTemplate]:
+    """Hold, in a transaction, a template that the caller may edit and has seen as it is, by `If-Match`.
+
+    Nobody else changes it until that ends.
+    """
+    with transaction.atomic():
+        lock_templates()
+        template = find_seen(slug, user=request.user)
+        check_editor(request.user, template)
+        check_if_match(request, etag(template_json(template)))
+        yield template
 
 
 def _told(request: Request, template: ProcessTemplate) -> Any:

@@ -63,6 +63,11 @@ urlpatterns = [
     path("templates/<slug:slug>/publish/", template_deeds.TemplatePublication.as_view(), name="template-publish"),
     path("templates/<slug:slug>/versions/", versions.VersionList.as_view(), name="template-versions"),
     path("templates/<slug:slug>/versions/<int:number>/", versions.VersionDetail.as_view(), name="template-version"),
+    path(
+        "templates/<slug:slug>/versions/<int:number>/roll-back/",
+        versions.VersionRollBack.as_view(),
+        name="template-roll-back",
+    ),
     path("templates/<slug:slug>/diff/", versions.TemplateDiff.as_view(), name="template-diff"),
     path("topics/<str:topic>/", topics.TopicMessages.as_view(), name="publish"),
 ]

@@ -3,23 +3,25 @@
 from typing import Any, ClassVar, Final
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.base import ApiList, ApiView
-from processes.api.template_deeds import MOMENT, moment_of
-from processes.api.template_schema import definition_json
-from processes.api.templates import find_seen
+from processes.api.base import IF_MATCH, ApiList, ApiView
+from processes.api.bodies import Flag, Sent, sent
+from processes.api.template_deeds import MOMENT, moment_of, published
+from processes.api.template_schema import PublicationSerializer, definition_json
+from processes.api.templates import check_editor, find_seen, locked_template
 from processes.domain.authoring.diff_words import as_text, in_one_line
 from processes.domain.authoring.plan_diff import ActionDiff
 from processes.domain.json_changes import MISSING, JsonChange
 from processes.domain.json_values import JSON
 from processes.models import TemplateVersion, VersionCause
 from processes.services.authoring.history import Comparison, compare, find_version, list_versions, summarise
+from processes.services.authoring.versions import roll_back
 
-__all__ = ["TemplateDiff", "VersionDetail", "VersionList"]
+__all__ = ["TemplateDiff", "VersionDetail", "VersionList", "VersionRollBack"]
 
 _CAUSES: Final = VersionCause.values
 
@@ -114,6 +116,34 @@ class VersionDetail(ApiView):
         told = {"definition": definition_json(source["definition"])}
         told |= {name: source[name] for name in ("bindings", "extends", "abstract")}
         return Response({**_row(version, summarise(template, [version])[number]), **told})
+
+
+class RollBackSerializer(Sent):
+    """Say what may be lost."""
+
+    discard_draft = Flag(required=False, help_text="A draft may go that was never published.")
+
+
+class VersionRollBack(ApiView):
+    """The way back to a version."""
+
+    problem_statuses: ClassVar = {"POST": (412, 422, 428)}
+
+    @extend_schema(
+        operation_id="templates_roll_back",
+        request=RollBackSerializer,
+        parameters=[IF_MATCH],
+        responses=OpenApiResponse(PublicationSerializer, "It is in force again, as a new version."),
+    )
+    def post(self, request: Request, slug: str, number: int) -> Response:
+        """Put a version's source back as the draft, and publish it; 422 with what would break, and nothing is done."""
+        check_editor(request.user, find_seen(slug, user=request.user))
+        asked = sent(RollBackSerializer, request)
+        with locked_template(request, slug) as template:
+            result = roll_back(
+                template=template, number=number, user=request.user, discard_draft=asked.get("discard_draft", False)
+            )
+            return published(result, slug=slug, user=request.user)
 
 
 class TemplateDiff(ApiView):

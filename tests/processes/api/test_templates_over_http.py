@@ -366,6 +366,24 @@ def test_versions_are_listed_and_compared(template: ProcessTemplate, ada: User, 
     assert editor.get("/api/templates/work/diff/?from=x").status_code == 400
 
 
+def test_the_way_back_is_a_version_of_its_own(template: ProcessTemplate, editor: Client) -> None:
+    publish(template=template)
+    change_draft(template, [action("z")])
+    back, seen = "templates/work/versions/1/roll-back/", tag(editor)
+    kept = send(editor, back, If_Match=seen)
+    assert (kept.status_code, kept.json()["code"]) == (409, "draft_in_the_way")
+    assert send(editor, back, {"discard_draft": True}).status_code == 428
+    assert send(editor, back, {"discard_draft": 1}, If_Match=seen).status_code == 400
+    publish(template=template)
+    assert send(editor, back, If_Match=seen).status_code == 412
+    answer = send(editor, back, If_Match=tag(editor))
+    assert (answer.status_code, answer.json()["version"], answer.headers["ETag"]) == (200, 3, tag(editor))
+    assert [item["name"] for item in editor.get("/api/templates/work/").json()["definition"]] == ["a", "b"]
+    assert send(editor, "templates/work/versions/9/roll-back/", If_Match="*").status_code == 404
+    viewer = signed_in(person("vic", "view_processtemplate"))
+    assert send(viewer, back, If_Match="*").status_code == 403
+
+
 def test_what_was_never_published_can_t_be_compared_with_that(template: ProcessTemplate, editor: Client) -> None:
     answer = editor.get("/api/templates/work/diff/")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_published")
