@@ -65,7 +65,7 @@ class TextFilter(filters.CharFilter):
 class _Flag(forms.NullBooleanField):
     """Take true or false, and nothing that is neither: a wish that isn't understood is refused."""
 
-    def to_python(self, value: Any) -> bool | None:
+    def to_python(self, value: Any) -> Any:
         """Return it, None where nothing is said."""
         if value in (None, ""):
             return None
