@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from config.broker_urls import DATABASE_LAYER, is_postgres
 from config.environment import BASE_DIR, load_environment
+from tasks.api.defaults import REST_FRAMEWORK as REST_FRAMEWORK
+from tasks.api.defaults import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 ENVIRONMENT = load_environment()
 
@@ -252,32 +254,6 @@ CORS_ALLOW_HEADERS = [
     "x-task-request",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = ["Content-Disposition", "ETag", "Location", "Retry-After"]
-
-REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "tasks.api.schema.ApiSchema"}
-
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Stepline",
-    "DESCRIPTION": "Processes, their runs and instances, jobs and tasks.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SCHEMA_PATH_PREFIX": "/api/",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}processes/mark.svg",
-    # What it describes depends on who asks.
-    "SERVE_PUBLIC": False,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "JobStatusEnum": "tasks.api.jobs._STATUSES",
-        "RunStatusEnum": "processes.api.run_schema.RUN_STATUSES",
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "tasks.api.described.add_what_streams",
-        "tasks.api.described.add_functions",
-    ],
-    "DISABLE_ERRORS_AND_WARNINGS": False,
-}
 
 # --- background work -------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from config.api_pages import api_description, api_docs
+from tasks.api.errors import no_such_address
 
 handler400 = "processes.pages.errors.bad_request"
 handler403 = "processes.pages.errors.permission_denied"
@@ -20,10 +20,9 @@ urlpatterns = [
     # Browsers ask for it where a page names no icon, as the admin's don't.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}processes/mark.svg", permanent=False)),
     path("i18n/", include("django.conf.urls.i18n")),
-    path("api/schema/", api_description, name="api-schema"),
-    path("api/docs/", api_docs, name="api-docs"),
     path("api/", include("tasks.api.urls")),
     path("api/", include("processes.api.urls")),
+    re_path(r"^api/", no_such_address),
     path("leave/", include("examples.leave_requests.urls")),
     path("", include("processes.pages.urls")),
 ]

@@ -15,6 +15,7 @@ from celery.signals import (
 from django.db import close_old_connections
 
 from tasks.registry import jobs
+from tasks.services.collector import keep_loaded
 from tasks.services.dead_man import allow_exit
 from tasks.services.draining import drain
 from tasks.services.enqueuing import enqueue
@@ -72,6 +73,7 @@ def _work_here(**_: object) -> None:
     """
     if os.getpid() != _IMPORTED_BY:
         allow_exit()
+        keep_loaded()
 
 
 @worker_shutting_down.connect

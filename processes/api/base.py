@@ -13,7 +13,9 @@ __all__ = ["IDEMPOTENCY_KEY", "IF_MATCH", "PAGE", "ApiList", "ApiView", "FileVie
 
 _MAX_PAGE_DIGITS = 4
 
-PAGE = OpenApiParameter("page", int, description="Which page of the list, from 1 on.")
+PAGE = OpenApiParameter(
+    "page", {"type": "integer", "minimum": 1, "maximum": 9_999}, description="Which page of the list, from 1 on."
+)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key", {"type": "string", "maxLength": 100}, OpenApiParameter.HEADER,
     description="What is sent again under the same key is done once.",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -78,6 +79,18 @@ class Sent(serializers.Serializer):
 
     #: What is told besides, where something is wrong: how it is right.
     cure: ClassVar[str] = ""
+
+
+class _SentDescription(OpenApiSerializerExtension):
+    """Say in the description, too, that there is nothing else."""
+
+    target_class = Sent
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        """Return the description of what is sent; what is read back may hold more."""
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False} if direction == "request" else schema
 
 
 def sent(kind: type[Sent], request: Request, *, partial: bool = False) -> dict[str, Any]:

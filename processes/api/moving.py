@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from processes.api.base import ApiView
 from processes.api.bodies import Flag, Sent, sent
-from processes.api.run_schema import RUN_STATUSES, SaidSerializer
+from processes.api.run_schema import RunStatusField, SaidSerializer
 from processes.api.runs import said
 from processes.models import ProcessTemplate
 from processes.services.errors import TemplateNotFoundError
@@ -29,7 +29,7 @@ class ForecastSerializer(serializers.Serializer):
     """Be a run that has another plan than the one in force."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=RUN_STATUSES)
+    status = RunStatusField()
     plan = serializers.CharField()
     to = serializers.CharField()
     fits = serializers.BooleanField()

@@ -1,7 +1,4 @@
-"""A team's objects in its own Django REST framework: fields for a serializer, actions for a viewset.
-
-Stepline doesn't need that framework: import this module where yours is installed.
-"""
+"""A team's objects in its own API of Django REST framework: fields for a serializer, actions for a viewset."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -17,7 +17,7 @@ from processes.services.access import find_executable
 from processes.services.errors import SignInRequiredError
 from processes.services.indicators import progress_url
 from processes.services.run_lists import roots_of_runs
-from tasks.api.filtering import ChoicesFilter, FlagFilter, TextFilter
+from tasks.api.filtering import ChoicesFilter, TextFilter, YesNoFilter
 from tasks.domain.calls import Call, check_key
 from tasks.errors import SignInRequired
 from tasks.models import TaskRoot
@@ -40,7 +40,7 @@ class RunFilter(filters.FilterSet):
     template = TextFilter(field_name="run__template__slug", help_text="The slug of a process.")
     instance = filters.UUIDFilter(field_name="run__instance")
     owner = filters.ChoiceFilter(choices=[("me", "me")], method="of_mine", help_text="Only the caller's own.")
-    open = FlagFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
+    open = YesNoFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -67,6 +67,8 @@ class RunList(ApiList):
     filterset_class = RunFilter
     search_fields = ("title",)
     orderings: ClassVar = {"created_at": "created_at", "title": "title"}
+
+    problem_statuses: ClassVar = {"POST": (404, 405, 422)}
 
     @extend_schema(operation_id="runs_list", responses=RunSerializer(many=True))
     def get(self, request: Request) -> Response:

@@ -1,8 +1,10 @@
 """What is told of runs, and its description."""
 
-from typing import Final
+from typing import Any, Final
 
 from django.urls import reverse
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework import serializers
 
 from processes.domain.json_values import JSON
@@ -15,18 +17,38 @@ from processes.services.indicators import progress_url
 from tasks.domain.statuses import JobStatus
 
 __all__ = ["RUN_STATUSES", "CheckpointsSerializer", "ForesightSerializer", "IdSerializer", "MessageSerializer",
-    "OpenedSerializer", "RunDataSerializer", "RunDetailSerializer", "RunSerializer", "SaidSerializer",
+    "OpenedSerializer", "RunDataSerializer", "RunDetailSerializer", "RunSerializer", "RunStatusField", "SaidSerializer",
     "StoppingSerializer", "foresight_json", "row_json", "run_json"]  # fmt: skip
 
 RUN_STATUSES: Final = [status.value for status in RunStatus]
 _JOB_STATUSES: Final = [status.value for status in JobStatus]
 
 
+class RunStatusField(serializers.ChoiceField):
+    """Be the status of a run."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=RUN_STATUSES, **kwargs)
+
+
+class _RunStatus(OpenApiSerializerFieldExtension):
+    """Give it a name of its own in the description, where jobs have a status, too."""
+
+    target_class = RunStatusField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        """Return a reference to the statuses."""
+        schema = {"type": "string", "enum": list(RUN_STATUSES)}
+        component = ResolvedComponent("RunStatus", ResolvedComponent.SCHEMA, schema=schema, object=RunStatusField)
+        auto_schema.registry.register_on_missing(component)
+        return component.ref
+
+
 class RunSerializer(serializers.Serializer):
     """Be a run in a list."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=RUN_STATUSES)
+    status = RunStatusField()
     title = serializers.CharField()
     template = serializers.CharField(allow_null=True, help_text="The slug of its process.")
     instance = serializers.UUIDField(allow_null=True)

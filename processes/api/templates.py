@@ -35,7 +35,7 @@ from processes.services.authoring.templates import delete_template, draft_of, sa
 from processes.services.errors import TemplateNotFoundError
 from processes.services.template_rights import editor_refusals, owner_refusal
 from tasks.api.etags import check_if_match, tagged
-from tasks.api.filtering import FlagFilter, TextFilter
+from tasks.api.filtering import TextFilter, YesNoFilter
 from tasks.errors import NotAllowed
 
 __all__ = ["TemplateDetail", "TemplateList", "check_editor", "find_seen", "locked_template", "templates_of"]
@@ -46,9 +46,9 @@ _REFERENCE_CHARS: Final = 100
 class TemplateFilter(filters.FilterSet):
     """Narrow a list of templates."""
 
-    abstract = FlagFilter()
+    abstract = YesNoFilter()
     access = filters.ChoiceFilter(choices=[(value, value) for value in Access.values])
-    published = FlagFilter(field_name="published_at", lookup_expr="isnull", exclude=True)
+    published = YesNoFilter(field_name="published_at", lookup_expr="isnull", exclude=True)
     extends = TextFilter(field_name="extensions__base__slug", help_text="The slug of what they extend.")
 
 

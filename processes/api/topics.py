@@ -9,6 +9,7 @@ from processes.api.base import IDEMPOTENCY_KEY, ApiView
 from processes.api.bodies import Object, Sent, Text, bad_request, sent
 from processes.errors import NotJsonError
 from processes.services.topics import publish_as
+from tasks.domain.calls import check_key
 
 __all__ = ["KEY_HEADER", "TopicMessages"]
 
@@ -45,7 +46,7 @@ class TopicMessages(ApiView):
     def post(self, request: Request, topic: str) -> Response:
         """Publish a message on a topic: those who subscribed get it as soon as they can."""
         asked = sent(PublishSerializer, request)
-        key = asked.get("key", "") or request.headers.get(KEY_HEADER, "")
+        key = asked.get("key", "") or check_key(request.headers.get(KEY_HEADER), place=KEY_HEADER)
         try:
             published = publish_as(request.user, topic, asked.get("payload", {}), key=key)
         except NotJsonError as error:

@@ -33,7 +33,7 @@ def add_what_streams(result: Any, generator: Any, request: Any, public: bool) ->
         reverse("tasks-api:tasks"): {"get": _operation("tasks_list", "tasks", "List the newest tasks of a scope.",
             [_query("scope", {"type": "string", "enum": ["mine", "shared", "all"]}), _query("status", _text()),
              _query("function", _text()), _query("open", _flag()), _query("text", _text()),
-             _query("since", {"type": "string", "format": "date-time"}), _query("limit", _number(1, 200))],
+             _query("since", _text()), _query("limit", _number(1, 200))],
             {200: _json(_ANYTHING)})},
         reverse("tasks-api:events"): {"get": _operation("events", "tasks", "Stream the updates of many tasks.",
             [_query("task", _text()), _query("request", _text()), _query("scope", _text()), _query("types", _text()),
@@ -72,6 +72,8 @@ def _call(function: Function, schemas: dict[str, Any]) -> dict[str, Any]:
         f"rpc_{name}", "rpc", f"{kind} {function.name}.", [key] if function.starts_job else [],
         {200: {**_json(_lifted(answer, f"{name}_result", schemas)), **streamed}},
         body=_lifted(body, f"{name}_arguments", schemas), problems=(404, 406, 409, 413),
+        # Nothing at all is no arguments.
+        needs_body=bool(signature.required),
     )  # fmt: skip
 
 
@@ -104,6 +106,7 @@ def _operation(
     answers: Mapping[int, Any],
     *,
     body: Any = None,
+    needs_body: bool = True,
     problems: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     told = {
@@ -121,7 +124,7 @@ def _operation(
         "responses": told,
     }
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(body)}
+        operation["requestBody"] = {"required": needs_body, "content": _json(body)}
     return operation
 
 
@@ -169,6 +172,7 @@ _LOG: Final = {
 _LINE: Final = {
     "type": "object",
     "required": ["connectionId"],
+    "oneOf": [{"required": ["taskId"]}, {"required": ["requestId"]}, {"required": ["scope"]}],
     "properties": {
         "connectionId": {"type": "string"},
         "taskId": _UUID,

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from rest_framework.filters import OrderingFilter, SearchFilter
@@ -11,7 +9,7 @@ from rest_framework.request import Request
 
 from tasks.errors import BadRequest
 
-__all__ = ["ChoicesFilter", "FieldsFilter", "FlagFilter", "Ordering", "Search", "TextFilter"]
+__all__ = ["ChoicesFilter", "FieldsFilter", "Ordering", "Search", "TextFilter", "YesNoFilter"]
 
 
 class FieldsFilter(filters.DjangoFilterBackend):
@@ -62,27 +60,12 @@ class TextFilter(filters.CharFilter):
         super().__init__(*args, strip=False, **kwargs)
 
 
-class _Flag(forms.NullBooleanField):
-    """Take true or false, and nothing that is neither: a wish that isn't understood is refused."""
-
-    def to_python(self, value: Any) -> Any:
-        """Return it, None where nothing is said."""
-        if value in (None, ""):
-            return None
-        known = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
-        if known is None:
-            raise ValidationError(_("Say true or false."), code="invalid")
-        return known
-
-
-class FlagFilter(filters.BooleanFilter):
-    """Narrow by what is true or false."""
-
-    field_class = _Flag
+class YesNoFilter(filters.TypedChoiceFilter):
+    """Take true or false, and nothing else."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The framework's own takes whatever is neither for nothing said.
-        super().__init__(*args, **{"widget": forms.TextInput, **kwargs})
+        choices = (("true", "true"), ("false", "false"))
+        super().__init__(*args, choices=choices, coerce="true".__eq__, **kwargs)
 
 
 class ChoicesFilter(filters.BaseInFilter, filters.ChoiceFilter):

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tasks.api.base import ApiList, ApiView
-from tasks.api.filtering import ChoicesFilter, FlagFilter, TextFilter
+from tasks.api.filtering import ChoicesFilter, TextFilter, YesNoFilter
 from tasks.domain.statuses import JobStatus
 from tasks.errors import NotAllowed, TaskNotFound
 from tasks.models import Attempt, Job, TaskRoot
@@ -36,8 +36,8 @@ class JobFilter(filters.FilterSet):
     )
     function = TextFilter(field_name="job__function", help_text="The name of the registered function.")
     queue = TextFilter(field_name="job__queue")
-    open = FlagFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
-    mine = FlagFilter(method="of_mine", help_text="Only the caller's own, where they see others' too.")
+    open = YesNoFilter(field_name="closed", exclude=True, help_text="Whether it has yet to end.")
+    mine = YesNoFilter(method="of_mine", help_text="Only the caller's own, where they see others' too.")
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -86,7 +86,7 @@ class AttemptSerializer(serializers.Serializer):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField()
 
-    @extend_schema_field(serializers.JSONField(allow_null=True, help_text="With its traceback for staff only."))
+    @extend_schema_field(serializers.JSONField(help_text="With its traceback for staff only."))
     def get_error(self, attempt: Attempt) -> Any:
         """Return what went wrong."""
         error = attempt.error
@@ -99,8 +99,8 @@ class JobDetailSerializer(JobSerializer):
     """Describe a job whole."""
 
     arguments = serializers.JSONField(source="job.arguments")
-    result = serializers.JSONField(allow_null=True)
-    meta = serializers.JSONField(allow_null=True)
+    result = serializers.JSONField()
+    meta = serializers.JSONField()
     attempts = serializers.SerializerMethodField()
     concurrency_key = serializers.CharField(source="job.concurrency_key")
     idempotency_key = serializers.CharField(source="job.idempotency_key", allow_null=True)

@@ -76,12 +76,12 @@ class CursorPages(BasePagination):
 
 
 def page_schema(schema: Any) -> dict[str, Any]:
-    """Return the description of a page of rows."""
+    """Return the description of a page, whose rows are described by `schema`, an array."""
     following = {"type": ["string", "null"], "format": "uri", "description": "The page that follows."}
     return {
         "type": "object",
         "required": ["results", "next"],
-        "properties": {"results": {"type": "array", "items": schema}, "next": following},
+        "properties": {"results": schema, "next": following},
     }
 
 

@@ -2,11 +2,13 @@
 
 from django.urls import path, re_path
 
-from tasks.api import jobs, lists, rpc, views
+from tasks.api import description, jobs, lists, rpc, views
 
 app_name = "tasks-api"
 
 urlpatterns = [
+    path("schema/", description.description, name="schema"),
+    path("docs/", description.docs, name="docs"),
     # With or without a slash at the end: a POST can't be led to the other one.
     re_path(r"^rpc/batch/?$", rpc.batch, name="rpc-batch"),
     re_path(r"^rpc/(?P<name>[^/]+)/?$", rpc.call, name="rpc"),

@@ -65,7 +65,7 @@ class NodeSerializer(serializers.Serializer):
     total = serializers.FloatField(allow_null=True)
     message = serializers.CharField(allow_null=True)
     error = serializers.CharField(allow_null=True)
-    meta = serializers.JSONField(allow_null=True)
+    meta = serializers.JSONField()
 
     def get_fields(self) -> Any:
         """Add the children, which are described as this is."""

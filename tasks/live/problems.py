@@ -73,7 +73,11 @@ def problem_of(error: BaseException, *, name: str) -> Problem:
 
 def _of_tasks(error: TasksError) -> Problem:
     status = status_of(error)
-    return _internal() if status == 500 else Problem(error.code, error.message, status, error.fields)
+    if status == 500:
+        return _internal()
+    # Of what is missing and what is forbidden the same is told, wherever it was found out.
+    fields = {} if isinstance(error, TaskNotFound) else error.fields
+    return Problem(error.code, error.message, status, fields)
 
 
 def _internal() -> Problem:

@@ -38,8 +38,8 @@ def count_use(token: ApiToken) -> None:
     throttle = _TokenThrottle(token)
     try:
         is_fine = throttle.allow_request(None, None)
-    except Exception:
-        logger.exception("It could not be counted that an API token was used.")
+    except Exception as error:  # noqa: BLE001 - each cache has errors of its own
+        logger.warning("It could not be counted that an API token was used: %s", error)
         return
     if not is_fine:
         wait = max(1, round(throttle.wait() or 1))
@@ -54,10 +54,11 @@ class _TokenThrottle(SimpleRateThrottle):  # type: ignore[misc]  # the framework
 
     def __init__(self, token: ApiToken) -> None:
         self.rate = token.rate or getattr(settings, "STEPLINE_API_RATE", "") or DEFAULT_RATE
-        self._token_id = token.pk
+        # Not its key in the database, which another one may have after it.
+        self._ident = token.digest[:32]
         super().__init__()
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         """Return by what its uses are counted."""
-        key: str = self.cache_format % {"scope": self.scope, "ident": self._token_id}
+        key: str = self.cache_format % {"scope": self.scope, "ident": self._ident}
         return key

@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from tasks.api.base import ApiView, RequestAuthentication, signed_in
 
-__all__ = ["api_description", "api_docs"]
+__all__ = ["description", "docs"]
 
 
 class ApiDescription(SpectacularAPIView):
@@ -26,9 +26,9 @@ class ApiDocs(SpectacularSwaggerSplitView):
 
     authentication_classes = (RequestAuthentication,)
     schema = None
-    url_name = "api-schema"
+    url_name = "tasks-api:schema"
     template_name = "tasks/api_docs.html"
 
 
-api_description = ApiDescription.as_view()
-api_docs = login_required(ApiDocs.as_view())
+description = ApiDescription.as_view()
+docs = login_required(ApiDocs.as_view())
