@@ -47,7 +47,7 @@ class ReportSerializer(serializers.Serializer):
     """Be a report of later work."""
 
     action = serializers.ChoiceField(choices=[*REPORTS, _QUERY])
-    data = serializers.JSONField(required=False, allow_null=True)
+    data = serializers.JSONField(required=False)
 
 
 class FilesReportSerializer(serializers.Serializer):
@@ -60,7 +60,7 @@ class StandingSerializer(serializers.Serializer):
     """Tell how a callback stands."""
 
     callbackStatus = serializers.CharField()  # noqa: N815 - as it is told
-    callbackData = serializers.JSONField(required=False, allow_null=True)  # noqa: N815
+    callbackData = serializers.JSONField(required=False)  # noqa: N815
 
 
 class CallbackView(ApiView):

@@ -25,7 +25,7 @@ from tasks.api.base import signed_in
 
 __all__ = ["FileContent", "FileDetail", "FileUpload"]
 
-_BYTES = "application/octet-stream"
+_BYTES, _ANY = "application/octet-stream", "*/*"
 
 
 class FileInfoSerializer(serializers.Serializer):
@@ -95,8 +95,8 @@ class FileContent(FileView):
     @extend_schema(
         operation_id="files_content",
         responses={
-            (200, _BYTES): OpenApiTypes.BINARY,
-            (206, _BYTES): OpenApiResponse(OpenApiTypes.BINARY, "The part that `Range` asks for."),
+            (200, _ANY): OpenApiTypes.BINARY,
+            (206, _ANY): OpenApiResponse(OpenApiTypes.BINARY, "The part that `Range` asks for."),
         },
     )
     def get(self, request: Request, file_id: uuid.UUID) -> HttpResponseBase:

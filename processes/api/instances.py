@@ -78,6 +78,8 @@ class ExecutionSerializer(Sent):
 class InstanceList(ApiView):
     """The instances that the caller may open."""
 
+    problem_statuses: ClassVar = {"GET": (404,), "POST": (404, 422)}
+
     @extend_schema(
         operation_id="instances_list",
         responses=InstancePageSerializer,
@@ -148,7 +150,8 @@ class InstanceHistory(ApiView):
 class InstanceExecution(ApiView):
     """The execution of an instance."""
 
-    problem_statuses: ClassVar = {"POST": (405, 422)}
+    # What its process needs, such as another system, may fail.
+    problem_statuses: ClassVar = {"POST": (405, 422, 502, 503)}
 
     @extend_schema(
         operation_id="instances_execute",
@@ -171,6 +174,8 @@ class InstanceExecution(ApiView):
 
 class Inbox(ApiView):
     """What waits for the caller."""
+
+    problem_statuses: ClassVar = {"GET": (404,)}
 
     @extend_schema(operation_id="inbox_list", responses=InboxSerializer, parameters=[PAGE])
     def get(self, request: Request) -> Response:

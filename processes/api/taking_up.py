@@ -1,6 +1,7 @@
 """Taking runs up again over HTTP: at the action that failed, or at any place (docs/control.md)."""
 
 import uuid
+from typing import ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -42,6 +43,8 @@ class RewindSerializer(Sent):
 class RunRetry(ApiView):
     """Another go at the action that failed."""
 
+    problem_statuses: ClassVar = {"GET": (409,)}
+
     @extend_schema(operation_id="runs_preview_retry", responses=ForesightSerializer)
     def get(self, request: Request, run_id: uuid.UUID) -> Response:
         """Tell what taking a run up at the action that failed would do."""
@@ -64,6 +67,8 @@ class RunRetry(ApiView):
 
 class RunRewind(ApiView):
     """A run, taken up at an earlier place."""
+
+    problem_statuses: ClassVar = {"GET": (409,)}
 
     @extend_schema(
         operation_id="runs_preview_rewind",

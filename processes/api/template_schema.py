@@ -74,7 +74,7 @@ class DraftProblemSerializer(serializers.Serializer):
 
     path = serializers.CharField(help_text="A JSON pointer into the definition; or it begins with /bindings.")
     message = serializers.CharField()
-    value = serializers.JSONField(allow_null=True)
+    value = serializers.JSONField()
     suggestion = serializers.CharField(allow_null=True)
     severity = serializers.ChoiceField(choices=["error", "warning"])
     part = serializers.ChoiceField(choices=["definition", "binding", "base", "other"])

@@ -60,8 +60,8 @@ class ChangeSerializer(serializers.Serializer):
 
     path = serializers.CharField(help_text="A JSON pointer.")
     kind = serializers.ChoiceField(choices=["added", "removed", "changed"])
-    old = serializers.JSONField(required=False, allow_null=True)
-    new = serializers.JSONField(required=False, allow_null=True)
+    old = serializers.JSONField(required=False)
+    new = serializers.JSONField(required=False)
 
 
 class ActionChangeSerializer(serializers.Serializer):
