@@ -10,7 +10,7 @@ from processes.models import Run
 from processes.services.access import User, may_control, may_view
 from tasks.errors import TaskNotFound
 from tasks.models import TaskRoot
-from tasks.services.access import owned_by, viewer_of
+from tasks.services.access import is_kept_from, owned_by, viewer_of
 
 __all__ = ["find_seen_run", "may_see_runs", "roots_of_runs"]
 
@@ -31,10 +31,11 @@ def roots_of_runs(user: User, *, session: Any) -> QuerySet[TaskRoot]:
 def find_seen_run(run_id: uuid.UUID, *, user: User, session: Any) -> Run:
     """Return a run that somebody sees; raises TaskNotFound for all others, and where there is none."""
     rows = Run.objects.select_related("root", "template", "instance", "user").filter(pk=run_id)
+    viewer = viewer_of(user=user, session=session)
     if not may_see_runs(user):
-        mine = owned_by(viewer_of(user=user, session=session))
-        rows = rows.filter(root__in=TaskRoot.objects.filter(mine, pk=run_id))
+        rows = rows.filter(root__in=TaskRoot.objects.filter(owned_by(viewer), pk=run_id))
     found = rows.first()
-    if found is None:
+    # Whoever controls runs is asked nothing by a team's rule, here as elsewhere.
+    if found is None or (not may_control(user) and is_kept_from(viewer, found.root)):
         raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(run_id))
     return found

@@ -7,9 +7,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from processes.models import Access, AuditEntry, ProcessTemplate, Run
 from processes.services.starting import start_in_background
+from tasks.models import TaskRoot
+from tasks.services.access import Viewer
 from tests.processes.api.api_kit import by_token, pages, person, send, signed_in
 from tests.processes.services.published import action, publish_process
 
@@ -155,6 +158,22 @@ def test_owners_see_their_own_and_staff_all(
         )
     assert client.get(f"/api/runs/{own}/data/").status_code == controlling
     assert client.get(f"/api/runs/{own}/checkpoints/").status_code == controlling
+
+
+def keep_imports(viewer: Viewer, root: TaskRoot, action: str) -> bool | None:
+    return False if root.title == "Import" else None
+
+
+def test_what_a_teams_own_rule_keeps_from_somebody_is_in_no_answer(
+    process: ProcessTemplate, http: Client, ann: User, settings: Settings
+) -> None:
+    publish_process("other", [action("a")])
+    kept, other = started(ann), started(ann, "other")
+    settings.STEPLINE_TASK_AUTHORIZER = f"{__name__}.keep_imports"
+    assert listed(http) == [other]
+    assert http.get(f"/api/runs/{kept}/").status_code == 404
+    assert http.get(f"/api/runs/{other}/").status_code == 200
+    assert signed_in(person("cory", "control_run")).get(f"/api/runs/{kept}/").status_code == 200
 
 
 # --- the list --------------------------------------------------------------------------------------------------------
