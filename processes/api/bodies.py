@@ -19,7 +19,7 @@ from processes.domain.json_values import MAX_DEPTH, json_problems, nests_absurdl
 from processes.errors import ProcessError
 from tasks.registry import problems
 
-__all__ = ["Anything", "Flag", "Moment", "Object", "Sent", "StrictJson", "Text", "bad_request", "check_known",
+__all__ = ["Flag", "Moment", "Object", "Sent", "StrictJson", "Text", "bad_request", "check_known",
     "edit_from", "read_object", "sent"]  # fmt: skip
 
 
@@ -79,6 +79,13 @@ class Sent(serializers.Serializer):
 
     #: What is told besides, where something is wrong: how it is right.
     cure: ClassVar[str] = ""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what nobody knows, also where this lies inside of another one."""
+        if isinstance(data, Mapping) and (unknown := sorted(data.keys() - set(self.fields))):
+            message = _("There is no such key here; known are %(names)s.") % {"names": ", ".join(sorted(self.fields))}
+            raise serializers.ValidationError({unknown[0][:100]: [message]})
+        return super().to_internal_value(data)
 
 
 class _SentDescription(OpenApiSerializerExtension):
@@ -147,10 +154,6 @@ class Object(serializers.DictField):
     """Take an object of any JSON."""
 
     default_error_messages: ClassVar = {"not_a_dict": _("This has to be an object.")}
-
-
-class Anything(serializers.JSONField):
-    """Take any JSON."""
 
 
 def edit_from(value: Mapping[str, Any] | None) -> DataEdit | None:

@@ -5,7 +5,7 @@ The same people may do the same as there, by the same services. For those who ma
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -247,7 +247,7 @@ def _bases(slugs: Sequence[str]) -> list[ProcessTemplate]:
     return [found[slug] for slug in dict.fromkeys(slugs)]
 
 
-def _refuse(field: str, message: str, *, code: str = "bad_request") -> None:
+def _refuse(field: str, message: str, *, code: str = "bad_request") -> NoReturn:
     error = bad_request(f"/{field}: {message}", problems=[{"path": f"/{field}", "message": message}])
     error.code = code
     raise error
