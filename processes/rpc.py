@@ -5,9 +5,9 @@ import uuid
 from typing import Annotated, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import RequestDataTooBig
 from pydantic import AfterValidator, Field, JsonValue
 
-from processes.api.answers import bad_request
 from processes.api.instance_answers import (
     after_json,
     answer_json,
@@ -16,17 +16,15 @@ from processes.api.instance_answers import (
     signed_in,
     waiting_json,
 )
-from processes.domain.json_values import JSON, copy_json, json_problems
-from processes.domain.request import Request
+from processes.api.starting import start_as_asked
+from processes.domain.json_values import JSON, json_problems
 from processes.errors import ProcessError
-from processes.pages.errors import status_of
+from processes.pages.errors import BAD_REQUEST, bad_request_error, status_of
 from processes.services.access import find_executable
-from processes.services.background import Beginning
 from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 from processes.services.instance_access import find_instance
 from processes.services.instance_work import claim_instance, hand_on_instance, release_instance
 from processes.services.instances import execute_instance
-from processes.services.starting import start_template
 from tasks.domain.calls import CallKind
 from tasks.domain.jsonvalue import JSONObject
 from tasks.domain.signature import Signature
@@ -69,20 +67,8 @@ def find_process(name: str, user: object) -> Function | None:
 
     def bind(context: CallContext, arguments: JSONObject) -> Bound:
         def start() -> dict[str, JSON]:
-            if unfit := json_problems(arguments, limit=1):
-                raise bad_request(f"{unfit[0].path}: {unfit[0].message}")
-            given = copy_json(dict(arguments))
-            run_id = start_template(
-                template=template,
-                user=user if isinstance(user, AbstractBaseUser) else None,
-                action=found["action"],
-                data=None,
-                request=Request(method="POST", parameters=given),
-                beginning=Beginning(how="rpc"),
-                session_key=context.owner.session_key or None,
-                input=given,
-                idempotency_key=context.start_key,
-            )
+            action = found["action"]
+            run_id = start_as_asked(template, action=action, parameters=arguments, context=context, how="rpc")
             return {"run_id": str(run_id)}
 
         return start
@@ -160,4 +146,7 @@ def _told(error: ProcessError) -> Problem:
 
 
 problems.add(ProcessError, _told)
+for _kind in BAD_REQUEST:
+    if _kind is not RequestDataTooBig:
+        problems.add(_kind, lambda error: _told(bad_request_error(error)))
 functions.add_source("processes", find_process)

@@ -4,15 +4,16 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser, Group
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from processes.admin.forms import ProcessTemplateForm
-from processes.models import EditAccess, ProcessTemplate
-from processes.services.access import may_edit, may_set_owner
+from processes.models import ProcessTemplate
+from processes.services.access import may_edit
 from processes.services.bound_connections import check_connections
 from processes.services.errors import BindingRefusedError
 from processes.services.library import Source, read_library
+from processes.services.template_rights import editor_refusals, owner_refusal
 
 __all__ = ["RightsForm", "editor_of", "may_edit_stored"]
 
@@ -57,35 +58,23 @@ class RightsForm(ProcessTemplateForm):
         return cleaned
 
     def _check_editors(self, cleaned: dict[str, Any]) -> None:
-        chosen: set[Group] = set(cleaned.get("edit_groups") or ())
-        stored: set[Group] = set() if self.instance._state.adding else set(self.instance.edit_groups.all())
-        own = set(Group.objects.filter(user=self.user.pk))
-        foreign = sorted(group.name for group in (chosen ^ stored) - own)
-        if foreign:
-            self._refuse(
-                "edit_groups",
-                f"You may add and take away only groups that you are in; of {', '.join(foreign)} you are no member. "
-                "Ask an administrator.",
-            )
-        if cleaned["edit_access"] == EditAccess.GROUPS:
-            owner = cleaned.get("owner", self.instance.owner)
-            if not chosen & own and owner != self.user:
-                names = ", ".join(sorted(group.name for group in own))
-                cure = (
-                    f"Choose one of your own groups: {names}." if own else "You are in no group: ask an administrator."
-                )
-                self._refuse("edit_groups", f"You would lock yourself out. {cure}")
-        elif "edit_access" in self.changed_data and not self.instance._state.adding:
-            self._refuse(
-                "edit_access", "It is kept for the groups below: only an administrator may open it to every editor."
-            )
+        owner = cleaned.get("owner", self.instance.owner)
+        for field, message in editor_refusals(
+            self.user,
+            None if self.instance._state.adding else self.instance,
+            edit_access=cleaned["edit_access"],
+            edit_groups=cleaned.get("edit_groups") or (),
+            owner_id=None if owner is None else owner.pk,
+        ):
+            self._refuse(field, message)
 
     def _check_owner(self, cleaned: dict[str, Any]) -> None:
         if "owner" not in self.changed_data:
             return
         owner = cleaned.get("owner")
-        if not may_set_owner(self.user, self.instance, owner_id=None if owner is None else owner.pk):
-            self._refuse("owner", "Only an administrator may make somebody else the owner, or take that from them.")
+        refusal = owner_refusal(self.user, self.instance, owner_id=None if owner is None else owner.pk)
+        if refusal is not None:
+            self._refuse("owner", refusal)
 
     def _check_connections(self, cleaned: dict[str, Any]) -> None:
         draft = Source(

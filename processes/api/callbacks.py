@@ -6,18 +6,22 @@ form of several parts: the part `report` is that JSON then, and each file become
 
 import json
 import uuid
-from functools import wraps
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest
 from django.http.multipartparser import MultiPartParserError
-from django.utils.cache import add_never_cache_headers
-from django.views.decorators.csrf import csrf_exempt
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_http_methods
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from processes.api.base import IDEMPOTENCY_KEY, ApiView
 from processes.domain.callbacks import REPORTS
 from processes.domain.json_values import JSON, json_problems, nests_absurdly
 from processes.errors import ProcessError
@@ -29,7 +33,7 @@ from processes.services.errors import TooLargeError
 from tasks.api.errors import problem_response
 from tasks.registry import Problem
 
-__all__ = ["MAX_BYTES", "callback"]
+__all__ = ["MAX_BYTES", "callback", "callback_by_header"]
 
 #: The longest body that is taken.
 MAX_BYTES: Final = 1024 * 1024
@@ -39,32 +43,80 @@ _KEYS = ("action", "data")
 _REPORT = "report"
 
 
-def _private(view: Any) -> Any:
-    """Let nobody keep an answer, or pass the address on that it came from."""
+class ReportSerializer(serializers.Serializer):
+    """Be a report of later work."""
 
-    @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response: HttpResponse = view(request, *args, **kwargs)
-        add_never_cache_headers(response)
-        response.headers["Referrer-Policy"] = "no-referrer"
+    action = serializers.ChoiceField(choices=[*REPORTS, _QUERY])
+    data = serializers.JSONField(required=False)
+
+
+class FilesReportSerializer(serializers.Serializer):
+    """Be a report with files, which become keys of its data."""
+
+    report = serializers.CharField(help_text="The report as JSON.")
+
+
+class StandingSerializer(serializers.Serializer):
+    """Tell how a callback stands."""
+
+    callbackStatus = serializers.CharField()  # noqa: N815 - as it is told
+    callbackData = serializers.JSONField(required=False)  # noqa: N815
+
+
+class CallbackView(ApiView):
+    """A callback, to whoever has its token: in the address, or as a bearer token."""
+
+    authentication_classes: ClassVar = []
+    problem_statuses: ClassVar = {"GET": (404,), "POST": (404, 422, 503)}
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """Return the view, open to other sites: nothing is asked that a browser would tell by itself."""
+        view: Any = super().as_view(**initkwargs)
+        view.csrf_exempt = True
+        return view
+
+    @extend_schema(operation_id="callbacks_get", responses=StandingSerializer)
+    @method_decorator(sensitive_variables("token"))
+    def get(self, request: Request, token: str = "") -> Response:
+        """Tell how the callback stands."""
+        return Response(query_callback(callback_of_token(token or _bearer(request._request))).to_json())
+
+    @extend_schema(
+        operation_id="callbacks_report",
+        request={"application/json": ReportSerializer, "multipart/form-data": FilesReportSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        responses=StandingSerializer,
+    )
+    @method_decorator(sensitive_variables("token"))
+    def post(self, request: Request, token: str = "") -> Response:
+        """Take a report: that the work has begun, how far it is, that it is done or has failed."""
+        plain = request._request
+        return Response(_report(plain, callback_of_token(token or _bearer(plain))))
+
+    def handle_exception(self, exc: Exception) -> HttpResponseBase:
+        """Tell what is wrong with a report, and nothing of what is behind it."""
+        if isinstance(exc, ProcessError):
+            return problem_response(Problem(exc.code, exc.message, status_of(exc)))
+        response: HttpResponseBase = super().handle_exception(exc)
         return response
 
-    return answer
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let nobody pass the address on that it came from."""
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
-@csrf_exempt
-@_private
-@require_http_methods(["GET", "HEAD", "POST"])
-@sensitive_variables("token")
-def callback(request: HttpRequest, token: str = "") -> HttpResponse:
-    """Take a report (POST), or tell how the callback stands (GET); the token may come as a bearer token instead."""
-    try:
-        target = callback_of_token(token or _bearer(request))
-        if request.method == "POST":
-            return JsonResponse(_report(request, target))
-        return JsonResponse(query_callback(target).to_json())
-    except ProcessError as error:
-        return problem_response(Problem(error.code, error.message, status_of(error)))
+@extend_schema_view(
+    get=extend_schema(operation_id="callbacks_get_by_header"),
+    post=extend_schema(operation_id="callbacks_report_by_header"),
+)
+class CallbackByHeaderView(CallbackView):
+    """A callback whose token comes as a bearer token, so that no log of addresses has it."""
+
+
+callback = CallbackView.as_view()
+callback_by_header = CallbackByHeaderView.as_view()
 
 
 def _bearer(request: HttpRequest) -> str:

@@ -15,7 +15,9 @@ from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
-from processes.api.answers import answers, bad_request, page_of, sent_object
+from processes.api.answers import answers, sent_object
+from processes.api.base import page_of
+from processes.api.bodies import bad_request
 from processes.api.instance_answers import PAGE_ROWS, answer_json, event_json
 from processes.domain.json_values import JSON
 from processes.driven import ProcessDriven

@@ -4,16 +4,20 @@ The same people may do so as on the pages, and for everybody else there is no su
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from django import forms
-from django.http import HttpRequest, JsonResponse, QueryDict
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from processes.api.answers import answers, bad_request, page_of, sent_object
+from processes.api.base import PAGE, ApiView, page_of
+from processes.api.bodies import Object, Sent, Text, bad_request, sent
 from processes.domain.json_values import JSON
 from processes.models import RunForm
 from processes.pages.form_fields import as_typed, starting_value
@@ -25,52 +29,128 @@ from processes.services.form_answers import Waiting, waiting_form
 from processes.services.form_fields import FieldConfig
 from processes.services.run_forms import check_open, forms_for
 
-__all__ = ["form", "waiting_forms"]
+__all__ = ["FormDetail", "FormList"]
 
+JSON_TYPE: Final = "application/json"
 #: How many forms are listed at once.
-PAGE_ROWS = 100
+PAGE_ROWS: Final = 100
 _NOT_TOLD = frozenset({"choices", "label", "required", "initial"})
 
 
-@require_GET
-@answers
-def waiting_forms(request: HttpRequest) -> HttpResponseBase:
-    """Return the forms that wait for the caller, the newest first; `page` leafs on."""
-    first = (page_of(request) - 1) * PAGE_ROWS
-    rows = list(forms_for(visitor_of(request))[first : first + PAGE_ROWS + 1])
-    return JsonResponse({"forms": [_row(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
+class FormRowSerializer(serializers.Serializer):
+    """Be a form that waits for somebody."""
+
+    reference = serializers.CharField()
+    title = serializers.CharField()
+    work = serializers.CharField(help_text="The title of its run.")
+    run = serializers.UUIDField()
+    opened_at = serializers.DateTimeField()
+    until = serializers.DateTimeField(allow_null=True)
+    url = serializers.CharField(help_text="Its page.")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@answers
-def form(request: HttpRequest, reference: str) -> HttpResponseBase:
-    """Describe a form, or take its answer: 202, the run goes on as soon as it can; 200 for a draft."""
-    check_size(request, reads=request.content_type != "application/json")
+class FormsSerializer(serializers.Serializer):
+    """Be a page of forms."""
+
+    forms = FormRowSerializer(many=True)
+    more = serializers.BooleanField()
+
+
+class ButtonSerializer(serializers.Serializer):
+    """Be a button of a form."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()
+    does = serializers.CharField()
+
+
+class FormSerializer(FormRowSerializer):
+    """Be a form whole."""
+
+    intro = serializers.CharField()
+    # Each has what is configured of it besides: docs/forms.md.
+    fields_ = serializers.ListField(child=serializers.DictField())
+    buttons = ButtonSerializer(many=True)
+    entered = serializers.DictField(help_text="What was kept of what was typed.")
+
+    def get_fields(self) -> Any:
+        """Give the fields the name that a serializer has for its own."""
+        return {name.rstrip("_"): field for name, field in super().get_fields().items()}
+
+
+class FormAnswerSerializer(Sent):
+    """Be the answer to a form."""
+
+    cure = 'Send {"values": {"seats": 4}}.'
+
+    button = Text(required=False, help_text="The name of a button; the form's own without.")
+    values = Object(required=False, help_text="A value for each field, by its name.")
+
+
+class TakenSerializer(serializers.Serializer):
+    """Say that an answer was taken."""
+
+    reference = serializers.CharField()
+    run = serializers.UUIDField()
+
+
+class FormList(ApiView):
+    """The forms that wait for the caller."""
+
+    @extend_schema(operation_id="forms_list", responses=FormsSerializer, parameters=[PAGE])
+    def get(self, request: Request) -> Response:
+        """Return the forms that wait for the caller, the newest first; `page` leafs on."""
+        first = (page_of(request) - 1) * PAGE_ROWS
+        rows = list(forms_for(visitor_of(request._request))[first : first + PAGE_ROWS + 1])
+        return Response({"forms": [_row(row) for row in rows[:PAGE_ROWS]], "more": len(rows) > PAGE_ROWS})
+
+
+class FormDetail(ApiView):
+    """One form at which a run waits."""
+
+    problem_statuses: ClassVar = {"GET": (409,), "POST": (422,)}
+
+    @extend_schema(operation_id="forms_get", responses=FormSerializer)
+    def get(self, request: Request, reference: str) -> Response:
+        """Describe a form: its fields, its buttons, and what was kept of what was typed."""
+        return Response(_described(_open_form(request._request, reference)))
+
+    @extend_schema(
+        operation_id="forms_answer",
+        request={"application/json": FormAnswerSerializer, "multipart/form-data": OpenApiTypes.OBJECT},
+        responses={200: OpenApiResponse(TakenSerializer, "It is kept for later."), 202: TakenSerializer},
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """Take a form's answer: 202, the run goes on as soon as it can; 200 for a draft."""
+        waiting = _open_form(request._request, reference)
+        button, posted, files = _sent(request, waiting)
+        shown = sent_form(waiting, posted=posted, files=files)
+        took = take(waiting, shown, button=button, how="api")
+        if took is Took.REFUSED:
+            errors = {name: [str(text) for text in texts] for name, texts in shown.errors.items()}
+            raise FormInvalidError(_("Something in the form needs another look."), fields={"errors": errors})
+        status = 202 if took is Took.ANSWERED else 200
+        return Response({"reference": waiting.row.reference, "run": str(waiting.row.run_id)}, status=status)
+
+
+def _open_form(request: HttpRequest, reference: str) -> Waiting:
+    """Return a form that waits for the caller; raises FormNotFoundError, and FormClosedError for one that is over."""
+    check_size(request, reads=request.content_type != JSON_TYPE)
     try:
         waiting = waiting_form(reference, visitor=visitor_of(request))
     except SignInRequiredError as error:
         raise FormNotFoundError(error.message) from None
     check_open(waiting.row, visitor=waiting.visitor)
-    if request.method != "POST":
-        return JsonResponse(_described(waiting))
-    button, posted, files = _sent(request, waiting)
-    shown = sent_form(waiting, posted=posted, files=files)
-    took = take(waiting, shown, button=button, how="api")
-    if took is Took.REFUSED:
-        errors = {name: [str(text) for text in texts] for name, texts in shown.errors.items()}
-        raise FormInvalidError(_("Something in the form needs another look."), fields={"errors": errors})
-    status = 202 if took is Took.ANSWERED else 200
-    return JsonResponse({"reference": waiting.row.reference, "run": str(waiting.row.run_id)}, status=status)
+    return waiting
 
 
-def _sent(request: HttpRequest, waiting: Waiting) -> tuple[str, QueryDict, Mapping[str, Any]]:
+def _sent(request: Request, waiting: Waiting) -> tuple[str, QueryDict, Mapping[str, Any]]:
     """Return the button and what a page would have sent: of a JSON object, or of a form with files."""
-    if request.content_type != "application/json":
-        return request.POST.get("button", ""), request.POST, request.FILES
-    sent = sent_object(request, known={"button", "values"})
-    button, values = sent.get("button", ""), sent.get("values", {})
-    if not isinstance(button, str) or not isinstance(values, dict):
-        raise bad_request('"button" is the name of a button, and "values" an object: send {"values": {"seats": 4}}.')
+    plain = request._request
+    if plain.content_type != JSON_TYPE:
+        return plain.POST.get("button", ""), plain.POST, plain.FILES
+    asked = sent(FormAnswerSerializer, request)
+    button, values = asked.get("button", ""), asked.get("values", {})
     names = [waiting.config.button("").name, *(one.name for one in waiting.config.buttons)]
     if button and button not in names:
         raise bad_request(f'There is no button "{button}"; known are {", ".join(map(str, names))}.')

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 
-from processes.api.answers import bad_request
+from processes.api.bodies import bad_request
 from processes.domain.json_values import JSON
 from processes.models import InstanceEvent, ProcessInstance
 from processes.pages.callers import caller_of_request

@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.answers import page_of
+from processes.api.base import page_of
 from processes.api.driven import describe, execute, executed, history_page, object_of_key
 from processes.driven import ProcessDriven
 from processes.errors import ProcessError
@@ -78,7 +78,7 @@ class ProcessDrivenViewSet:
         """Tell what has happened, the newest first; `page` leafs on."""
         try:
             thing = self._object(request, pk)
-            return Response(history_page(thing, page=page_of(request._request)))
+            return Response(history_page(thing, page=page_of(request)))
         except (ProcessError, TasksError) as error:
             raise _Refused(error) from error
 

@@ -1,186 +1,201 @@
-"""Background runs over HTTP, for those who may control them: how they stand, and taking them up again.
+"""One background run over HTTP, for those who may control runs: how it stands, what it knows, and holding it.
 
-Everything here is for staff with the permission `processes.control_run`; for everybody else there is no such run.
+Everything here is for staff with the permission `processes.control_run`; for everybody else there is no such run, but
+for how it stands, which its owner and staff who may view runs are told (docs/control.md).
 """
 
 import uuid
+from typing import Final
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from processes.api.answers import answers, bad_request, edit_from, edit_of, flag_of, sent_object
-from processes.domain.json_values import JSON
-from processes.domain.rewinding import Foresight, is_place
-from processes.models import Checkpoint, Run
-from processes.services.access import find_run
-from processes.services.controlling import (
-    Known,
-    preview_retry,
-    preview_rewind,
-    retry_run,
-    rewind_run,
-    told_obstacle,
+from processes.api.base import ApiView, FileView
+from processes.api.bodies import Object, Sent, Text, bad_request, edit_from, sent
+from processes.api.run_schema import (
+    CheckpointsSerializer,
+    IdSerializer,
+    MessageSerializer,
+    RunDataSerializer,
+    RunDetailSerializer,
+    SaidSerializer,
+    StoppingSerializer,
+    run_json,
 )
-from processes.services.executions import next_execution
+from processes.domain.json_values import JSON
+from processes.domain.rewinding import is_place
+from processes.models import Checkpoint
+from processes.services.access import find_run
 from processes.services.exporting import export_run
 from processes.services.inbox import CONTROLS
-from processes.services.indicators import progress_url
 from processes.services.operators import cancel_run, edit_run, pause_run, unpause_run
+from processes.services.run_lists import find_seen_run
 from processes.services.saving import run_as_test
 from processes.services.standing import why_waiting
 from processes.services.stored_data import StoredData
 from tasks.api.streamed import StreamedText
 from tasks.errors import TaskNotFound
 
+__all__ = ["MOST_CHECKPOINTS", "RunCancellation", "RunCheckpoints", "RunData", "RunDetail", "RunExport", "RunMessage",
+    "RunPause", "RunTest", "RunUnpause", "ordinal_in"]  # fmt: skip
+
 #: How many checkpoints are listed at once.
-MOST_CHECKPOINTS = 200
+MOST_CHECKPOINTS: Final = 200
+_PYTHON: Final = "text/x-python"
 
 
-@require_GET
-@answers
-def run(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Return how a run stands, and why it doesn't move where it doesn't."""
-    found = find_run(run_id, user=request.user)
-    why = why_waiting(found)
-    return JsonResponse({**_run(found), "why": None if why is None else why.to_json()})
+class DataEditSerializer(Sent):
+    """Edit a run's data, as somebody saw them."""
+
+    cure = 'Send {"set": {"amount": 70}, "remove": [], "seen": {"amount": 7}}.'
+
+    set = Object(required=False, help_text="Keys that get these values.")
+    remove = serializers.ListField(child=Text(), required=False, help_text="Keys that go.")
+    seen = Object(required=False, help_text="What was seen of these keys; one that isn't here wasn't there.")
 
 
-@require_GET
-@answers
-def checkpoints(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Return the places where a run has been, latest first; `before` pages on (docs/control.md)."""
-    found = find_run(run_id, user=request.user)
-    rows = Checkpoint.objects.filter(run_id=found.pk)
-    if (before := request.GET.get("before")) is not None:
-        rows = rows.filter(ordinal__lt=_ordinal(before))
-    page = list(rows.order_by("-ordinal")[: MOST_CHECKPOINTS + 1])
-    return JsonResponse(
-        {"checkpoints": [_checkpoint(row) for row in page[:MOST_CHECKPOINTS]], "more": len(page) > MOST_CHECKPOINTS}
+class RunDetail(ApiView):
+    """One run."""
+
+    @extend_schema(operation_id="runs_get", responses=RunDetailSerializer)
+    def get(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Return how a run stands, and why it doesn't move where it doesn't."""
+        found = find_seen_run(run_id, user=request.user, session=request.session)
+        why = why_waiting(found)
+        return Response({**run_json(found), "why": None if why is None else why.to_json()})
+
+
+class RunCheckpoints(ApiView):
+    """The places where a run has been."""
+
+    @extend_schema(
+        operation_id="runs_checkpoints",
+        responses=CheckpointsSerializer,
+        parameters=[OpenApiParameter("before", int, description="Only those before this ordinal.")],
     )
+    def get(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Return the places where a run has been, latest first; `before` pages on."""
+        found = find_run(run_id, user=request.user)
+        rows = Checkpoint.objects.filter(run_id=found.pk)
+        if (before := request.query_params.get("before")) is not None:
+            rows = rows.filter(ordinal__lt=ordinal_in(before))
+        page = list(rows.order_by("-ordinal")[: MOST_CHECKPOINTS + 1])
+        told = [_checkpoint(row) for row in page[:MOST_CHECKPOINTS]]
+        return Response({"checkpoints": told, "more": len(page) > MOST_CHECKPOINTS})
 
 
-@require_POST
-@answers
-def export(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Return all that is known of a run, as a file; a POST, since it is written down who takes it away."""
-    response = StreamedText(export_run(run_id=run_id, user=request.user), content_type="application/json")
-    response.headers["Content-Disposition"] = f'attachment; filename="run-{run_id}.json"'
-    return response
+class RunExport(FileView):
+    """A run as a file."""
 
-
-@require_POST
-@answers
-def as_test(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Return a file for pytest that lets a run go as it went."""
-    response = HttpResponse(run_as_test(run_id=run_id, user=request.user), content_type="text/x-python; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="test_run_{run_id.hex}.py"'
-    return response
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@answers
-def data(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Return a run's data, as they are or as they were at the place `ordinal`; a POST edits those of a live run."""
-    if request.method == "POST":
-        edit = edit_from(sent_object(request, known={"set", "remove", "seen"}))
-        number = edit_run(run_id=run_id, user=request.user, edit=edit)
-        url = reverse("processes-api:message", kwargs={"run_id": run_id, "number": number})
-        return JsonResponse({"message": number, "url": url}, status=202)
-    found = find_run(run_id, user=request.user)
-    until = request.GET.get("ordinal")
-    _, values = StoredData.load(found.pk, until=None if until is None else _ordinal(until))
-    return JsonResponse({"data": values})
-
-
-@require_GET
-@answers
-def message(request: HttpRequest, run_id: uuid.UUID, number: int) -> HttpResponseBase:
-    """Return what has become of something that was said to a run; `result` is null until the run has heard it."""
-    item = find_run(run_id, user=request.user).inbox.filter(pk=number, kind__in=CONTROLS).first()
-    if item is None:
-        raise TaskNotFound
-    return JsonResponse({"message": item.pk, "kind": item.kind, "result": item.result})
-
-
-@require_POST
-@answers
-def pause(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Let a run stand still from its next action boundary on: 202, or 200 where it is to do so already."""
-    is_new = pause_run(run_id=run_id, user=request.user)
-    return JsonResponse({"id": str(run_id)}, status=202 if is_new else 200)
-
-
-@require_POST
-@answers
-def unpause(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Let a run go on that was paused: 202."""
-    unpause_run(run_id=run_id, user=request.user)
-    return JsonResponse({"id": str(run_id)}, status=202)
-
-
-@require_POST
-@answers
-def cancel(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Cancel a run, and what it has started: 202 with the status of its task, which tells whether it has ended."""
-    status = cancel_run(run_id=run_id, user=request.user)
-    return JsonResponse({"id": str(run_id), "status": status.value}, status=202)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@answers
-def retry(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Take a run up at the action that failed; a GET tells what that would do."""
-    if request.method != "POST":
-        return JsonResponse(_foresight(preview_retry(run_id=run_id, user=request.user)))
-    sent = sent_object(request, known={"known", "state", "edit", "newest"})
-    state = sent.get("state")
-    if state is not None and not isinstance(state, str):
-        raise bad_request('"state" is a text.')
-    try:
-        known = Known(sent.get("known", ""))
-    except ValueError:
-        raise bad_request('"known" is "not_done", "done", or left out.') from None
-    new_id = retry_run(
-        run_id=run_id, user=request.user, known=known, state=state, edit=edit_of(sent), newest=flag_of(sent, "newest")
+    @extend_schema(
+        operation_id="runs_export", request=None, responses=OpenApiResponse(OpenApiTypes.OBJECT, "The run, as a file.")
     )
-    return _opened(new_id)
+    def post(self, request: Request, run_id: uuid.UUID) -> HttpResponseBase:
+        """Return all that is known of a run; a POST, since it is written down who takes it away."""
+        response = StreamedText(export_run(run_id=run_id, user=request.user), content_type="application/json")
+        response.headers["Content-Disposition"] = f'attachment; filename="run-{run_id}.json"'
+        return response
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@answers
-def rewind(request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-    """Take a run up at the place `ordinal`; a GET tells what that would do again."""
-    if request.method != "POST":
-        ordinal = _ordinal(request.GET.get("ordinal"))
-        return JsonResponse(_foresight(preview_rewind(run_id=run_id, user=request.user, ordinal=ordinal)))
-    sent = sent_object(request, known={"ordinal", "edit", "newest"})
-    new_id = rewind_run(
-        run_id=run_id,
-        user=request.user,
-        ordinal=_ordinal(sent.get("ordinal")),
-        edit=edit_of(sent),
-        newest=flag_of(sent, "newest"),
+class RunTest(FileView):
+    """A run as a test."""
+
+    @extend_schema(operation_id="runs_test", request=None, responses={(200, _PYTHON): OpenApiTypes.STR})
+    def post(self, request: Request, run_id: uuid.UUID) -> HttpResponseBase:
+        """Return a file for pytest that lets a run go as it went."""
+        text = run_as_test(run_id=run_id, user=request.user)
+        response = HttpResponse(text, content_type=f"{_PYTHON}; charset=utf-8")
+        response.headers["Content-Disposition"] = f'attachment; filename="test_run_{run_id.hex}.py"'
+        return response
+
+
+class RunData(ApiView):
+    """The data of a run."""
+
+    @extend_schema(
+        operation_id="runs_data",
+        responses=RunDataSerializer,
+        parameters=[OpenApiParameter("ordinal", int, description="As they were at this place.")],
     )
-    return _opened(new_id)
+    def get(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Return a run's data, as they are or as they were at the place `ordinal`."""
+        found = find_run(run_id, user=request.user)
+        until = request.query_params.get("ordinal")
+        _, values = StoredData.load(found.pk, until=None if until is None else ordinal_in(until))
+        return Response({"data": values})
+
+    @extend_schema(operation_id="runs_edit_data", request=DataEditSerializer, responses={202: SaidSerializer})
+    def post(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Edit the data of a run that is alive: 202, it hears of it at its next action boundary."""
+        edit = edit_from(sent(DataEditSerializer, request))
+        assert edit is not None
+        return said(run_id, edit_run(run_id=run_id, user=request.user, edit=edit))
 
 
-def _run(found: Run) -> dict[str, JSON]:
-    following = next_execution(found)
-    return {
-        "id": str(found.pk),
-        "status": found.status,
-        "title": found.root.title,
-        "template": None if found.template is None else found.template.slug,
-        "plan": found.plan_id,
-        "error": found.error,
-        "paused": found.paused,
-        "created_at": found.created_at.isoformat(),
-        "finished_at": None if found.finished_at is None else found.finished_at.isoformat(),
-        "previous": None if found.previous_id is None else str(found.previous_id),
-        "next": None if following is None else str(following),
-    }
+class RunMessage(ApiView):
+    """What was said to a run."""
+
+    @extend_schema(operation_id="runs_message", responses=MessageSerializer)
+    def get(self, request: Request, run_id: uuid.UUID, number: int) -> Response:
+        """Return what has become of it; `result` is null until the run has heard it."""
+        item = find_run(run_id, user=request.user).inbox.filter(pk=number, kind__in=CONTROLS).first()
+        if item is None:
+            raise TaskNotFound
+        return Response({"message": item.pk, "kind": item.kind, "result": item.result})
+
+
+class RunPause(ApiView):
+    """The standing still of a run."""
+
+    @extend_schema(
+        operation_id="runs_pause",
+        request=None,
+        responses={200: OpenApiResponse(IdSerializer, "It is to do so already."), 202: IdSerializer},
+    )
+    def post(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Let a run stand still from its next action boundary on: 202, or 200 where it is to do so already."""
+        is_new = pause_run(run_id=run_id, user=request.user)
+        return Response({"id": str(run_id)}, status=202 if is_new else 200)
+
+
+class RunUnpause(ApiView):
+    """The going on of a run that stands still."""
+
+    @extend_schema(operation_id="runs_unpause", request=None, responses={202: IdSerializer})
+    def post(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Let a run go on that was paused."""
+        unpause_run(run_id=run_id, user=request.user)
+        return Response({"id": str(run_id)}, status=202)
+
+
+class RunCancellation(ApiView):
+    """The end of a run, asked for."""
+
+    @extend_schema(operation_id="runs_cancel", request=None, responses={202: StoppingSerializer})
+    def post(self, request: Request, run_id: uuid.UUID) -> Response:
+        """Cancel a run, and what it has started; the status of its task tells whether it has ended."""
+        status = cancel_run(run_id=run_id, user=request.user)
+        return Response({"id": str(run_id), "status": status.value}, status=202)
+
+
+def said(run_id: uuid.UUID, number: int) -> Response:
+    """Return where it is told what becomes of something that was said to a run."""
+    url = reverse("processes-api:message", kwargs={"run_id": run_id, "number": number})
+    return Response({"message": number, "url": url}, status=202)
+
+
+def ordinal_in(given: object) -> int:
+    """Return the number of a checkpoint; raises ProcessError `bad_request`."""
+    text = str(given)
+    if isinstance(given, bool) or not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise bad_request('"ordinal" is the number of a checkpoint.')
+    return int(text)
 
 
 def _checkpoint(row: Checkpoint) -> dict[str, JSON]:
@@ -192,26 +207,3 @@ def _checkpoint(row: Checkpoint) -> dict[str, JSON]:
         "is_place": is_place(row.cursor),
         "next": row.cursor["frames"][-1]["action"] if is_place(row.cursor) else None,
     }
-
-
-def _foresight(foresight: Foresight) -> dict[str, JSON]:
-    return {
-        "ordinal": foresight.ordinal,
-        "offered": foresight.obstacle is None,
-        "refused": told_obstacle(foresight),
-        "reason": foresight.obstacle,
-        "names": list(foresight.names),
-        "steps": foresight.steps,
-        "again": [again.to_json() for again in foresight.again],
-    }
-
-
-def _opened(run_id: uuid.UUID) -> JsonResponse:
-    return JsonResponse({"id": str(run_id), "url": progress_url(run_id)}, status=201)
-
-
-def _ordinal(given: object) -> int:
-    text = str(given)
-    if isinstance(given, bool) or not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise bad_request('"ordinal" is the number of a checkpoint.')
-    return int(text)

@@ -1,29 +1,55 @@
 """Publishing messages over HTTP, for those who may (docs/topics.md)."""
 
-from django.http import HttpRequest, JsonResponse
-from django.http.response import HttpResponseBase
-from django.views.decorators.http import require_POST
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from processes.api.answers import answers, bad_request, sent_object
+from processes.api.base import IDEMPOTENCY_KEY, ApiView
+from processes.api.bodies import Object, Sent, Text, bad_request, sent
 from processes.errors import NotJsonError
 from processes.services.topics import publish_as
+from tasks.domain.calls import check_key
 
-__all__ = ["publish"]
+__all__ = ["KEY_HEADER", "TopicMessages"]
 
 KEY_HEADER = "Idempotency-Key"
 
 
-@require_POST
-@answers
-def publish(request: HttpRequest, topic: str) -> HttpResponseBase:
-    """Publish a message on a topic: 202, those who subscribed get it as soon as they can."""
-    sent = sent_object(request, known={"payload", "key"})
-    payload, key = sent.get("payload", {}), sent.get("key", "")
-    if not isinstance(payload, dict) or not isinstance(key, str):
-        raise bad_request('"payload" is an object and "key" a text: send {"payload": {"number": 7}, "key": "7"}.')
-    try:
-        published = publish_as(request.user, topic, payload, key=key or request.headers.get(KEY_HEADER, ""))
-    except NotJsonError as error:
-        raise bad_request(error.message) from None
-    told = {"id": str(published.id), "topic": published.topic, "key": published.key, "repeated": published.repeated}
-    return JsonResponse(told, status=202)
+class PublishSerializer(Sent):
+    """Be a message that is published."""
+
+    cure = 'Send {"payload": {"number": 7}, "key": "7"}.'
+
+    payload = Object(required=False)
+    key = Text(required=False, help_text="What is published again under the same key is published once.")
+
+
+class PublishedMessageSerializer(serializers.Serializer):
+    """Be a message that was published."""
+
+    id = serializers.CharField()
+    topic = serializers.CharField()
+    key = serializers.CharField()
+    repeated = serializers.BooleanField(help_text="Whether it had been published before.")
+
+
+class TopicMessages(ApiView):
+    """The messages of a topic."""
+
+    @extend_schema(
+        operation_id="topics_publish",
+        request=PublishSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={202: PublishedMessageSerializer},
+    )
+    def post(self, request: Request, topic: str) -> Response:
+        """Publish a message on a topic: those who subscribed get it as soon as they can."""
+        asked = sent(PublishSerializer, request)
+        key = asked.get("key", "") or check_key(request.headers.get(KEY_HEADER), place=KEY_HEADER)
+        try:
+            published = publish_as(request.user, topic, asked.get("payload", {}), key=key)
+        except NotJsonError as error:
+            raise bad_request(error.message) from None
+        told = {"id": str(published.id), "topic": published.topic, "key": published.key}
+        return Response({**told, "repeated": published.repeated}, status=202)

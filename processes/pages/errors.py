@@ -137,10 +137,23 @@ _PAGES: Mapping[str, _Page] = {
     "mail_refused": _Page(502, _MAIL),
 }
 
+#: What only editors of templates are told, by the API: no page of a process is about these.
+_AUTHORING: Mapping[str, int] = {
+    "definition": 422,
+    "publish_refused": 422,
+    "lending_refused": 403,
+    "binding_refused": 403,
+    "slug_taken": 409,
+    "stale_draft": 409,
+    "draft_in_the_way": 409,
+    "template_in_use": 409,
+    "version_not_found": 404,
+}
+
 
 def status_of(error: ProcessError | TasksError) -> int:
     """Return the HTTP status of an error."""
-    return _page_of(error).status
+    return _AUTHORING.get(error.code) or _page_of(error).status
 
 
 def error_response(

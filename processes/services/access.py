@@ -7,7 +7,7 @@ from typing import TypeAlias
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
@@ -136,6 +136,22 @@ def may_publish(user: User) -> bool:
     """Tell whether `user` may publish messages over HTTP, on any topic."""
     may = getattr(user, "has_perm", None)
     return bool(user.is_active and may is not None and may(PUBLISH_MESSAGES))
+
+
+def may_view(user: User, model: type[Model]) -> bool:
+    """Tell whether `user` may look at the rows of a model, as in the admin: staff who may view or change them."""
+    app, name = model._meta.app_label, model._meta.model_name
+    return _is_staff_who(user, f"{app}.view_{name}") or _is_staff_who(user, f"{app}.change_{name}")
+
+
+def may_add(user: User, model: type[Model]) -> bool:
+    """Tell whether `user` may make rows of a model, as in the admin."""
+    return _is_staff_who(user, f"{model._meta.app_label}.add_{model._meta.model_name}")
+
+
+def may_delete(user: User, model: type[Model]) -> bool:
+    """Tell whether `user` may delete rows of a model, as in the admin."""
+    return _is_staff_who(user, f"{model._meta.app_label}.delete_{model._meta.model_name}")
 
 
 def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:

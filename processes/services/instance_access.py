@@ -8,6 +8,8 @@ Conditions of rules (`if`) decide what is offered, not who may look. What may be
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -26,10 +28,23 @@ from processes.services.instance_ways import (
 )
 from processes.services.status_rules import readable_rules
 
-__all__ = ["FARTHEST", "find_instance", "may_execute_instance", "newest_visible", "visible_instances"]
+__all__ = ["FARTHEST", "Place", "find_instance", "may_execute_instance", "newest_visible", "visible_instances"]
 
 #: The farthest that lists can be leafed, in rows: each page reads those before it.
 FARTHEST: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Be the place of an instance in a list of the newest."""
+
+    created_at: datetime
+    pk: uuid.UUID
+
+    def behind(self) -> Q:
+        """Return the filter for what comes behind it; its first part is one that an index can begin at."""
+        later = Q(created_at__lt=self.created_at) | Q(created_at=self.created_at, pk__lt=self.pk)
+        return Q(created_at__lte=self.created_at) & later
 
 
 def may_execute_instance(user: User | None, instance: ProcessInstance, *, roles: Roles | None = None) -> bool:
@@ -75,16 +90,28 @@ def visible_instances(user: User) -> QuerySet[ProcessInstance]:
 
 
 def newest_visible(
-    user: User, *, wanted: Mapping[str, object], first: int, count: int, related: Sequence[str] = ()
+    user: User,
+    *,
+    count: int,
+    wanted: Mapping[str, object] | None = None,
+    matching: Q = Q(),  # noqa: B008 - never changed
+    behind: Place | None = None,
+    related: Sequence[str] = (),
 ) -> tuple[list[ProcessInstance], bool]:
-    """Return `count` instances that `user` may open, the newest first, from row `first` on; and whether there are more.
+    """Return `count` instances that `user` may open, the newest first, behind a place; and whether there are more.
 
-    `wanted` narrows them: fields of an instance, as a filter names them, and their values. However many there are, so
-    many rows are read as are shown and passed over.
+    `wanted` narrows them: fields of an instance, as a filter names them, and their values; `matching` as any filter
+    does. However many there are and however far it is, so many rows are read as are shown.
     """
-    if first >= FARTHEST or not user.is_authenticated or not user.is_active:
+    if not user.is_authenticated or not user.is_active:
         return [], False
-    rows = ProcessInstance.objects.filter(**wanted)
+    wanted = wanted or {}
+    rows = ProcessInstance.objects.filter(matching, **wanted)
+    candidates = InstanceCandidate.objects.all()
+    if behind is not None:
+        rows = rows.filter(behind.behind())
+        # What was created later has a later key, so that those before the place needn't be passed.
+        candidates = candidates.filter(instance_id__lt=_key_after(behind.created_at))
     if may_change_instances(user):
         ways = [instance_way(rows, order=NEWEST)]
     else:
@@ -94,15 +121,20 @@ def newest_visible(
         # Keys are in the order of creation (UUID, version 7), so that candidates are, too: those of a group are looked
         # through from the newest on until enough are found that are wanted. Each instance is asked for by its key, as a
         # subquery says and a join doesn't: PostgreSQL would rather read all instances than a thousand of them.
-        made = ProcessInstance.objects.filter(pk=OuterRef("instance_id"), **wanted).values("created_at")[:1]
-        asked = InstanceCandidate.objects.annotate(created_at=Subquery(made)).filter(created_at__isnull=False)
+        made = rows.filter(pk=OuterRef("instance_id")).order_by().values("created_at")[:1]
+        asked = candidates.annotate(created_at=Subquery(made)).filter(created_at__isnull=False)
         ways = [
             *(instance_way(rows.filter(part), order=NEWEST) for part in own),
             *candidacies(roles, rows=asked, order=("-instance_id",), columns=("created_at", "instance_id")),
         ]
-    upto = min(first + count + 1, FARTHEST)
-    found = first_rows(ways, order=NEWEST, first=first, count=upto - first, related=related)
+    found = first_rows(ways, order=NEWEST, first=0, count=count + 1, related=related)
     return found[:count], len(found) > count
+
+
+def _key_after(moment: datetime) -> uuid.UUID:
+    """Return a key that is later than those of all that was created until then."""
+    milliseconds = int(moment.timestamp() * 1_000) + 2
+    return uuid.UUID(int=milliseconds << 80)
 
 
 def _opened_by_rules(instance: ProcessInstance, roles: Roles) -> bool:

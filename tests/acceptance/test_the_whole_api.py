@@ -75,7 +75,19 @@ def known(site: Site) -> dict[str, str]:
     """Return ids of things that are there, by the name of the parameter that asks for them."""
     run_id = site.call("expense-claim")["run_id"]
     instance_id = site.call("instances.create", process="expense-claim", title="Trip")["id"]
-    return {"task_id": run_id, "job_id": run_id, "run_id": run_id, "instance_id": instance_id, "slug": "expense-claim"}
+    sent = {"file": ("rows.csv", b"name\nann\n", "text/csv")}
+    stored = httpx.post(f"{site.stack.address}/api/files/", files=sent, headers=site.headers, timeout=30).json()
+    return {
+        "task_id": run_id,
+        "job_id": run_id,
+        "run_id": run_id,
+        "instance_id": instance_id,
+        "slug": "expense-claim",
+        "file_id": stored["id"],
+        # The first version of a template, and what was written down first.
+        "number": "1",
+        "entry_id": "1",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def post(client: Client, path: str, body: Any = None) -> Any:
 
 
 def titles(client: Client, query: str = "") -> list[str]:
-    return [row["title"] for row in client.get(f"/api/instances/{query}").json()["instances"]]
+    return [row["title"] for row in client.get(f"/api/instances/{query}").json()["results"]]
 
 
 def test_an_instance_tells_where_it_stands_and_what_is_offered(instance: ProcessInstance, owner: User) -> None:

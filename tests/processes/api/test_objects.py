@@ -18,8 +18,9 @@ from tests.processes.services.instance_kit import member
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 urlpatterns = [
-    path("", include("config.urls")),
+    # First: what isn't found below /api/ is answered there.
     path("api/leave-requests/", include((object_urls(LeaveRequest), "leave-api"))),
+    path("", include("config.urls")),
 ]
 
 

@@ -453,6 +453,7 @@ def test_an_operator_retries_with_an_edit_and_gets_the_new_run(kit, api: Client)
         ("rewind", {"ordinal": True}),
         ("rewind", {"ordinal": -1}),
         ("rewind", {"ordinal": 1, "edit": {"sets": {}}}),
+        ("rewind", {"ordinal": 1, "edit": {"set": {"read": 2}, "seen": {"read": 1}, "removes": ["read"]}}),
         ("retry", {"known": "perhaps"}),
         ("retry", {"state": 1}),
         ("retry", {"outcome": "done"}),

@@ -171,7 +171,7 @@ def test_however_many_statuses_the_rules_name_what_waits_is_found(owner: User, c
     leave(type, owner, title="here", status="step 99 of 11")
     assert titles(clerk) == ["here"]
     assert [instance.title for instance in visible_instances(clerk)] == ["here"]
-    assert [instance.title for instance in newest_visible(clerk, wanted={}, first=0, count=5)[0]] == ["here"]
+    assert [instance.title for instance in newest_visible(clerk, count=5)[0]] == ["here"]
 
 
 def _raises(user: User) -> Q:
@@ -208,4 +208,4 @@ def test_a_group_that_is_called_as_a_reserved_role_gives_nobody_that_role(role: 
     other = member("other", role)
     assert titles(other) == []
     assert not visible_instances(other).exists()
-    assert not newest_visible(other, wanted={}, first=0, count=5)[0]
+    assert not newest_visible(other, count=5)[0]
