@@ -9,7 +9,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from tasks.api.errors import error_response
-from tasks.errors import TasksError
+from tasks.domain.bounds import MESSAGE_CHARS, storable_text
+from tasks.domain.calls import parse_arguments
+from tasks.errors import BadRequest, TasksError
 from tasks.live import current_hub
 from tasks.live.queries import requested_types
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
@@ -57,10 +59,23 @@ async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
 
 @require_POST
 def cancel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
-    """Ask for a task's cancellation: 202 with the status, 404, or 409 where it has ended or isn't theirs to cancel."""
+    """Ask for a task's cancellation: 202 with the status, 404, or 409 where it has ended or isn't theirs to cancel.
+
+    `{"reason": "…"}` says why.
+    """
     viewer = viewer_of(user=request.user, session=request.session)
     try:
-        status = request_cancel(root_id=task_id, viewer=viewer)
+        status = request_cancel(root_id=task_id, viewer=viewer, reason=_requested_reason(request))
     except TasksError as error:
         return error_response(error)
     return JsonResponse({"taskId": str(task_id), "status": status.value}, status=202)
+
+
+def _requested_reason(request: HttpRequest) -> str:
+    # Pages ask with a form, or without a word.
+    if request.content_type != "application/json":
+        return ""
+    reason = parse_arguments(request.body).get("reason") or ""
+    if not isinstance(reason, str) or len(reason) > MESSAGE_CHARS:
+        raise BadRequest(f'"reason" is a text of at most {MESSAGE_CHARS} characters.')
+    return storable_text(reason)

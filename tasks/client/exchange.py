@@ -113,6 +113,9 @@ def error_of(answer: Answer) -> ClientError:
     kind = ServerFault if answer.status >= 500 else _BY_STATUS.get(answer.status, Refused)
     if answer.status == 401 and code == InvalidToken.code:
         kind = InvalidToken
+    if code == "csrf_failed":
+        # Said to browsers: a program that bears no token is one.
+        return SignInRequired(status=answer.status, problem=code)
     if answer.status < 400 or not told:
         return (BadAnswer if answer.status < 400 else kind)(
             f"The site answered {answer.status} ({answer.content_type or 'nothing'}).", status=answer.status

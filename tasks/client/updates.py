@@ -1,7 +1,7 @@
 """The updates of one task, as a client follows them: each with its context, none lost and none twice."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Required, TypedDict, cast
 
@@ -16,7 +16,7 @@ from tasks.domain.tree import Tree
 from tasks.domain.updates import TERMINAL_TYPES, UpdateType
 from tasks.errors import InvalidUpdate
 
-__all__ = ["NodeReference", "Outcome", "Update", "follow_end", "follow_updates"]
+__all__ = ["NodeReference", "Outcome", "Update", "fold", "follow_end", "follow_updates"]
 
 _KNOWN = frozenset(map(str, UpdateType))
 _SNAPSHOT = "snapshot"
@@ -109,7 +109,7 @@ def follow_updates(
         update = _decoded(event)
         if update["type"] != _SNAPSHOT and update["seq"] <= tree.seq:
             return False
-        _fold(tree, update)
+        fold(tree, update)
         update["context"] = tree.context
         if tell is not None:
             tell(cast("Update", update))
@@ -153,12 +153,12 @@ def _outcome(update: dict[str, Any]) -> Outcome:
     return Outcome(task_id=update["taskId"], type=str(kind), result=update.get("result"), reason=str(reason or ""))
 
 
-def _fold(tree: Tree, update: dict[str, Any]) -> None:
+def fold(tree: Tree, update: Mapping[str, Any]) -> None:
+    """Apply an update to a tree, also one of a type that only a newer site knows; raises BadAnswer."""
     try:
         if update["type"] in _KNOWN or update["type"] == _SNAPSHOT:
             tree.apply(update)
         elif update["seq"] == tree.seq + 1:
-            # A newer site tells of more than this client knows.
             tree.seq = update["seq"]
         else:
             raise InvalidUpdate(f"Update {update['seq']} can't follow {tree.seq}.")

@@ -6,13 +6,9 @@ stream that the other holds.
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,17 +17,14 @@ from django.test import Client
 from httpx_sse import EventSource, aconnect_sse
 from websockets.asyncio.client import connect
 
-from config.supervisor.ports import claim_port
 from tasks.domain.updates import UpdateType
 from tasks.models import TaskRoot
 from tasks.services.publish import flush_publisher
 from tasks.services.roots import Owner, create_root
 from tests.child import database_url
+from tests.live_servers import HOST, live_servers
 
-HOST = "127.0.0.1"
 TOKEN = "t" * 32
-#: Longer than a server may take to start on a machine that is busy with other tests.
-PATIENCE_SECONDS = 60
 OTHER = {"daphne": "uvicorn", "uvicorn": "daphne"}
 
 Ports = dict[str, int]
@@ -40,51 +33,13 @@ Ports = dict[str, int]
 @asynccontextmanager
 async def serving(log: Any, *names: str) -> AsyncIterator[Ports]:
     """Have these servers up for the block, and give their ports."""
-    found = {name: claim_port(HOST, 0) for name in names}
-    environment = {
-        **os.environ,
-        "DATABASE_URL": await log.run(database_url),
-        "DJANGO_SETTINGS_MODULE": "tests.tasks.live.called.settings",
-        "LOG_LEVEL": "CRITICAL",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *_command(name, str(port))],
-            cwd=Path(__file__).parents[3],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for name, port in found.items()
-    ]
+    url = await log.run(database_url)
+    up = live_servers(names, database_url=url, settings="tests.tasks.live.called.settings")
+    servers = await asyncio.to_thread(up.__enter__)
     try:
-        for port in found.values():
-            await _accepts(port)
-        yield found
+        yield {name: server.port for name, server in servers.items()}
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def _command(name: str, port: str) -> list[str]:
-    if name == "daphne":
-        return ["-m", "daphne", "-b", HOST, "-p", port, "-v", "0", "config.asgi:application"]
-    quiet = ("--lifespan", "off", "--log-level", "warning")
-    return ["-m", "uvicorn", "--host", HOST, "--port", port, *quiet, "config.asgi:application"]
-
-
-async def _accepts(port: int) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(HOST, port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
+        await asyncio.to_thread(up.__exit__, None, None, None)
 
 
 @pytest.fixture
