@@ -11,6 +11,7 @@ from tasks.client.errors import BadAnswer
 from tasks.client.exchange import Request, error_told
 from tasks.client.flow import Broken, Emit, Event, Flow
 from tasks.client.patience import Patience
+from tasks.domain.statuses import JOB_TERMINAL, NODE_TERMINAL, JobStatus, NodeStatus
 from tasks.domain.updates import format_timestamp
 
 __all__ = ["Scope", "TaskList", "TaskSummary", "Wanted", "follow_list", "wanted"]
@@ -18,6 +19,7 @@ __all__ = ["Scope", "TaskList", "TaskSummary", "Wanted", "follow_list", "wanted"
 Scope = Literal["mine", "shared", "all"]
 #: In `only`: whatever hasn't ended.
 OPEN = "open"
+_UNENDED = sorted({*map(str, set(JobStatus) - JOB_TERMINAL), *map(str, set(NodeStatus) - NODE_TERMINAL)})
 
 
 class TaskSummary(TypedDict, total=False):
@@ -83,10 +85,11 @@ class Wanted:
         query: dict[str, str | list[str]] = {"scope": self.scope}
         if self.since is not None:
             query["since"] = format_timestamp(self.since)
-        if OPEN in self.only:
-            query["open"] = "1"
-        if statuses := [name for name in self.only if name != OPEN]:
-            query["status"] = ",".join(statuses)
+        if self.only:
+            # One or the other: the site's own `open` would be asked for beside the statuses.
+            query["status"] = ",".join(
+                name for given in self.only for name in (_UNENDED if given == OPEN else (given,))
+            )
         if self.function:
             query["function"] = ",".join(self.function)
         if self.text:

@@ -92,7 +92,10 @@ class LiveTree:
         note = row.note or (status if row.depth == 0 else "")
         bar: RenderableType = ""
         if row.percent is not None:
-            bar = ProgressBar(total=100, completed=row.percent, width=BAR_CHARS)
+            moving, done = style or "blue", "green"
+            bar = ProgressBar(
+                total=100, completed=row.percent, width=BAR_CHARS, complete_style=moving, finished_style=done
+            )
         return (
             Text(f"{'  ' * row.depth}{mark} {row.title}", style=style),
             bar,

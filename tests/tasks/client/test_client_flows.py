@@ -352,8 +352,7 @@ def test_what_is_wanted_is_said_in_the_address() -> None:
     assert asked.query() == {
         "scope": "shared",
         "since": "2026-11-20T12:00:00.005Z",
-        "open": "1",
-        "status": "failed",
+        "status": "cancel_requested,claimed,created,pending,retry,running,waiting,failed",
         "function": "export",
         "text": "Imp",
     }

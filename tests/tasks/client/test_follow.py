@@ -137,7 +137,7 @@ def test_without_a_terminal_each_thing_is_a_line() -> None:
         "read: running 22% (nearly)",
         "Import: cancel_requested",
         "read: cancelled (nearly)",
-        "Import: running",
+        "Import: running 22%",
         "| rest",
         "Import: cancelled (no longer needed)",
     ]
