@@ -26,6 +26,7 @@ from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 from processes.services.instance_access import find_instance
 from processes.services.instance_work import claim_instance, hand_on_instance, release_instance
 from processes.services.instances import execute_instance
+from processes.services.offering import offered_processes
 from processes.services.starting import start_template
 from tasks.domain.calls import CallKind
 from tasks.domain.jsonvalue import JSONObject
@@ -160,4 +161,4 @@ def _told(error: ProcessError) -> Problem:
 
 
 problems.add(ProcessError, _told)
-functions.add_source("processes", find_process)
+functions.add_source("processes", find_process, offered_processes)

@@ -14,11 +14,10 @@ from tasks.client.site import Call, Site
 from tasks.client.task import Task
 from tasks.client.updates import Update
 from tasks.client.watching import Scope, TaskList, Wanted, follow_list, wanted
-from tasks.domain.jsonvalue import JSON
 
 __all__ = ["Client", "Watch", "watch_tasks"]
 
-Arguments = Mapping[str, JSON]
+Arguments = Mapping[str, object]
 
 
 class Client(Site):
@@ -33,12 +32,12 @@ class Client(Site):
 
         It is sent again only where it can't have arrived; with a `key`, which the function is to honour, always.
         """
-        request = Request(method="POST", path=f"/api/rpc/{quote(fn, safe='')}", body=dict(args or {}), key=key or "")
+        request = Request(method="POST", path=f"/api/rpc/{quote(fn, safe='')}", body=_body(args), key=key or "")
         return Call(self, lambda: self._asked(request))
 
     def batch(self, calls: Iterable[tuple[str, Arguments]]) -> Call[list[Any]]:
         """Make several calls at once, and return their results in order; of one that failed, the error in its place."""
-        body: list[JSON] = [{"fn": fn, "args": dict(args)} for fn, args in calls]
+        body: list[object] = [{"fn": fn, "args": dict(args)} for fn, args in calls]
         return Call(self, lambda: self._batched(body))
 
     def start(
@@ -92,7 +91,7 @@ class Client(Site):
         answer = yield from ask(request, self.patience())
         return answer.json()
 
-    def _batched(self, body: Sequence[JSON]) -> Flow[list[Any]]:
+    def _batched(self, body: Sequence[object]) -> Flow[list[Any]]:
         answers = yield from self._asked(Request(method="POST", path="/api/rpc/batch", body=body))
         if not isinstance(answers, list) or len(answers) != len(body):
             raise BadAnswer("The answer to a batch is a list of as many answers as there are calls.")
@@ -137,3 +136,7 @@ def _one_of(answer: Any) -> Any | ClientError:
     if not isinstance(answer, dict):
         raise BadAnswer("An answer of a batch is an object.")
     return answer.get("data") if answer.get("ok") is True else error_told(answer.get("error"))
+
+
+def _body(args: Arguments | None) -> dict[str, object]:
+    return {} if args is None else dict(args)

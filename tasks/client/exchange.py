@@ -21,7 +21,6 @@ from tasks.client.errors import (
     SignInRequired,
     TooBusy,
 )
-from tasks.domain.jsonvalue import JSON
 
 __all__ = ["Answer", "Request", "error_of", "error_told", "retry_after_seconds"]
 
@@ -61,7 +60,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str | list[str]] = field(default_factory=dict)
-    body: JSON = None
+    body: object = None
     #: Under its key, what is sent twice is done once.
     key: str = ""
     #: Asking twice is asking once, without a key too.

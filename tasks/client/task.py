@@ -11,7 +11,6 @@ from tasks.client.exchange import Request
 from tasks.client.flow import Flow
 from tasks.client.site import Call, Site
 from tasks.client.updates import Outcome, Update, follow_end, follow_updates
-from tasks.domain.jsonvalue import JSON
 
 __all__ = ["SyncTask", "Task"]
 
@@ -34,7 +33,7 @@ class Task(Generic[Output]):
         self,
         *,
         task_template: str,
-        input: Mapping[str, JSON] | None = None,
+        input: Mapping[str, object] | None = None,
         client: Site | None = None,
         on_update: Callable[[Update], object] | None = None,
         key: str | None = None,

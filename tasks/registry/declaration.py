@@ -108,6 +108,7 @@ def job(
     jitter: float | None = None,
     retry: RetryPolicy | None = None,
     timeout_seconds: float | None = None,
+    meta_model: type | None = None,
     rate_limit: str | None = None,
     concurrency_key: str | Key | None = None,
     concurrency_limit: int = 1,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
+from tasks.domain.meta import metas
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError, WorkInterrupted
@@ -108,6 +109,8 @@ def carry_out(held: Claim) -> None:
         strict=spec.checkpointed,
         schedule=flusher,
     )
+    if spec.meta_model is not None:
+        recorder.root.meta_type = metas.type_for(spec.meta_model)
     hold = Hold(
         root_id=held.root_id,
         fence=held.fence,

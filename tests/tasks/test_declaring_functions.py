@@ -19,8 +19,8 @@ def _registry(own_declarations: None) -> Iterator[None]:
     for name in sources:
         functions.remove_source(name)
     yield
-    for name, find in sources.items():
-        functions.add_source(name, find)
+    for name, source in sources.items():
+        functions.add_source(name, *source)
 
 
 @dataclass
