@@ -15,13 +15,14 @@ __all__ = ["read_surface"]
 _ANY_ARGUMENTS: JSONObject = {"type": "object", "additionalProperties": True}
 
 
-def read_surface(*, without: Collection[str] = ()) -> Surface:
+def read_surface(*, without: Collection[str] = (), code_only: bool = False) -> Surface:
     """Return the functions and jobs that clients may call, whoever may, and what apps offer besides.
 
-    It may read the database. Names in `without` are left out.
+    Names in `without` are left out. With `code_only` only what is declared in code counts, and no database is read.
     """
     declared = [_declared(function) for name, function in functions.declared().items() if name not in without]
-    offers = [_offer(offer) for offer in functions.offers() if offer.name not in without]
+    listed = [] if code_only else functions.offers()
+    offers = [_offer(offer) for offer in listed if offer.name not in without]
     return Surface(offered=[*declared, *offers], meta=meta_schema())
 
 

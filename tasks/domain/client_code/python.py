@@ -1,5 +1,6 @@
 """A client in Python, which stands on `tasks.client`: calls and tasks with typed arguments and results."""
 
+import json
 import keyword
 import re
 from collections.abc import Collection
@@ -30,6 +31,7 @@ _IMPORTED = frozenset({"Any", "Call", "Callable", "Client", "Literal", "Mapping"
 _RESERVED_TYPES = _IMPORTED | {"None", "TypedDict", "Update", "False", "True"}
 _BUILTINS = frozenset({"annotations", "bool", "dict", "float", "int", "list", "str"})
 _RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | _BUILTINS
+_LINE_CHARS = 100
 _SIMPLE = {
     Simple.STRING: "str",
     Simple.NUMBER: "float",
@@ -82,10 +84,10 @@ def _function(function: TypedFunction) -> str:
     given = "" if function.input is None else ", args"
     if offered.verb is Verb.CALL:
         parameters.append("key: str | None = None")
-        kind, made = "Call", f"call({offered.name!r}{given or ', {}'}, key=key)"
+        kind, made = "Call", f"call({_quoted(offered.name)}{given or ', {}'}, key=key)"
     else:
         parameters.append("on_update: Callable[[Update], object] | None = None")
-        kind, made = "Task", f"start({offered.name!r}{given or ', {}'}, on_update=on_update)"
+        kind, made = "Task", f"start({_quoted(offered.name)}{given or ', {}'}, on_update=on_update)"
     lines = [f"def {function.name}(", *(f"    {parameter}," for parameter in parameters)]
     lines.append(f") -> {kind}[{_text(function.output)}]:")
     lines += _docstring(offered.description)
@@ -101,17 +103,17 @@ def _parameter(declared: Declared) -> str:
 def _declaration(declared: Declared) -> str:
     if declared.type is not None:
         told = f"#: {' '.join(declared.description.split())}\n" if declared.description else ""
-        return f"{told}{declared.name}: TypeAlias = {_text(declared.type)!r}"
+        return f"{told}{declared.name}: TypeAlias = {_alias(declared.type)}"
     if all(part.name.isidentifier() and not _is_taken(part.name) for part in declared.fields):
         lines = [f"class {declared.name}(TypedDict):", *_docstring(declared.description)]
         for part in declared.fields:
             lines += _remark(part.description)
             lines.append(f"    {part.name}: {_field_type(part)}")
         return "\n".join(lines if len(lines) > 1 else [*lines, "    pass"])
-    lines = [f"{declared.name} = TypedDict(", f"    {declared.name!r},", "    {"]
+    lines = [f"{declared.name} = TypedDict(", f"    {_quoted(declared.name)},", "    {"]
     for part in declared.fields:
         lines += [f"    {line}" for line in _remark(part.description)]
-        lines.append(f"        {part.name!r}: {_field_type(part)!r},")
+        lines.append(f"        {_quoted(part.name)}: {_in_text(_field_type(part))},")
     return "\n".join([*lines, "    },", ")"])
 
 
@@ -146,8 +148,28 @@ def _text(type_: Type) -> str:
 def _literal(values: tuple[str | int | float | bool | None, ...]) -> str:
     # A float is no literal type.
     kinds = ["float"] if any(isinstance(value, float) for value in values) else []
-    exact = [repr(value) for value in values if not isinstance(value, float)]
+    exact = [_value(value) for value in values if not isinstance(value, float)]
     return " | ".join([*([f"Literal[{', '.join(exact)}]"] if exact else []), *kinds]) or "None"
+
+
+def _alias(type_: Type) -> str:
+    text = _text(type_)
+    if isinstance(type_, LiteralOf) and len(text) > _LINE_CHARS and text.startswith("Literal["):
+        return "Literal[\n" + "".join(f"    {_value(value)},\n" for value in type_.values) + "]"
+    # What is declared further below, or itself, isn't there yet when the line is run.
+    return _in_text(text)
+
+
+def _value(value: str | int | bool | float | None) -> str:
+    return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _in_text(code: str) -> str:
+    return f"'{code}'" if '"' in code and "'" not in code and "\\" not in code else _quoted(code)
 
 
 def _docstring(text: str) -> list[str]:

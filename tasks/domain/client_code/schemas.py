@@ -55,7 +55,8 @@ class Schemas:
         self, name: str, schema: Schema, definitions: Schema, *, owner: str, description: str = ""
     ) -> Declared:
         told = description or str(schema.get("description") or "")
-        if "properties" in schema or (_is_object(schema) and schema.get("additionalProperties") is False):
+        is_closed = schema.get("type") == "object" and schema.get("additionalProperties") is False
+        if schema.get("properties") or is_closed:
             required = schema.get("required", ())
             fields = tuple(
                 Field(
@@ -108,7 +109,7 @@ class Schemas:
         return ArrayOf(self._type(schema.get("items"), definitions, owner=owner, path=path))
 
     def _object(self, schema: Schema, definitions: Schema, *, owner: str, path: str) -> Type:
-        if "properties" in schema:
+        if schema.get("properties"):
             name = self._name(path, owner=owner)
             self._declare(name, schema, definitions, owner=owner)
             return Named(name)
@@ -120,7 +121,7 @@ class Schemas:
     def _named(self, reference: str, definitions: Schema, *, owner: str) -> Type:
         key = reference.removeprefix(_PREFIX)
         definition = definitions.get(key)
-        if definition is None:
+        if definition is None or not definition.keys() - _ONLY_TOLD:
             return Simple.ANY
         content = json.dumps([definition, _reach(definition, definitions)], sort_keys=True)
         known = self._known.get(content)
@@ -143,6 +144,8 @@ class Schemas:
 
 
 _SIMPLE = frozenset(map(str, Simple))
+#: What says nothing about a value.
+_ONLY_TOLD = frozenset({"default", "deprecated", "description", "examples", "title"})
 
 
 def _definitions(schema: Schema) -> Schema:
@@ -166,10 +169,6 @@ def _reach(definition: Schema, definitions: Schema) -> dict[str, Schema]:
         elif isinstance(part, list | tuple):
             todo.extend(part)
     return found
-
-
-def _is_object(schema: Schema) -> bool:
-    return schema.get("type") == "object"
 
 
 def _literal(values: list[Any]) -> Type:

@@ -90,7 +90,11 @@ def _function(function: TypedFunction) -> str:
 
 def _declaration(declared: Declared) -> str:
     if declared.type is not None:
-        return _documented(declared.description, f"export type {declared.name} = {_text(declared.type)};")
+        line = f"export type {declared.name} = {_text(declared.type)};"
+        if len(line) > _LINE_CHARS and isinstance(declared.type, LiteralOf):
+            values = "".join(f"\n  | {_text(LiteralOf((value,)))}" for value in declared.type.values)
+            line = f"export type {declared.name} ={values};"
+        return _documented(declared.description, line)
     lines = [line for part in declared.fields for line in _field(part)]
     if declared.is_open:
         lines.append("  [key: string]: unknown;")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from tasks.domain.client_code import ClashingNames, write_python, write_typescript
 from tasks.services.client_surface import read_surface
@@ -39,15 +40,23 @@ class Command(BaseCommand):
             "--except", dest="without", action="append", default=[], metavar="NAME", help="leave a name out; repeatable"
         )
 
+        parser.add_argument(
+            "--code-only", action="store_true", help="functions and jobs, and no processes: needs no database"
+        )
+
     def handle(self, *, language: str, output: Path | None, check: bool, import_from: str, **options: Any) -> None:
         """Write, or compare."""
         if check and output is None:
             raise CommandError("--check looks at a file: name it by --output.")
-        surface = read_surface(without=options["without"])
         try:
+            surface = read_surface(without=options["without"], code_only=options["code_only"])
             text = write_python(surface) if language == PYTHON else write_typescript(surface, import_from=import_from)
         except ClashingNames as error:
             raise CommandError(error.message) from None
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database can't tell which processes there are ({error}); --code-only leaves them out."
+            ) from None
         if output is None:
             self.stdout.write(text, ending="")
         elif check:
