@@ -1,9 +1,8 @@
 """What is asked of a site: calls, starts, tasks to follow, lists to watch."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from tasks.client.asking import ask
@@ -66,26 +65,6 @@ class Client(Site):
     ) -> "Watch":
         """Watch the tasks of a scope: see `watch_tasks`."""
         return Watch(self, wanted(scope=scope, since=since, only=only, function=function, text=text))
-
-    def __enter__(self) -> Self:
-        """Keep connections until the end of the block."""
-        self._kept = ExitStack()
-        self._kept.enter_context(self.kept())
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """Close them."""
-        self._kept.close()
-
-    async def __aenter__(self) -> Self:
-        """Keep connections until the end of the block."""
-        self._kept_async = AsyncExitStack()
-        await self._kept_async.enter_async_context(self.kept_async())
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        """Close them."""
-        await self._kept_async.aclose()
 
     def _asked(self, request: Request) -> Flow[Any]:
         answer = yield from ask(request, self.patience())

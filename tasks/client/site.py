@@ -1,16 +1,18 @@
 """A site as a client reaches it: its address, the token, and how flows are carried out."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
 from tasks.client.driving import AsyncWire, Wire, complete, complete_async, iterate, iterate_async
 from tasks.client.environment import site_url, token_for
-from tasks.client.errors import InvalidToken
+from tasks.client.errors import InvalidToken, NotConfigured
 from tasks.client.flow import Flow
 from tasks.client.patience import Patience
 
@@ -22,6 +24,37 @@ R = TypeVar("R")
 TIMEOUT_SECONDS = 30.0
 #: How long the client tries while nothing can be had of the site.
 GIVE_UP_SECONDS = 60.0
+
+
+class _Kept(Generic[R]):
+    """Count who keeps what: blocks of several threads, or of several tasks of a loop, may overlap."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[object, tuple[R, int]] = {}
+
+    def get(self, key: object) -> R | None:
+        """Return what is kept."""
+        found = self._found.get(key)
+        return None if found is None else found[0]
+
+    def enter(self, key: object, make: Callable[[], R]) -> None:
+        """Keep what `make` returns, for the first block."""
+        with self._lock:
+            kept, count = self._found.get(key) or (make(), 0)
+            self._found[key] = (kept, count + 1)
+
+    def leave(self, key: object) -> R | None:
+        """Return what was kept, after the last block."""
+        with self._lock:
+            kept, count = self._found.pop(key)
+            if count > 1:
+                self._found[key] = (kept, count - 1)
+                return None
+            return kept
+
+
+_BLOCKING = "blocking"
 
 
 class Site:
@@ -38,20 +71,40 @@ class Site:
     ) -> None:
         """Take the address and the API token, by default those of STEPLINE_URL and STEPLINE_TOKEN.
 
-        Trouble is tried again for `give_up_seconds`. `transport` is httpx's, for proxies and tests; one serves those
-        who wait blocking, or those who don't. Raises NotConfigured or InvalidToken.
+        Trouble is tried again for `give_up_seconds`. `transport` is httpx's, for proxies and tests, of the
+        kind that the caller waits with. Raises NotConfigured or InvalidToken.
         """
         self.url = site_url(url)
         self.give_up_seconds = give_up_seconds
         self._timeout = httpx.Timeout(timeout_seconds)
         self._transport = transport
         self._headers = _headers(token if token is not None else token_for(self.url))
-        self._http: httpx.Client | None = None
-        self._async_http: httpx.AsyncClient | None = None
+        self._kept: _Kept[httpx.Client] = _Kept()
+        self._kept_async: _Kept[httpx.AsyncClient] = _Kept()
 
     def __repr__(self) -> str:
         """Return the address, without the token."""
         return f"{type(self).__name__}({self.url!r})"
+
+    def __enter__(self) -> Self:
+        """Keep connections until the end of the block; of blocks that overlap, the last one closes them."""
+        self._kept.enter(_BLOCKING, self._new_http)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Close them."""
+        if (http := self._kept.leave(_BLOCKING)) is not None:
+            http.close()
+
+    async def __aenter__(self) -> Self:
+        """Keep connections, in this event loop, until the end of the block; see `__enter__`."""
+        self._kept_async.enter(asyncio.get_running_loop(), self._new_async_http)
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        """Close them."""
+        if (http := self._kept_async.leave(asyncio.get_running_loop())) is not None:
+            await http.aclose()
 
     def patience(self) -> Patience:
         """Return how long one thing that is asked is tried."""
@@ -72,55 +125,37 @@ class Site:
         with self._wire() as wire:
             yield from iterate(flow, wire)
 
-    async def iterate_async(self, flow: Flow[Any]) -> AsyncIterator[Any]:
+    async def iterate_async(self, flow: Flow[Any]) -> AsyncGenerator[Any, None]:
         """Yield what a flow emits."""
         async with self._async_wire() as wire, aclosing(iterate_async(flow, wire)) as emitted:
             async for value in emitted:
                 yield value
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep connections for the block."""
-        with self._new_http() as http:
-            self._http, before = http, self._http
-            try:
-                yield
-            finally:
-                self._http = before
-
-    @asynccontextmanager
-    async def kept_async(self) -> AsyncIterator[None]:
-        """Keep connections for the block."""
-        async with self._new_async_http() as http:
-            self._async_http, before = http, self._async_http
-            try:
-                yield
-            finally:
-                self._async_http = before
-
-    @contextmanager
     def _wire(self) -> Iterator[Wire]:
-        if self._http is not None:
-            yield Wire(self._http)
+        if (http := self._kept.get(_BLOCKING)) is not None:
+            yield Wire(http)
             return
         with self._new_http() as http:
             yield Wire(http)
 
     @asynccontextmanager
     async def _async_wire(self) -> AsyncIterator[AsyncWire]:
-        if self._async_http is not None:
-            yield AsyncWire(self._async_http)
+        if (http := self._kept_async.get(asyncio.get_running_loop())) is not None:
+            yield AsyncWire(http)
             return
         async with self._new_async_http() as http:
             yield AsyncWire(http)
 
     def _new_http(self) -> httpx.Client:
-        transport = self._transport if isinstance(self._transport, httpx.BaseTransport) else None
-        return httpx.Client(transport=transport, **self._options)
+        if self._transport is not None and not isinstance(self._transport, httpx.BaseTransport):
+            raise NotConfigured("This transport is an asynchronous one; give httpx.HTTPTransport() to wait blocking.")
+        return httpx.Client(transport=self._transport, **self._options)
 
     def _new_async_http(self) -> httpx.AsyncClient:
-        transport = self._transport if isinstance(self._transport, httpx.AsyncBaseTransport) else None
-        return httpx.AsyncClient(transport=transport, **self._options)
+        if self._transport is not None and not isinstance(self._transport, httpx.AsyncBaseTransport):
+            raise NotConfigured("This transport is a blocking one; give httpx.AsyncHTTPTransport() in an event loop.")
+        return httpx.AsyncClient(transport=self._transport, **self._options)
 
     @cached_property
     def _options(self) -> dict[str, Any]:

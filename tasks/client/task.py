@@ -1,16 +1,17 @@
 """A task of the site: started once, followed by whoever wants to, until its end."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 from tasks.client.asking import ask
 from tasks.client.errors import BadAnswer, Conflict, TaskAborted
-from tasks.client.exchange import Request
+from tasks.client.exchange import Answer, Request
 from tasks.client.flow import Flow
 from tasks.client.site import Call, Site
 from tasks.client.updates import Outcome, Update, follow_end, follow_updates
+from tasks.domain.statuses import JobStatus
 
 __all__ = ["SyncTask", "Task"]
 
@@ -77,7 +78,7 @@ class Task(Generic[Output]):
         return Call(self._site, self._started)
 
     @property
-    def updates(self) -> AsyncIterator[Update]:
+    def updates(self) -> AsyncGenerator[Update, None]:
         """The updates from the first one on, each with its `context`; they end with the terminal one."""
         return self._site.iterate_async(self.follow())
 
@@ -124,7 +125,7 @@ class Task(Generic[Output]):
     def _aborted(self, reason: str) -> Flow[str]:
         if not self._is_begun:
             self._abort_reason = reason or _NEVER_BEGUN
-            return "cancelled"
+            return JobStatus.CANCELLED.value
         task_id = yield from self._started()
         patience = self._site.patience()
         body = {"reason": reason} if reason else {}
@@ -134,9 +135,12 @@ class Task(Generic[Output]):
         except Conflict:
             if not patience.attempts:
                 raise
-            # It was asked before, by a request whose answer was lost.
-            return "cancelled"
-        return str(answer.json().get("status"))
+            # It may have been asked before, by a request whose answer was lost.
+            state = yield from ask(Request(method="GET", path=f"/api/tasks/{task_id}/"), patience)
+            if (status := _status(state)) != JobStatus.CANCELLED.value:
+                raise
+            return status
+        return _status(answer)
 
     def _tell(self, update: Update) -> None:
         if self._on_update is not None and update["seq"] > self._told:
@@ -148,6 +152,11 @@ class Task(Generic[Output]):
             if isinstance(answer, dict) and isinstance(answer.get(name), str):
                 return str(answer[name])
         raise BadAnswer(f"{self._function!r} is no process and no job, but a function: call it (Client.call).")
+
+
+def _status(answer: Answer) -> str:
+    told = answer.json()
+    return str(told.get("status")) if isinstance(told, dict) else ""
 
 
 class SyncTask(Generic[Output]):
@@ -163,7 +172,7 @@ class SyncTask(Generic[Output]):
         return self._task.task_id.sync()
 
     @property
-    def updates(self) -> Iterator[Update]:
+    def updates(self) -> Generator[Update, None, None]:
         """The updates from the first one on, each with its `context`; they end with the terminal one."""
         return self._site.iterate(self._task.follow())
 
