@@ -25,6 +25,7 @@ from tasks.client import (
 )
 from tasks.services.api_tokens import create_api_token
 from tests.live_servers import LiveServer
+from tests.processes.services.published import action, publish_process
 from tests.tasks.client.conftest import PATIENCE_SECONDS, Worker, bare, started_tasks
 from tests.tasks.live.called.jobs import ROWS, Pace
 
@@ -251,3 +252,19 @@ def test_the_environment_says_which_site(server: LiveServer, token: str, monkeyp
     monkeypatch.setenv("STEPLINE_URL", server.url)
     monkeypatch.setenv("STEPLINE_TOKEN", token)
     assert Task(task_template="called.export").sync.task_id
+
+
+def test_a_process_is_a_task_with_the_data_of_its_actions(client: Client, worker: Worker, log_of: Log) -> None:
+    publish_process(
+        "client-count",
+        [action("count", "set_data", config={"values": {"rows": "%{param:rows}"}}), action("rest", "noop")],
+    )
+    task = Task(task_template="client-count", input={"rows": 3}, client=client)
+    updates = list(task.sync.updates)
+    assert bare(updates) == log_of(task.sync.task_id)
+    assert [step["name"] for step in updates[0]["steps"]] == ["count", "rest"]
+    assert updates[-1]["context"].input == {"rows": 3}
+    assert updates[-1]["context"].get_node_data("count") == {"rows": 3}
+    assert updates[-1]["context"].get_node_error("count") is None
+    with pytest.raises(NotFound):
+        assert Task(task_template="client-cuont", client=client).sync.task_id
