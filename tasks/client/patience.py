@@ -27,6 +27,8 @@ class Patience:
 
     give_up_seconds: float
     site: str = "the site"
+    #: Told of each wait: why, and how many seconds.
+    on_wait: Callable[[str, float], object] | None = None
     clock: Callable[[], float] = time.monotonic
     draw: Callable[[], float] = field(default=random.random)
     #: Attempts in a row that came to nothing.
@@ -43,21 +45,17 @@ class Patience:
 
     def after_break(self, broken: Broken) -> float:
         """Return how long to wait after a broken connection; raises ConnectionLost once that has gone on too long."""
-        return self._wait(
-            ConnectionLost(f"{self.site} couldn't be reached for {self.give_up_seconds:g} s: {broken}"), at_least=0.0
-        )
+        lost = ConnectionLost(f"{self.site} couldn't be reached for {self.give_up_seconds:g} s: {broken}")
+        return self._wait(lost, why=str(broken))
 
     def after_answer(self, answer: Answer, *, is_repeatable: bool) -> float:
         """Return how long to wait after an answer that puts off; raises what any other one says."""
         if not (answer.status in _TURNED_AWAY or (is_repeatable and answer.status in _IN_TROUBLE)):
             raise error_of(answer)
-        return self._wait(error_of(answer), at_least=retry_after_seconds(answer, now=datetime.now(UTC)))
+        error = error_of(answer)
+        return self._wait(error, why=error.message, at_least=retry_after_seconds(answer, now=datetime.now(UTC)))
 
-    def after_error(self, error: ClientError) -> float:
-        """Return how long to wait after trouble that a stream has told of; raises it once that has gone on too long."""
-        return self._wait(error, at_least=0.0)
-
-    def _wait(self, error: ClientError, *, at_least: float) -> float:
+    def _wait(self, error: ClientError, *, why: str, at_least: float = 0.0) -> float:
         now = self.clock()
         if self._failing_since is None:
             self._failing_since = now
@@ -65,4 +63,6 @@ class Patience:
         seconds = max(at_least, BACKOFF.delay_after(self.attempts, draw=self.draw()))
         if now + seconds - self._failing_since > self.give_up_seconds:
             raise error
+        if self.on_wait is not None:
+            self.on_wait(why, seconds)
         return seconds

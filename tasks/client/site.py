@@ -67,15 +67,18 @@ class Site:
         token: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         give_up_seconds: float = GIVE_UP_SECONDS,
+        on_wait: Callable[[str, float], object] | None = None,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Take the address and the API token, by default those of STEPLINE_URL and STEPLINE_TOKEN.
 
-        Trouble is tried again for `give_up_seconds`. `transport` is httpx's, for proxies and tests, of the
+        Trouble is tried again for `give_up_seconds`; `on_wait` is called before each wait with what went wrong, and for
+        how many seconds it waits. `transport` is httpx's, for proxies and tests, of the
         kind that the caller waits with. Raises NotConfigured or InvalidToken.
         """
         self.url = site_url(url)
         self.give_up_seconds = give_up_seconds
+        self._on_wait = on_wait
         self._timeout = httpx.Timeout(timeout_seconds)
         self._transport = transport
         self._headers = _headers(token if token is not None else token_for(self.url))
@@ -108,7 +111,7 @@ class Site:
 
     def patience(self) -> Patience:
         """Return how long one thing that is asked is tried."""
-        return Patience(give_up_seconds=self.give_up_seconds, site=self.url)
+        return Patience(give_up_seconds=self.give_up_seconds, site=self.url, on_wait=self._on_wait)
 
     def complete(self, flow: Flow[R]) -> R:
         """Carry out a flow, blocking."""

@@ -3,10 +3,10 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -37,42 +37,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         site, task_id = task_at(options.url)
-        client = Client(site, token=_token(options.token_file), give_up_seconds=options.give_up)
-        return _follow(client, task_id, plain=options.plain or not sys.stdout.isatty())
+        shown = LiveTree(Console()) if sys.stdout.isatty() and not options.plain else TreeLines(_print, _complain)
+        token, seconds = _token(options.token_file), options.give_up
+        client = Client(site, token=token, give_up_seconds=seconds, on_wait=lambda why, _: shown.wait(safe(why)))
+        return _follow(client, task_id, shown)
     except KeyboardInterrupt:
-        print("Followed no more; the task goes on.", file=sys.stderr)  # noqa: T201
+        _complain("Followed no more; the task goes on.")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read along has seen enough; Python mustn't complain when it flushes what is left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
     except ClientError as error:
-        print(f"stepline-follow: {safe(error.message)}", file=sys.stderr)  # noqa: T201
+        _complain(f"stepline-follow: {safe(error.message)}")
         return MISUSED if isinstance(error, NotConfigured) else REFUSED if isinstance(error, Refused) else UNREACHABLE
 
 
-def _follow(client: Client, task_id: str, *, plain: bool) -> int:
-    with closing(client.iterate(client.follow(task_id).follow(snapshot=True))) as updates:
-        if plain:
-            lines = TreeLines(lambda line: print(line, flush=True))  # noqa: T201
-            last = _last(updates, lines)
-        else:
-            with LiveTree(Console()) as picture:
-                last = _last(updates, picture)
+def _follow(client: Client, task_id: str, shown: LiveTree | TreeLines) -> int:
+    last: Update | None = None
+    with shown, closing(client.iterate(client.follow(task_id).follow(snapshot=True))) as updates:
+        for last in updates:
+            shown.tell(last)
+    assert last is not None
     return _ENDS[last["type"]] if last["type"] in _ENDS else _STATUSES[last["task"]["status"]]
 
 
-class _Shows(Protocol):
-    def tell(self, update: Update) -> None:
-        """Take an update."""
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
 
 
-def _last(updates: Iterable[Update], shown: _Shows) -> Update:
-    last: Update | None = None
-    for last in updates:
-        shown.tell(last)
-    assert last is not None
-    return last
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
 
 
 def _token(file: Path | None) -> str | None:

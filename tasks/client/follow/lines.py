@@ -1,8 +1,9 @@
 """The tree where there is no terminal: a line for each thing that happens, for logs and pipes."""
 
 from collections.abc import Callable
+from typing import Self
 
-from tasks.client.follow.rows import row_of, safe
+from tasks.client.follow.rows import TROUBLE, row_of, safe
 from tasks.client.updates import Update, fold
 from tasks.domain.tree import Tree, TreeNode
 
@@ -16,16 +17,32 @@ _ENDS = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
 class TreeLines:
     """Tell of a tree line by line."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object], complain: Callable[[str], object]) -> None:
         self._write = write
+        self._complain = complain
+        self._waits = False
         self._tree = Tree()
         self._reached: dict[str, int] = {}
         self._notes: dict[str, str] = {}
         #: What has been told of a node's text since its last line break.
         self._begun: dict[str, str] = {}
 
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End; all is told already."""
+
+    def wait(self, why: str) -> None:
+        """Say, once, that the site can't be reached."""
+        if not self._waits:
+            self._complain(f"{TROUBLE} ({why})")
+        self._waits = True
+
     def tell(self, update: Update) -> None:
         """Take an update."""
+        self._waits = False
         fold(self._tree, update)
         if self._tree.root is None:
             return

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tasks.client.follow.rows import Row, last_lines, rows_of, step_titles
+from tasks.client.follow.rows import TROUBLE, Row, last_lines, rows_of, step_titles
 from tasks.client.updates import Update, fold
 from tasks.domain.tree import Tree
 
@@ -33,6 +33,7 @@ class LiveTree:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tree = Tree()
+        self._trouble = ""
         # The picture is made by the thread that redraws.
         self._lock = threading.Lock()
         self._live = Live(
@@ -60,6 +61,12 @@ class LiveTree:
         """Take an update."""
         with self._lock:
             fold(self._tree, update)
+            self._trouble = ""
+
+    def wait(self, why: str) -> None:
+        """Say that the site can't be reached, until the next update."""
+        with self._lock:
+            self._trouble = f"{TROUBLE} ({why})"
 
     def _picture(self) -> RenderableType:
         with self._lock:
@@ -68,8 +75,9 @@ class LiveTree:
             output = last_lines(self._tree, most=OUTPUT_LINES)
             steps = [] if self._tree.finished else step_titles(self._tree)
             status = "" if self._tree.finished else self._tree.status
+            trouble = self._trouble
         if not rows:
-            return Text("waiting for the task …", style="dim")
+            return Text(trouble or "waiting for the task …", style="dim")
         table = Table.grid(padding=(0, 1), expand=False)
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width // 2))
         table.add_column(width=BAR_CHARS)
@@ -84,6 +92,8 @@ class LiveTree:
         if len(steps) > MOST_STEPS:
             parts.append(Text(f"  · {len(steps) - MOST_STEPS} more steps", style="dim"))
         parts += [Text(f"│ {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in output]
+        if trouble:
+            parts.append(Text(trouble, style="yellow", no_wrap=True, overflow="ellipsis"))
         return Group(*parts)
 
     def _cells(self, row: Row, *, status: str) -> tuple[RenderableType, ...]:

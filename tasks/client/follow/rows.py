@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.tree import Tree, TreeNode
 
-__all__ = ["Row", "last_lines", "rows_of", "safe", "step_titles"]
+__all__ = ["TROUBLE", "Row", "last_lines", "row_of", "rows_of", "safe", "step_titles"]
+
+#: What is said while there is no connection.
+TROUBLE = "connection lost, trying again"
 
 #: Whoever names a task mustn't move the cursor of whoever follows it, or turn round what stands beside it.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

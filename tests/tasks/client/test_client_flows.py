@@ -72,8 +72,12 @@ def test_what_does_no_harm_is_asked_again(request_: Request, trouble: Any, is_ag
 def test_it_waits_longer_each_time_and_gives_up_at_last() -> None:
     clock = Clock()
     site = Site(Broken("no route"), clock=clock)
+    told: list[tuple[str, float]] = []
+    patience = clock.patience(20)
+    patience.on_wait = lambda why, seconds: told.append((why, seconds))
     with pytest.raises(ConnectionLost, match="couldn't be reached for 20 s: no route"):
-        site.carry_out(ask(GET, clock.patience(20)))
+        site.carry_out(ask(GET, patience))
+    assert told == [("no route", seconds) for seconds in site.waited]
     # 0.25 × 2^n; the next one would end after 31.75 seconds.
     assert site.waited == [0.25, 0.5, 1, 2, 4, 8]
 

@@ -114,7 +114,7 @@ def test_steps_to_come_are_named() -> None:
 
 def test_without_a_terminal_each_thing_is_a_line() -> None:
     told: list[str] = []
-    lines = TreeLines(told.append)
+    lines = TreeLines(told.append, told.append)
     for update in log(
         start("read"),
         *({"type": "nodeProgress", "node": node("read"), "current": row, "total": 40} for row in range(1, 10)),
@@ -141,3 +141,14 @@ def test_without_a_terminal_each_thing_is_a_line() -> None:
         "| rest",
         "Import: cancelled (no longer needed)",
     ]
+
+
+def test_a_lost_connection_is_told_once_each_time() -> None:
+    told: list[str] = []
+    lines = TreeLines(lambda line: None, told.append)
+    updates = log(start("a"), end("a"))
+    for update in updates:
+        lines.wait("reset")
+        lines.wait("refused")
+        lines.tell(update)  # type: ignore[arg-type]
+    assert told == ["connection lost, trying again (reset)"] * len(updates)

@@ -93,6 +93,7 @@ def test_a_terminal_shows_bars_that_move_and_how_it_ended(
         terminal.until(r"Row 1.*50%|Row 1.*100%")
         terminal.until("│ row 1")
         server.kill()
+        terminal.until("connection lost, trying again")
         server.begin()
         pace.let_go_on()
         assert terminal.to_the_end() == 0
