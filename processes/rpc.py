@@ -25,6 +25,7 @@ from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 from processes.services.instance_access import find_instance
 from processes.services.instance_work import claim_instance, hand_on_instance, release_instance
 from processes.services.instances import execute_instance
+from processes.services.offering import offered_processes
 from tasks.domain.calls import CallKind
 from tasks.domain.jsonvalue import JSONObject
 from tasks.domain.signature import Signature
@@ -149,4 +150,4 @@ problems.add(ProcessError, _told)
 for _kind in BAD_REQUEST:
     if _kind is not RequestDataTooBig:
         problems.add(_kind, lambda error: _told(bad_request_error(error)))
-functions.add_source("processes", find_process)
+functions.add_source("processes", find_process, offered_processes)

@@ -14,7 +14,7 @@ from processes.domain.json_values import JSON, Path, canonical, copy_json, json_
 from processes.domain.suggestions import nearest
 from processes.errors import PlaceholderError, Problem
 
-__all__ = ["Context", "Filler", "compile_fillers", "fill", "scan_texts", "texts_of"]
+__all__ = ["Context", "Filler", "compile_fillers", "fill", "parameters_of", "scan_texts", "texts_of"]
 
 _SOURCES = ("param", "data", "attr", "now")
 
@@ -98,6 +98,12 @@ def _misspelt(path: Path, text: str) -> Iterator[Problem]:
                 value=text,
                 suggestion=f"Write it like {example}",
             )
+
+
+def parameters_of(fillers: Iterable[Filler]) -> Iterator[str]:
+    """Give the names of the request's parameters that are filled in."""
+    for filler in fillers:
+        yield from (part.name for part in filler.parts if isinstance(part, _Part) and part.source == "param")
 
 
 def fill(config: JSON, fillers: tuple[Filler, ...], context: Context) -> JSON:

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from asgiref.sync import sync_to_async
 from django.db.transaction import non_atomic_requests
@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from tasks.api.base import ApiView, JsonRenderer
 from tasks.api.errors import error_response, problem_response
 from tasks.api.streamed import StreamedText
+from tasks.domain.bounds import MESSAGE_CHARS
 from tasks.domain.tree import TreeNode
 from tasks.domain.updates import UpdateType, is_terminal
 from tasks.errors import BadRequest, TaskNotFound, TasksError
@@ -38,7 +39,6 @@ from tasks.services.stalls import read_stall
 __all__ = ["TaskCancellation", "TaskDetail", "TaskOutput", "TaskTree", "updates"]
 
 _TEXT_TYPE, _EVENTS_TYPE, _JSON_TYPE = "text/plain", "text/event-stream", "application/json"
-_MOST_REASON: Final = 500
 
 
 class TextRenderer(BaseRenderer):
@@ -84,7 +84,7 @@ class TreeSerializer(serializers.Serializer):
 class CancelSerializer(serializers.Serializer):
     """Say why something is to end."""
 
-    reason = serializers.CharField(max_length=_MOST_REASON, required=False, help_text="What its followers are told.")
+    reason = serializers.CharField(max_length=MESSAGE_CHARS, required=False, help_text="What its followers are told.")
 
 
 class TaskDetail(ApiView):

@@ -24,7 +24,7 @@ from tasks.domain.jsonvalue import JSON, dumps
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import format_timestamp
 from tasks.errors import StaleFence, TaskCancelled, TasksError
-from tasks.services.celery_cancelling import is_cancel_requested
+from tasks.services.celery_cancelling import cancel_reason_of
 from tasks.services.celery_roots import Begun, begin, prolong, put_off, run_lease, settle, settle_late
 from tasks.services.celery_rows import Origin, root_id_of
 from tasks.services.flusher import process_flusher
@@ -73,7 +73,8 @@ class Run(Leased):
     #: What is still to be told of that.
     untold: Callable[[], None] | None = None
     lost: bool = False
-    cancel_requested: bool = False
+    #: Why the end was asked for, once it was.
+    cancel_reason: str | None = None
 
     @property
     def root_id(self) -> uuid.UUID:
@@ -84,13 +85,14 @@ class Run(Leased):
         """Raise TaskRevoked once the end of the task was asked for, RunSuperseded once another run has its tree."""
         if self.lost:
             raise RunSuperseded(task_id=str(self.root_id))
-        if self.cancel_requested:
-            raise TaskRevoked(_("The work was cancelled."), task_id=str(self.root_id))
+        if self.cancel_reason is not None:
+            raise TaskRevoked(self.cancel_reason or _("The work was cancelled."), task_id=str(self.root_id))
 
     def beat(self) -> None:
         """Prolong the lease, and learn whether the end was asked for."""
         self.lost = self.lost or prolong(self.root_id, fence=self.begun.delivery, lease=self.lease)
-        self.cancel_requested = self.cancel_requested or is_cancel_requested(self.root_id)
+        if self.cancel_reason is None:
+            self.cancel_reason = cancel_reason_of(self.root_id)
 
 
 def begin_run(task: Any) -> Run | None:

@@ -64,6 +64,8 @@ class TaskRoot(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     #: When the end of a root without a job was asked for: its writer hears of it with its next heartbeat.
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    #: Why whoever works on it is to stop, in the words of who asked.
+    cancel_reason = models.TextField(blank=True, default="", db_default="")
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

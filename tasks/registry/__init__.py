@@ -8,6 +8,7 @@ from tasks.registry.context import JobContext
 from tasks.registry.declaration import DeclaredJob, job
 from tasks.registry.duties import DuplicateDuty, Duty, duties, duty
 from tasks.registry.functions import CallContext, DuplicateFunction, Function, functions, mutation, query
+from tasks.registry.offers import Offer
 from tasks.registry.port import EnqueuedJob, Options, connect_enqueuer
 from tasks.registry.problems import Problem, problems
 from tasks.registry.registry import DuplicateJob, JobRegistry, jobs
@@ -30,6 +31,7 @@ __all__ = [
     "JobSpec",
     "Key",
     "NoteCancel",
+    "Offer",
     "Options",
     "Problem",
     "Repeat",

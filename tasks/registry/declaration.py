@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from tasks.domain.jsonvalue import JSON
+from tasks.domain.meta import metas
 from tasks.domain.rate import Rate
 from tasks.domain.retry import Backoff, RetryPolicy
 from tasks.domain.schedule import Cron, parse_schedule
@@ -108,6 +109,7 @@ def job(
     jitter: float | None = None,
     retry: RetryPolicy | None = None,
     timeout_seconds: float | None = None,
+    meta_model: type | None = None,
     rate_limit: str | None = None,
     concurrency_key: str | Key | None = None,
     concurrency_limit: int = 1,
@@ -147,8 +149,9 @@ def job(
     `retry` says it all at once; or `attempts`, `backoff` (fixed, linear, exponential), `delay_seconds`, `cap_seconds`
     and `jitter`, each for itself. `rate_limit` is written `10/m`. `concurrency_key` and `idempotency_key` are functions
     of the stored arguments, or texts with their names: `tenant:{tenant_id}`. `schedule` is a time span, or five fields
-    of crontab. `access` says who may start the job from outside (docs/rpc.md), by default nobody. `checkpointed`,
-    `settle_idle`, `note_cancel`, `ends_itself`, `undoes` and `repeat` are for jobs that keep rows of their own.
+    of crontab. `meta_model` checks the meta of the job's tree. `access` says who may start the job from outside
+    (docs/rpc.md), by default nobody. `checkpointed`, `settle_idle`, `note_cancel`, `ends_itself`, `undoes` and `repeat`
+    are for jobs that keep rows of their own.
 
     Raises ValueError or TypeError where something isn't well declared, DuplicateJob where the name is taken.
     """
@@ -183,6 +186,8 @@ def job(
                 f"A schedule gives no arguments, and job {own_name!r} must have {', '.join(signature.required)}: "
                 "give them a default."
             )
+        if spec.meta_model is not None:
+            metas.add(spec.meta_model)
         jobs.add(spec)
         return DeclaredJob(function, spec)
 

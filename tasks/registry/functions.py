@@ -7,13 +7,14 @@ import difflib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from tasks.domain.calls import CallKind
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.signature import Signature, read_signature
 from tasks.errors import InvalidArguments, KeyReused, TasksError, UnknownFunction
 from tasks.registry.access import SIGNED_IN, Access, User, check_access
+from tasks.registry.offers import ListOffers, Offer
 from tasks.registry.port import Options, enqueue_declared
 from tasks.registry.registry import JobRegistry, jobs
 from tasks.registry.spec import JobSpec
@@ -76,11 +77,22 @@ class Function:
     is_async: bool = False
     #: It answers with the id of the job that it has started; the signature is the job's.
     starts_job: bool = False
+    #: The class of its tree's meta, where that is declared.
+    meta_model: type | None = None
+    #: What its author says of it.
+    description: str = ""
 
 
 #: Return the function of a name that isn't declared, for a user who may call it; None where there is none for them. It
 #: may read the database.
 FindFunction = Callable[[str, User], Function | None]
+
+
+class Source(NamedTuple):
+    """Say where names that aren't declared are looked for, and what there is."""
+
+    find: FindFunction
+    offers: ListOffers | None = None
 
 
 class DuplicateFunction(TasksError):
@@ -94,7 +106,7 @@ class FunctionRegistry:
 
     def __init__(self, job_registry: JobRegistry) -> None:
         self._declared: dict[str, Function] = {}
-        self._sources: dict[str, FindFunction] = {}
+        self._sources: dict[str, Source] = {}
         self._jobs = job_registry
 
     def add(self, function: Function) -> None:
@@ -111,18 +123,25 @@ class FunctionRegistry:
         """Forget a function."""
         self._declared.pop(name, None)
 
-    def add_source(self, name: str, find: FindFunction) -> None:
-        """Let names that aren't declared be looked for by `find`."""
-        if self._sources.setdefault(name, find) is not find:
+    def add_source(self, name: str, find: FindFunction, offers: ListOffers | None = None) -> None:
+        """Let names that aren't declared be looked for by `find`; `offers` lists them, for generated clients."""
+        if self._sources.setdefault(name, Source(find, offers)).find is not find:
             raise DuplicateFunction(f"A source named {name!r} is registered already; give this one another name.")
 
     def remove_source(self, name: str) -> None:
         """Look there no more."""
         self._sources.pop(name, None)
 
-    def sources(self) -> Mapping[str, FindFunction]:
+    def sources(self) -> Mapping[str, Source]:
         """Return where names that aren't declared are looked for."""
         return dict(self._sources)
+
+    def offers(self) -> list[Offer]:
+        """Return what the sources offer, by name; what is declared under the same name is called instead."""
+        declared = self.declared()
+        listed = [source.offers() for source in self._sources.values() if source.offers is not None]
+        found = {offer.name: offer for offers in listed for offer in offers if offer.name not in declared}
+        return [found[name] for name in sorted(found)]
 
     def declared(self) -> Mapping[str, Function]:
         """Return what is declared in code, by name: functions, and the jobs that clients may start."""
@@ -135,8 +154,8 @@ class FunctionRegistry:
             return found
         if (spec := self._open_job(name)) is not None:
             return _started(spec)
-        for find in tuple(self._sources.values()):
-            if (found := find(name, user)) is not None:
+        for source in tuple(self._sources.values()):
+            if (found := source.find(name, user)) is not None:
                 return found
         near = difflib.get_close_matches(name, self.declared(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -201,6 +220,7 @@ def _declare(given: F | str | None, *, kind: CallKind, access: Access) -> F | Ca
                 signature=signature,
                 access=access,
                 is_async=is_async,
+                description=inspect.getdoc(function) or "",
             )
         )
         return function
@@ -251,4 +271,6 @@ def _started(spec: JobSpec) -> Function:
         signature=spec.signature,
         access=spec.access,
         starts_job=True,
+        meta_model=spec.meta_model,
+        description=inspect.getdoc(spec.function) or spec.title,
     )

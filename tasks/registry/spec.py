@@ -56,6 +56,8 @@ class JobSpec:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     #: How long one attempt may take; None for no limit.
     timeout_seconds: float | None = None
+    #: The class that its meta is checked against, and that of everything below it.
+    meta_model: type | None = None
     #: How often one may begin.
     rate: Rate | None = None
     concurrency_key: Key | None = None

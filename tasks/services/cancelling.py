@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import IllegalTransition, StaleFence, TaskNotFound
@@ -35,7 +36,8 @@ __all__ = ["cancel", "cancel_below", "cancel_orphans", "request_cancel"]
 def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> JobStatus:
     """Ask for the end of a tree, and of what it has started that isn't detached; returns the status that clients see.
 
-    What nobody works on ends at once; whoever works hears of it within a second, and stops where it next looks. Raises
+    What nobody works on ends at once; whoever works hears of it within a second, and stops where it next looks. The
+    reason is told as that of its end. Raises
     TaskNotFound where there is no such task, the viewer may not see it, or nobody is to work on it yet;
     IllegalTransition where it has ended, or the viewer may see it but not cancel it. Asking twice is asking once.
     """
@@ -44,7 +46,7 @@ def request_cancel(*, root_id: uuid.UUID, viewer: Viewer, reason: str = "") -> J
         raise IllegalTransition(_("Only the owner of a task may cancel it."), task_id=str(root_id))
     job = getattr(root, "job", None)
     with transaction.atomic():
-        status = cancel(root_id=root_id, reason=reason or _("cancelled by its owner"))
+        status = cancel(root_id=root_id, reason=shorten(reason, ERROR_CHARS) or _("cancelled by its owner"))
         if job is not None and job.cancel_requested_at is None and job.function in jobs:
             note_cancel = jobs.get(job.function).note_cancel
             if note_cancel is not None:
@@ -121,10 +123,10 @@ def _cancel_one(root_id: uuid.UUID, *, reason: str) -> JobStatus:
         return cancel_job(root_id=root_id, reason=reason)
     if root is not None and hasattr(root, "celery_task"):
         return cancel_celery_task(root_id, reason=reason)
-    return _cancel_tree(root_id)
+    return _cancel_tree(root_id, reason=reason)
 
 
-def _cancel_tree(root_id: uuid.UUID) -> JobStatus:
+def _cancel_tree(root_id: uuid.UUID, *, reason: str) -> JobStatus:
     """Ask the writer of a tree without a job to stop."""
     with transaction.atomic():
         root = TaskRoot.objects.select_for_update(no_key=True).filter(pk=root_id, started_at__isnull=False).first()
@@ -136,6 +138,6 @@ def _cancel_tree(root_id: uuid.UUID) -> JobStatus:
             append_updates(
                 root_id=root_id,
                 drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)],
-                columns={"cancel_requested_at": sql.time_value(timezone.now())},
+                columns={"cancel_requested_at": sql.time_value(timezone.now()), "cancel_reason": reason},
             )
     return JobStatus.CANCEL_REQUESTED

@@ -49,9 +49,10 @@ def cancel_celery_task(root_id: uuid.UUID, *, reason: str = "") -> JobStatus:
     return JobStatus.CANCEL_REQUESTED if open_still else JobStatus.CANCELLED
 
 
-def is_cancel_requested(root_id: uuid.UUID) -> bool:
-    """Tell whether the end of a task was asked for."""
-    return CeleryTask.objects.filter(pk=root_id, cancel_requested_at__isnull=False).exists()
+def cancel_reason_of(root_id: uuid.UUID) -> str | None:
+    """Return why the end of a task was asked for, None where it wasn't."""
+    asked = CeleryTask.objects.filter(pk=root_id, cancel_requested_at__isnull=False)
+    return asked.values_list("cancel_reason", flat=True).first()
 
 
 def _cancel_one(root_id: uuid.UUID, reason: str) -> JobStatus:

@@ -21,7 +21,7 @@ from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import JobStatus
 from tasks.domain.updates import UpdateType, draft
 from tasks.errors import StaleFence
-from tasks.models import Job
+from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
 from tasks.services import job_sql, sql
 from tasks.services.hints import hint_after_commit
@@ -178,6 +178,11 @@ def heartbeat(*, root_id: uuid.UUID, fence: int) -> Beat:
     with sql.fixed_cursor() as cursor:
         requested = job_sql.prolong(cursor, root_id=root_id, fence=fence, lease_seconds=lease_seconds())
     return Beat(held=requested is not None, cancel_requested=bool(requested))
+
+
+def read_cancel_reason(root_id: uuid.UUID) -> str:
+    """Return why somebody wants the end of a root; empty where they haven't said."""
+    return TaskRoot.objects.filter(pk=root_id).values_list("cancel_reason", flat=True).first() or ""
 
 
 def consume_cancel(claim: Claim) -> None:

@@ -146,6 +146,6 @@ class Context:
         if reason is StopReason.LOST or self.recorder.lost:
             raise StaleFence("Another worker has taken this job over.", task_id=str(self.id))
         if reason is StopReason.CANCELLED:
-            raise TaskCancelled(_("The work was cancelled."), task_id=str(self.id))
+            raise TaskCancelled(self.hold.cancel_reason or _("The work was cancelled."), task_id=str(self.id))
         if reason in (StopReason.TIMED_OUT, StopReason.OVERDUE):
             raise JobTimeout(_("The work took longer than it may."), task_id=str(self.id))

@@ -39,7 +39,7 @@ def end_stuck(claim: Claim, hold: Hold) -> bool:
     ended = reason in (StopReason.LOST, StopReason.OVERDUE)
     try:
         if reason is StopReason.CANCELLED:
-            told = _("cancelled; it didn't stop by itself")
+            told = _("%(reason)s; it didn't stop by itself") % {"reason": hold.cancel_reason or _("cancelled")}
             ended = _end(claim, JobStatus.CANCELLED, reason=told, error=TaskCancelled.code)
         elif reason is StopReason.TIMED_OUT:
             status = JobStatus.RETRY if claim.has_attempts_left else claim.status_without_attempts

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from django.conf import settings
 
-from tasks.services.claims import Beat, heartbeat, lease_seconds
+from tasks.services.claims import Beat, heartbeat, lease_seconds, read_cancel_reason
 from tasks.services.interruption import Interruption
 
 __all__ = ["GRACE_SECONDS", "Hold", "StopReason", "grace_seconds"]
@@ -46,6 +46,8 @@ class Hold:
     fence: int
     lost: bool = False
     cancel_requested: bool = False
+    #: In the words of who asked for the end.
+    cancel_reason: str = ""
     timed_out: bool = False
     timeout_seconds: float | None = None
     grace_seconds: float = field(default_factory=grace_seconds)
@@ -93,7 +95,10 @@ class Hold:
     def beat(self) -> None:
         """Prolong the claim, and learn what has become of it."""
         sent_at = monotonic()
-        self.learn(heartbeat(root_id=self.root_id, fence=self.fence))
+        beat = heartbeat(root_id=self.root_id, fence=self.fence)
+        if beat.cancel_requested and not self.cancel_requested:
+            self.cancel_reason = read_cancel_reason(self.root_id)
+        self.learn(beat)
         self._renewed_at = sent_at
 
     def learn(self, beat: Beat) -> None:

@@ -66,7 +66,9 @@ def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
             if status is JobStatus.WAITING:
                 _set_pending(job)
             append_updates(
-                root_id=root_id, drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)]
+                root_id=root_id,
+                drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)],
+                columns={"cancel_reason": reason},
             )
         return JobStatus.CANCEL_REQUESTED
 

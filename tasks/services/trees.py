@@ -91,6 +91,8 @@ class TreeRecorder(Recorder):
         #: Its end is written, or nothing is written any more.
         self.ended = Signal()
         self.cancel_requested = False
+        #: In the words of who asked for the end.
+        self.cancel_reason = ""
         #: When the lease was last prolonged.
         self.leased_at = monotonic()
         #: An id that a client has chosen may have been used before.
@@ -162,7 +164,7 @@ class TreeRecorder(Recorder):
         Of one that could not begin nobody takes the work over, and it goes on.
         """
         if self.cancel_requested or self.root.status is NodeStatus.CANCELLED:
-            raise TaskCancelled(_("The work was cancelled."), task_id=str(self.root_id))
+            raise TaskCancelled(self.cancel_reason or _("The work was cancelled."), task_id=str(self.root_id))
         if self._exists:
             super().check_cancelled()
 
@@ -180,7 +182,7 @@ class TreeRecorder(Recorder):
         """Prolong the lease, and hear whether the tree is to end."""
         # Not closed, said as a condition: its own end may be written at this moment.
         rows = TaskRoot.objects.filter(pk=self.root_id, closed=False)
-        found = rows.values_list("cancel_requested_at").first()
+        found = rows.values_list("cancel_requested_at", "cancel_reason").first()
         if found is not None and monotonic() - self.leased_at >= lease_seconds() / LEASE_PART:
             # A try that fails is made again with the next beat.
             began = monotonic()
@@ -190,6 +192,7 @@ class TreeRecorder(Recorder):
             self.lost = self.lost or not self.closed
             self._conclude()
         elif found[0] is not None:
+            self.cancel_reason = found[1]
             self.cancel_requested = True
 
     def settle(self, batch: Batch) -> None:

@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON
+from tasks.domain.meta import metas
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError, WorkInterrupted
 from tasks.registry import JobSpec, jobs
 from tasks.services.calling import call
-from tasks.services.claims import Claim, claim
+from tasks.services.claims import Claim, claim, read_cancel_reason
 from tasks.services.connections import renew_connections, tidy_connections
 from tasks.services.context import Context
 from tasks.services.current import working
@@ -108,10 +109,13 @@ def carry_out(held: Claim) -> None:
         strict=spec.checkpointed,
         schedule=flusher,
     )
+    if spec.meta_model is not None:
+        recorder.root.meta_type = metas.type_for(spec.meta_model)
     hold = Hold(
         root_id=held.root_id,
         fence=held.fence,
         cancel_requested=held.cancel_requested,
+        cancel_reason=read_cancel_reason(held.root_id) if held.cancel_requested else "",
         timeout_seconds=spec.timeout_seconds,
         force=partial(end_stuck, held),
     )
@@ -152,7 +156,7 @@ def _run(spec: JobSpec, context: Context) -> None:
 def _call(spec: JobSpec, context: Context) -> Outcome:
     hold = context.hold
     if hold.cancel_requested and not spec.checkpointed:
-        raise TaskCancelled(_("cancelled before it began"))
+        raise TaskCancelled(hold.cancel_reason or _("cancelled before it began"))
     interruption = Interruption(context.may_interrupt, in_any_thread=not spec.checkpointed)
     try:
         with working(context.id, context.claim.owner), tracking(context.recorder.root), interruption:
@@ -171,7 +175,7 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
 def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:
     reason = context.hold.stop_reason
     if reason is StopReason.CANCELLED:
-        text = _("cancelled; it was interrupted")
+        text = _("%(reason)s; it was interrupted") % {"reason": context.hold.cancel_reason or _("cancelled")}
         if not spec.checkpointed:
             return Cancelled(reason=text)
         context.recorder.rewind()

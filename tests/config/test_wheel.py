@@ -54,3 +54,8 @@ def test_every_page_and_style_belongs_to_an_app():
     folders = {path.name for kind in ("templates", "static") for path in (ROOT / kind).iterdir() if path.is_dir()}
     examples = {path.name for path in (ROOT / "examples").iterdir()}
     assert folders - examples - {"registration"} == {"processes", "tasks"}
+
+
+def test_the_command_that_follows_a_task_is_in(names):
+    assert [name for name in names if name.endswith(".dist-info/entry_points.txt")]
+    assert "tasks/client/follow/__init__.py" in names

@@ -9,7 +9,7 @@ import pytest
 from tasks import job, mutation, query
 from tasks.domain.calls import CallKind
 from tasks.errors import InvalidArguments, UnknownFunction
-from tasks.registry import CallContext, DuplicateFunction, JobContext, functions, may_call
+from tasks.registry import CallContext, DuplicateFunction, JobContext, Offer, functions, may_call
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +19,8 @@ def _registry(own_declarations: None) -> Iterator[None]:
     for name in sources:
         functions.remove_source(name)
     yield
-    for name, find in sources.items():
-        functions.add_source(name, find)
+    for name, source in sources.items():
+        functions.add_source(name, *source)
 
 
 @dataclass
@@ -129,6 +129,34 @@ def test_what_isnt_declared_is_looked_for_where_apps_say() -> None:
     finally:
         functions.remove_source("test")
     assert asked == [("elsewhere", NOBODY), ("nowhere", NOBODY)]
+
+
+def test_sources_list_what_they_offer_behind_what_is_declared() -> None:
+    query("test.same")(lambda context: "declared")
+    offers = [Offer(name="test.same"), Offer(name="z"), Offer(name="a", arguments=("file",), steps=("read",))]
+    functions.add_source("silent", lambda name, user: None)
+    functions.add_source("test", lambda name, user: None, lambda: offers)
+    try:
+        assert functions.offers() == [offers[2], offers[1]]
+    finally:
+        functions.remove_source("silent")
+        functions.remove_source("test")
+
+
+def test_what_is_declared_says_what_it_is() -> None:
+    @query("test.look")
+    def look(context: CallContext) -> None:
+        """Look."""
+
+    @job("test.start", access="anyone")
+    def start(context: JobContext) -> None:
+        """Start."""
+
+    declared = functions.declared()
+    assert [(declared[name].starts_job, declared[name].description) for name in ("test.look", "test.start")] == [
+        (False, "Look."),
+        (True, "Start."),
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "batch", "a/b", "a b", "1st", "a..b", "ä?"])

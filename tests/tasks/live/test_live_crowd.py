@@ -12,8 +12,8 @@ import pytest
 from django.test import Client
 
 from benchmarks.follower_wire import EVENTS, SOCKET, ConnectionEnd, EventsWire, SocketWire
-from config.supervisor.ports import claim_port
-from tests.tasks.live.serving import HOST, accepts, kill, server_environment, start_server
+from tests.live_servers import HOST
+from tests.tasks.live.serving import server_of
 
 FOLLOWERS = 100
 ROUNDS, CUT_EACH_ROUND, UPDATES_EACH_ROUND = 10, 40, 3
@@ -86,20 +86,20 @@ async def test_each_gets_every_update_once_though_connections_are_cut_and_the_se
         return f"sessionid={client.cookies['sessionid'].value}"
 
     cookie = await log.run(sign_in)
-    port, environment = claim_port(HOST, 0), await server_environment(log)
+    server = await server_of(log, "uvicorn")
     choice = random.Random(7)
     last = 1 + ROUNDS * UPDATES_EACH_ROUND
     is_up = asyncio.Event()
     followers = [
-        Follower(way, port=port, task_id=str(log.root_id), cookie=cookie, is_up=is_up)
+        Follower(way, port=server.port, task_id=str(log.root_id), cookie=cookie, is_up=is_up)
         for way in (EVENTS, SOCKET)
         for _ in range(FOLLOWERS)
     ]
     await log.write(1)
-    server = start_server("uvicorn", port, environment)
+    server.begin()
     following: list[asyncio.Task[None]] = []
     try:
-        await accepts(port)
+        await asyncio.to_thread(server.wait)
         is_up.set()
         following = [asyncio.create_task(follower.follow(last)) for follower in followers]
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -110,9 +110,9 @@ async def test_each_gets_every_update_once_though_connections_are_cut_and_the_se
                 await _when(lambda pid=server.pid: threads_of(pid) < MOST_THREADS)
                 if number == ROUNDS // 2:
                     is_up.clear()
-                    kill(server)
-                    server = start_server("uvicorn", port, environment)
-                    await accepts(port)
+                    server.kill()
+                    server.begin()
+                    await asyncio.to_thread(server.wait)
                     is_up.set()
                 # Some before the updates are there, some while they are on their way.
                 for follower in choice.sample(followers, CUT_EACH_ROUND // 2):
@@ -124,7 +124,7 @@ async def test_each_gets_every_update_once_though_connections_are_cut_and_the_se
     finally:
         for task in following:
             task.cancel()
-        kill(server)
+        server.kill()
 
     assert [follower.seqs for follower in followers] == [list(range(1, last + 1))] * len(followers)
     # All by the server's death, and those that were cut.

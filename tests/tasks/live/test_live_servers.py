@@ -21,7 +21,8 @@ from tasks.domain.updates import UpdateType
 from tasks.models import TaskRoot
 from tasks.services.publish import flush_publisher
 from tasks.services.roots import Owner, create_root
-from tests.tasks.live.serving import HOST, Ports, serving
+from tests.live_servers import HOST
+from tests.tasks.live.serving import Ports, serving
 
 TOKEN = "t" * 32
 OTHER = {"daphne": "uvicorn", "uvicorn": "daphne"}

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from tasks import check_cancelled, current_node, start_task, subtask
+from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS
 from tasks.errors import IllegalTransition, TaskCancelled, TaskNotFound
-from tasks.models import TaskRoot
+from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext
 from tasks.services.access import Viewer
 from tasks.services.cancelling import cancel_below, request_cancel
@@ -147,10 +149,40 @@ def test_over_http(trees: Trees) -> None:
     client = Client()
     client.force_login(owner)
     task = start_task("Import", owner=owner)
-    answer = client.post(f"/api/tasks/{task.id}/cancel/")
+    why = {"reason": "the wrong \0 file"}
+    answer = client.post(f"/api/tasks/{task.id}/cancel/", why, content_type="application/json")
     assert (answer.status_code, answer.json()["status"]) == (202, "cancel_requested")
+    assert TaskRoot.objects.get(pk=task.id).cancel_reason == "the wrong \ufffd file"
     task.close()
     assert client.post(f"/api/tasks/{task.id}/cancel/").status_code == 409
+
+
+def test_the_end_has_the_reason_of_who_asked_for_it(task: Task, trees: Trees) -> None:
+    request_cancel(root_id=task.id, viewer=OWNER, reason="the wrong file" * 1_000)
+    beat(task)
+    with pytest.raises(TaskCancelled, match="the wrong file"), task:
+        check_cancelled()
+    told = trees.updates(task.id)[-1]
+    assert (told["type"], len(str(told["reason"]))) == ("taskAborted", ERROR_CHARS)
+
+
+def test_a_claim_that_begins_with_the_wish_to_cancel_knows_why(trees: Trees, kit: JobKit) -> None:
+    job = enqueue(kit.register(lambda context: None), owner=Owner(session_key="owner"))
+    Job.objects.filter(pk=job.root_id).update(cancel_requested_at=timezone.now())
+    TaskRoot.objects.filter(pk=job.root_id).update(cancel_reason="the wrong file")
+    assert work_off("default")
+    assert trees.updates(job.root_id)[-1]["reason"] == "the wrong file"
+
+
+@pytest.mark.parametrize("sent", ['{"reason": 1}', f'{{"reason": "{"x" * (MESSAGE_CHARS + 1)}"}}', "no JSON", "[]"])
+def test_a_reason_that_is_none_is_refused(sent: str, trees: Trees) -> None:
+    owner = User.objects.create(username="owner")
+    client = Client()
+    client.force_login(owner)
+    with start_task("Import", owner=owner) as task:
+        answer = client.post(f"/api/tasks/{task.id}/cancel/", sent, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert TaskRoot.objects.get(pk=task.id).cancel_requested_at is None
 
 
 def test_jobs_are_cancelled_as_before(trees: Trees, kit: JobKit) -> None:

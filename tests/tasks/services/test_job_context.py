@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from pydantic import BaseModel
 
-from tasks.errors import InvalidState, StaleFence
+from tasks import meta_schema, set_meta, subtask
+from tasks.domain.meta import metas
+from tasks.errors import InvalidMeta, InvalidState, StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext
 from tasks.services.work import work_off
@@ -64,6 +67,26 @@ def test_saved_inside_a_transaction_it_commits_with_the_work(kit: Any) -> None:
     job = kit.declare(body, attempts=3, delay_seconds=0).enqueue()
     assert run_to_its_end(job).status == "completed"
     assert TaskRoot.objects.get(pk=job.root_id).result == 1
+
+
+def test_its_meta_is_what_it_declares(kit: Any) -> None:
+    class Progress(BaseModel):
+        file: str
+        rows: int = 0
+
+    def body(context: JobContext) -> str:
+        set_meta(Progress(file="a.csv", rows=3))
+        with subtask("Part"), pytest.raises(InvalidMeta, match="no Progress"):
+            set_meta({"rows": "three"})
+        return "done"
+
+    job = kit.declare(body, meta_model=Progress).enqueue()
+    try:
+        assert run_to_its_end(job).status == "completed"
+        assert TaskRoot.objects.get(pk=job.root_id).meta == {"file": "a.csv", "rows": 3}
+        assert "Progress" in meta_schema()["$defs"]
+    finally:
+        metas.remove(Progress)
 
 
 def test_whoever_was_taken_over_saves_nothing(kit: Any) -> None:

@@ -96,7 +96,7 @@ def test_why_it_ended_is_told_in_the_site_s_language(kit: Any) -> None:
         assert work_off("default")
         assert work_off("default")
     assert [TaskRoot.objects.get(pk=job.root_id).error for job in jobs] == [
-        "abgebrochen; es wurde unterbrochen",
+        "not needed; es wurde unterbrochen",
         "JobTimeout: Es hat länger als 0.2 Sekunden gedauert.",
     ]
 
