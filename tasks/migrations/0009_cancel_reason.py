@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0007_api_tokens'),
+        ('tasks', '0008_api_token_rate'),
     ]
 
     operations = [
