@@ -90,3 +90,10 @@ def test_the_same_site_gives_the_same_text() -> None:
 
 def test_a_site_that_offers_nothing_is_a_module_all_the_same() -> None:
     exec(compile(write_python(Surface(offered=[])), "client.py", "exec"), {})
+
+
+def test_models_of_one_name_are_one_type_only_where_they_say_the_same() -> None:
+    text = write_python(SITE)
+    assert text.count("class Address(TypedDict):") == 1
+    assert "    to: SendMailInputAddress\n" in text
+    assert '"by_city": "NotRequired[dict[str, list[Address]] | None]"' in text
