@@ -21,7 +21,8 @@ from rest_framework.response import Response
 from tasks.api.base import ApiView, JsonRenderer
 from tasks.api.errors import error_response, problem_response
 from tasks.api.streamed import StreamedText
-from tasks.domain.bounds import MESSAGE_CHARS
+from tasks.domain.bounds import MESSAGE_CHARS, storable_text
+from tasks.domain.calls import parse_arguments
 from tasks.domain.tree import TreeNode
 from tasks.domain.updates import UpdateType, is_terminal
 from tasks.errors import BadRequest, TaskNotFound, TasksError
@@ -250,8 +251,9 @@ def _uuid(text: str) -> uuid.UUID:
 
 def _reason(request: Request) -> str:
     """Return why a task is to end; a form, or nothing at all, says nothing of it."""
-    if request.content_type != _JSON_TYPE or not request._request.body.strip():
+    if request.content_type != _JSON_TYPE:
         return ""
-    asked = CancelSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    return str(asked.validated_data.get("reason", ""))
+    reason = parse_arguments(request._request.body).get("reason", "")
+    if not isinstance(reason, str) or len(reason) > MESSAGE_CHARS:
+        raise BadRequest(f'"reason" is a text of at most {MESSAGE_CHARS} characters.')
+    return storable_text(reason)
