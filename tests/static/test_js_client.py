@@ -261,14 +261,15 @@ def test_where_no_websocket_gets_through_it_uses_server_sent_events(modules: Pag
 
     def events(route: Route) -> None:
         asked.append(route.request.url.partition("?")[2])
-        body = f"id: 3\ndata: {json.dumps(SNAPSHOT)}\n\nid: 4\ndata: {json.dumps(update(4, 'taskEnd'))}\n\n"
+        messages = [{"type": "connected", "connectionId": "x"}, SNAPSHOT, update(4, "taskEnd")]
+        body = "".join(f"data: {json.dumps(message)}\n\n" for message in messages)
         route.fulfill(body=body, content_type="text/event-stream")
 
-    modules.route("**/api/tasks/*/updates/*", events)
+    modules.route("**/api/events/*", events)
     modules.evaluate(FOLLOW, {"taskId": TASK, "snapshot": True})
 
     wait_for(modules, ["snapshot 3", 4])
-    assert asked == ["snapshot=1"]
+    assert asked == [f"task={TASK}&snapshot=1"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+/**
+ * A line to the server by one stream of server-sent events, for all that a page follows: where no WebSocket gets through,
+ * and where a token has to be shown. It behaves as a SocketLine does.
+ */
+
+import { Arrivals } from "./arrivals.js";
+import { openEvents } from "./event-stream.js";
+import { send } from "./http.js";
+
+/** Something on the way may hold a stream back; the server says `connected` at once. */
+const OPEN_WITHIN_MS = 8000;
+const ANSWER_WITHIN_MS = 8000;
+/** Tasks that the address names; longer ones don't get through every proxy. */
+const NAMED_AT_MOST = 60;
+
+export class EventsLine {
+  /** `tasks` are the subscriptions that are there already, one for each task. */
+  constructor(tasks, { onOpen, onMessage, onEnd }) {
+    this._onEnd = onEnd;
+    this._onMessage = onMessage;
+    this._onOpen = onOpen;
+    this._connectionId = null;
+    this._hasEnded = false;
+    /** What the address has asked for, and how. */
+    this._named = new Map();
+    this._unanswered = new Map();
+    this._arrivals = new Arrivals((message) => this._take(message));
+    this._tooSlow = setTimeout(() => this._end(null), OPEN_WITHIN_MS);
+    this._close = openEvents(`/api/events/${this._query(tasks)}`, {
+      onMessage: (text) => !this._hasEnded && this._arrivals.add(text),
+      onEnd: (refusal) => this._end(refusal),
+    });
+  }
+
+  get isOpen() {
+    return !this._hasEnded && this._connectionId !== null;
+  }
+
+  ask(target, position, types) {
+    const name = nameOf(target);
+    const named = this._named.get(name);
+    this._named.delete(name);
+    if (named === JSON.stringify([position, types])) return;
+    clearTimeout(this._unanswered.get(name));
+    // Whoever hears nothing of it opens another stream, whose address asks again.
+    this._unanswered.set(name, setTimeout(() => this._end(null), ANSWER_WITHIN_MS));
+    this._post("/api/subscribe-job/", { ...target, ...position, ...types }).catch((error) => {
+      this._answered(name);
+      if (this._hasEnded) return;
+      if (error.status >= 400 && error.status < 500 && error.status !== 404 && error.status !== 429) {
+        this._onMessage({ type: "error", code: error.code, message: error.message, ...target });
+      } else this._end(null);
+    });
+  }
+
+  drop(target) {
+    this._answered(nameOf(target));
+    // What still comes of it is passed over.
+    this._post("/api/unsubscribe-job/", target).catch(() => {});
+  }
+
+  /** The network was away: nobody could tell whether this stream has outlived it. */
+  checkAlive() {
+    this._end(null);
+  }
+
+  close() {
+    this._hasEnded = true;
+    clearTimeout(this._tooSlow);
+    for (const timer of this._unanswered.values()) clearTimeout(timer);
+    this._close();
+  }
+
+  _post(path, body) {
+    return send(path, { method: "POST", body: { connectionId: this._connectionId, ...body } });
+  }
+
+  _query(tasks) {
+    const query = new URLSearchParams();
+    const named = tasks.slice(0, NAMED_AT_MOST);
+    for (const { target, position, types } of named) {
+      query.append("task", position.snapshot ? target.taskId : `${target.taskId}:${position.since}`);
+      this._named.set(nameOf(target), JSON.stringify([position, types]));
+    }
+    if (named.some(({ position }) => position.snapshot)) query.append("snapshot", "1");
+    // Those of the address are meant for all; what a reader doesn't want is passed over.
+    if (named.length && named.every(({ types }) => types.types)) {
+      query.append("types", [...new Set(named.flatMap(({ types }) => types.types))].join(","));
+    }
+    // Colons and commas need no escape, and addresses have their limits.
+    return query.size ? `?${query.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}` : "";
+  }
+
+  _take(message) {
+    if (message.type === "connected") {
+      clearTimeout(this._tooSlow);
+      this._connectionId = message.connectionId;
+      this._onOpen();
+    } else if (message.type === "end") {
+      this._end(null);
+    } else {
+      if (message.type === "subscribed" || message.type === "error") this._answered(nameOf(message));
+      this._onMessage(message);
+    }
+  }
+
+  _answered(name) {
+    clearTimeout(this._unanswered.get(name));
+    this._unanswered.delete(name);
+  }
+
+  _end(refusal) {
+    if (this._hasEnded) return;
+    this._arrivals.finish();
+    if (this._hasEnded) return;
+    const wasOpen = this.isOpen;
+    this.close();
+    this._onEnd({ wasOpen, refusal });
+  }
+}
+
+function nameOf({ taskId, scope, clientSubId }) {
+  return scope ? `list ${clientSubId}` : `task ${taskId}`;
+}
