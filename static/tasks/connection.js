@@ -122,7 +122,7 @@ export class Connection {
       onEnd: (how) => this._line === line && this._lost(how),
     };
     try {
-      line = socket && !this._usesEvents ? new SocketLine(socket, events) : new EventsLine(this._named(), events);
+      line = socket && !this._usesEvents ? new SocketLine(socket, events) : new EventsLine(this._asked(), events);
     } catch {
       // A policy of the page may forbid it.
       this._lost({ wasOpen: false });
@@ -131,14 +131,12 @@ export class Connection {
     this._line = line;
   }
 
-  /** Return the tasks that are followed, each from where the furthest behind of its readers is. */
-  _named() {
-    const named = [];
-    for (const [key, readers] of this._followed) {
-      const behind = furthestBehind([...readers]);
-      if (behind.taskId) named.push({ target: behind.target, position: behind.position, types: this._typesOf(key) });
-    }
-    return named;
+  /** Return what is followed, each from where the furthest behind of its readers is. */
+  _asked() {
+    return [...this._followed].map(([key, readers]) => {
+      const { target, position } = furthestBehind([...readers]);
+      return { target, position, types: this._typesOf(key) };
+    });
   }
 
   _lost({ wasOpen, refusal = null }) {

@@ -14,8 +14,8 @@ const ANSWER_WITHIN_MS = 8000;
 const NAMED_AT_MOST = 60;
 
 export class EventsLine {
-  /** `tasks` are the subscriptions that are there already, one for each task. */
-  constructor(tasks, { onOpen, onMessage, onEnd }) {
+  /** `followed` is what is followed already: `{target, position, types}` of each task and list. */
+  constructor(followed, { onOpen, onMessage, onEnd }) {
     this._onEnd = onEnd;
     this._onMessage = onMessage;
     this._onOpen = onOpen;
@@ -23,10 +23,14 @@ export class EventsLine {
     this._hasEnded = false;
     /** What the address has asked for, and how. */
     this._named = new Map();
+    /** Lists that the address has asked for, by scope: what comes of them bears no label. */
+    this._labels = new Map();
+    /** What had no room in the address. */
+    this._left = new Set(followed.map(({ target }) => nameOf(target)));
     this._unanswered = new Map();
     this._arrivals = new Arrivals((message) => this._take(message));
     this._tooSlow = setTimeout(() => this._end(null), OPEN_WITHIN_MS);
-    this._close = openEvents(`/api/events/${this._query(tasks)}`, {
+    this._close = openEvents(`/api/events/${this._query(followed)}`, {
       onMessage: (text) => !this._hasEnded && this._arrivals.add(text),
       onEnd: (refusal) => this._end(refusal),
     });
@@ -47,7 +51,7 @@ export class EventsLine {
     this._post("/api/subscribe-job/", { ...target, ...position, ...types }).catch((error) => {
       this._answered(name);
       if (this._hasEnded) return;
-      if (error.status >= 400 && error.status < 500 && error.status !== 404 && error.status !== 429) {
+      if (isRefused(error, this._left.has(name))) {
         this._onMessage({ type: "error", code: error.code, message: error.message, ...target });
       } else this._end(null);
     });
@@ -75,23 +79,48 @@ export class EventsLine {
     return send(path, { method: "POST", body: { connectionId: this._connectionId, ...body } });
   }
 
-  _query(tasks) {
+  _query(followed) {
     const query = new URLSearchParams();
-    const named = tasks.slice(0, NAMED_AT_MOST);
-    for (const { target, position, types } of named) {
-      query.append("task", position.snapshot ? target.taskId : `${target.taskId}:${position.since}`);
-      this._named.set(nameOf(target), JSON.stringify([position, types]));
-    }
-    if (named.some(({ position }) => position.snapshot)) query.append("snapshot", "1");
-    // Those of the address are meant for all; what a reader doesn't want is passed over.
-    if (named.length && named.every(({ types }) => types.types)) {
-      query.append("types", [...new Set(named.flatMap(({ types }) => types.types))].join(","));
-    }
+    this._nameTasks(query, followed.filter(({ target }) => target.taskId).slice(0, NAMED_AT_MOST));
+    this._nameLists(query, followed.filter(({ target }) => target.scope));
     // Colons and commas need no escape, and addresses have their limits.
     return query.size ? `?${query.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}` : "";
   }
 
-  _take(message) {
+  _nameTasks(query, tasks) {
+    for (const { target, position, types } of tasks) {
+      query.append("task", position.snapshot ? target.taskId : `${target.taskId}:${position.since}`);
+      this._note(target, position, types);
+    }
+    if (tasks.some(({ position }) => position.snapshot)) query.append("snapshot", "1");
+    // Those of the address are meant for all; what a reader doesn't want is passed over.
+    if (tasks.length && tasks.every(({ types }) => types.types)) {
+      query.append("types", [...new Set(tasks.flatMap(({ types }) => types.types))].join(","));
+    }
+  }
+
+  /** The filters of an address are meant for all its lists, and each scope may be there once. */
+  _nameLists(query, lists) {
+    for (const { target, position, types } of lists) {
+      const isLike = JSON.stringify(position) === JSON.stringify(lists[0].position);
+      if (!isLike || this._labels.has(target.scope)) continue;
+      query.append("scope", target.scope);
+      this._labels.set(target.scope, target.clientSubId);
+      this._note(target, position, types);
+    }
+    for (const [name, value] of lists.length ? Object.entries(lists[0].position) : []) {
+      if (value !== undefined && value !== false) query.append(name, value === true ? "1" : String(value));
+    }
+  }
+
+  _note(target, position, types) {
+    this._left.delete(nameOf(target));
+    this._named.set(nameOf(target), JSON.stringify([position, types]));
+  }
+
+  _take(told) {
+    const label = told.scope && told.clientSubId === undefined ? this._labels.get(told.scope) : undefined;
+    const message = label === undefined ? told : { ...told, clientSubId: label };
     if (message.type === "connected") {
       clearTimeout(this._tooSlow);
       this._connectionId = message.connectionId;
@@ -117,6 +146,12 @@ export class EventsLine {
     this.close();
     this._onEnd({ wasOpen, refusal });
   }
+}
+
+/** Tell whether it is of no use to ask again; an address needs no CSRF token, and has room for what wasn't there before. */
+function isRefused({ status, code }, wasLeft) {
+  if (code === "csrf_failed") return wasLeft;
+  return status >= 400 && status < 500 && status !== 404 && status !== 429;
 }
 
 function nameOf({ taskId, scope, clientSubId }) {
