@@ -27,6 +27,11 @@ class Network:
         for way in self._ways:
             way.is_lost = True
 
+    def find(self) -> None:
+        """Be there again: whoever sends on what was lost is told that nobody knows of it."""
+        for way in self._ways:
+            way.is_found = way.is_lost
+
     def close(self) -> None:
         """End everything."""
         self._server.close()
@@ -51,7 +56,7 @@ class Network:
 
 class _Way:
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
-        self.is_lost = False
+        self.is_lost = self.is_found = False
         self._ends = (client, server)
         for source, target in (self._ends, self._ends[::-1]):
             threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
@@ -64,8 +69,8 @@ class _Way:
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
-            while piece := source.recv(_PIECE_BYTES):
+            while (piece := source.recv(_PIECE_BYTES)) and not self.is_found:
                 if not self.is_lost:
                     target.sendall(piece)
-        if not self.is_lost:
+        if self.is_found or not self.is_lost:
             self.close()

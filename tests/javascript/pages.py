@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute
@@ -38,10 +39,10 @@ def sign_in(context: BrowserContext, stack: Stack) -> None:
 def open_page(page: Page, stack: Stack, body: str = "", *, head: str = "", packages: Path | None = None) -> None:
     """Open a page in which `import("stepline")` gives the client."""
     imports = f'<script type="importmap">{json.dumps({"imports": MODULES})}</script>'
-    _open(page, stack, imports + head, body, policy=LOOSE)
     if packages is not None:
         page.route("**/npm/**", lambda route: _serve(route, packages, "/npm/"))
         page.route("**/programs/**", lambda route: _serve(route, HERE / "programs", "/programs/"))
+    _open(page, stack, imports + head, body, policy=LOOSE)
 
 
 def open_strict_page(page: Page, stack: Stack, body: str, *, head: str = "") -> None:
@@ -50,15 +51,7 @@ def open_strict_page(page: Page, stack: Stack, body: str, *, head: str = "") -> 
 
 
 def _open(page: Page, stack: Stack, head: str, body: str, *, policy: str) -> None:
-    html = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>{head}'
-        f'<meta name="viewport" content="width=device-width"></head>'
-        f"<body><main><h1>A page</h1>{body}</main></body></html>"
-    )
-    address = f"{stack.address}/a-page/"
-    headers = {"Content-Security-Policy": policy}
-    page.route(address, lambda route: route.fulfill(body=html, content_type="text/html", headers=headers))
-    page.goto(address)
+    page.goto(f"{stack.address}/a-page/?{urlencode({'head': head, 'body': body, 'policy': policy})}")
 
 
 def _serve(route: Route, folder: Path, prefix: str) -> None:
