@@ -33,7 +33,10 @@ export interface Snapshot {
   seq: number;
   status: TaskStatus;
   steps?: { name: string; title: string }[];
+  result?: unknown;
   isOwner?: boolean;
+  /** A snapshot has no moment of its own. */
+  timestamp?: undefined;
   /** Updates before it are no longer kept. */
   incomplete?: true;
   task: TaskNode;
@@ -66,7 +69,7 @@ export type Update =
   | (Numbered & { type: "taskEnd"; result?: unknown })
   | (Numbered & { type: "taskError"; reason: string })
   | (Numbered & { type: "taskAborted"; reason: string })
-  | (OfNode & { type: "nodeStart"; total?: number })
+  | (OfNode & { type: "nodeStart"; total?: number; steps?: Snapshot["steps"] })
   | (OfNode & { type: "nodeUpdate"; data: unknown })
   | (OfNode & { type: "nodeMeta"; meta: unknown })
   | (OfNode & { type: "nodeProgress"; current?: number; total?: number; message?: string })

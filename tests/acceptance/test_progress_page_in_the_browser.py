@@ -103,7 +103,7 @@ def test_server_sent_events_carry_it_where_no_websocket_gets_through(
     page.route_web_socket("**/ws/", _refuse)
     # The page tries sockets for some seconds first: by then a quick machine has imported what suffices elsewhere.
     content = like_airports(LONG_ROWS)
-    with page.expect_request("**/updates/?snapshot=1"):
+    with page.expect_request("**/api/events/?task=*&snapshot=1"):
         address = begin_import(page, stack, content)
     loads.clear()
     expect_to_be_under_way(page)
@@ -117,7 +117,7 @@ def test_the_page_refreshes_itself_where_nothing_live_gets_through(
 ) -> None:
     context.grant_permissions(["notifications"])
     page.route_web_socket("**/ws/", _refuse)
-    page.route("**/updates/?*", lambda route: route.abort())
+    page.route("**/api/events/*", lambda route: route.abort())
     address = begin_import(page, stack, many_airports)
     loads.clear()
     toggle = page.get_by_role("button", name="In this browser")

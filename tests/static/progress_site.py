@@ -211,7 +211,7 @@ class Site:
                 self.asked.setdefault(end, []).append({"headers": request.headers, "body": request.post_data})
                 route.fulfill(status=status, json=body)
                 return
-        if path.endswith("/updates/"):
+        if path == "api/events/":
             self._serve_events(route)
         elif path.startswith("progress/") and self.lets_pages_through:
             self.asked.setdefault("progress/", []).append({"headers": request.headers})
@@ -225,9 +225,10 @@ class Site:
         if not self.lets_events_through:
             route.abort()
             return
-        self.asked.setdefault("updates/", []).append({"url": route.request.url})
-        messages = [self._snapshot, *self._log[int(str(self._snapshot["seq"])) :]]
-        body = "".join(f"id: {message['seq']}\ndata: {json.dumps(message)}\n\n" for message in messages)
+        self.asked.setdefault("events/", []).append({"url": route.request.url})
+        hello = {"v": 1, "type": "connected", "connectionId": "x"}
+        messages = [hello, self._snapshot, *self._log[int(str(self._snapshot["seq"])) :]]
+        body = "".join(f"data: {json.dumps(message)}\n\n" for message in messages)
         route.fulfill(body=body, content_type="text/event-stream")
 
     def _connect(self, socket: WebSocketRoute) -> None:
@@ -241,6 +242,7 @@ class Site:
             if message["type"] == "ping":
                 socket.send('{"type":"pong"}')
             elif message["type"] == "subscribe":
+                socket.send(json.dumps({"type": "subscribed", "taskId": TASK}))
                 since = message.get("since")
                 if since is None:
                     socket.send(json.dumps(self._snapshot))

@@ -60,7 +60,7 @@ def test_server_sent_events_take_over_from_a_websocket(site: Site) -> None:
     site.open(rendered=1, told=RUNNING + 4)
     pass_until(site, site.page.get_by_text("3,000 of 8,000"))
 
-    assert "snapshot=1" in site.asked["updates/"][0]["url"]
+    assert site.asked["events/"][0]["url"].endswith(f"?task={TASK}&snapshot=1")
     expect(site.page.get_by_text(REFRESHES)).to_be_hidden()
 
 

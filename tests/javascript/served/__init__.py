@@ -1,0 +1,1 @@
+"""An app with functions, jobs and a process that the JavaScript client starts and follows."""
