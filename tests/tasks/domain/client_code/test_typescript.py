@@ -6,25 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.domain.client_code import Surface, write_typescript
-from tests.javascript.npm import NODE
+from tests.javascript.npm import NODE, packed_client
 from tests.tasks.domain.client_code.surface_kit import SITE
 
 pytest_plugins = ["tests.javascript_tools"]
-
-#: What generated clients stand on, in short.
-LIBRARY = """
-export function call<Args extends object, Result = unknown>(fn: string, args?: Args): Promise<Result>;
-export interface JobStore<Output, Meta = unknown> {
-  subscribe(run: (state: { output: Output | null; meta: Meta | null }) => void): () => void;
-}
-export interface WorkflowStore<Output, Steps extends string = string> {
-  subscribe(run: (state: { output: Output | null; step: Steps | null }) => void): () => void;
-}
-export function createJobStore<Args extends object, Output, Meta = unknown>(
-  fn: string, args?: Args): JobStore<Output, Meta>;
-export function createWorkflowStore<Args extends object, Output, Steps extends string = string>(
-  fn: string, args?: Args): WorkflowStore<Output, Steps>;
-"""
 
 USE = """
 import * as client from "./client";
@@ -78,10 +63,9 @@ export const wrong: LongStep = "step_number_20";
 @pytest.fixture
 def compiled(typescript_compiler: Path, tmp_path: Path) -> str:
     """Return what the compiler says of the client and its use."""
-    library = tmp_path / "node_modules" / "stepline"
-    library.mkdir(parents=True)
-    (library / "package.json").write_text('{"name": "stepline", "version": "0.1.0", "types": "index.d.ts"}')
-    (library / "index.d.ts").write_text(LIBRARY)
+    packed_client(tmp_path)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "package").rename(tmp_path / "node_modules" / "stepline")
     (tmp_path / "client.ts").write_text(write_typescript(SITE), encoding="utf-8")
     (tmp_path / "use.ts").write_text(USE)
     options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--noUnusedLocals"]
