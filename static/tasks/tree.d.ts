@@ -35,6 +35,8 @@ export interface Snapshot {
   steps?: { name: string; title: string }[];
   result?: unknown;
   isOwner?: boolean;
+  /** A snapshot has no moment of its own. */
+  timestamp?: undefined;
   /** Updates before it are no longer kept. */
   incomplete?: true;
   task: TaskNode;

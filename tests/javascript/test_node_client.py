@@ -1,7 +1,6 @@
 """In Node.js, by an API token: the client does what docs/javascript.md says, against the real server."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ UNKNOWN = "0197f000-0000-7000-8000-000000000000"
 
 
 def test_a_task_is_iterated_awaited_and_iterated_again(run: Run, stack: Stack, token: str) -> None:
-    (started, *updates, end) = told(run("iterate.mjs", input={"rows": 3}))  # type: Any
+    (started, *updates, end) = told(run("iterate.mjs", input={"rows": 3}))
     log = log_of(stack, token, started["taskId"])
     seqs = [update["seq"] for update in log]
 
@@ -27,7 +26,7 @@ def test_a_task_is_iterated_awaited_and_iterated_again(run: Run, stack: Stack, t
 
 
 def test_a_task_that_fails_rejects_with_its_reason(run: Run) -> None:
-    (*_, last, end) = told(run("iterate.mjs", input={"fail": "1"}))  # type: Any
+    (*_, last, end) = told(run("iterate.mjs", input={"fail": "1"}))
 
     assert last["type"] == "taskError"
     assert "Check" in last["error"]
@@ -36,21 +35,18 @@ def test_a_task_that_fails_rejects_with_its_reason(run: Run) -> None:
 
 
 def test_a_task_is_aborted(run: Run, gate: Path) -> None:
-    (end,) = told(run("abort.mjs", input={"rows": 2, "gate": str(gate)}))  # type: Any
+    (end,) = told(run("abort.mjs", input={"rows": 2, "gate": str(gate)}))
 
     assert (end["last"], end["isAborted"], end["cause"]) == ("taskAborted", True, "seen enough")
     assert end["reason"]
 
 
 def test_stores_of_jobs_and_workflows_go_through_their_states(run: Run, gate: Path) -> None:
-    first, job, broken, missing, unknown, created, workflow = (
-        line
-        for line in told(run("stores.mjs", gate=str(gate)))  # type: Any
-    )
+    first, job, broken, missing, unknown, created, workflow = (line for line in told(run("stores.mjs", gate=str(gate))))
 
     assert first["first"] == {
-        "jobId": "", "status": "pending", "progress": None, "message": None, "output": None, "error": None, "meta": None,
-        "loading": True,
+        "jobId": "", "status": "pending", "progress": None, "message": None, "output": None, "error": None,
+        "meta": None, "loading": True,
     }  # fmt: skip
     statuses = [status for status, *_ in job["statuses"]]
     assert list(dict.fromkeys(statuses))[-2:] == ["running", "completed"]
@@ -60,8 +56,8 @@ def test_stores_of_jobs_and_workflows_go_through_their_states(run: Run, gate: Pa
     shown = [progress for *_, progress in job["statuses"] if progress is not None]
     assert shown == sorted(shown)
     assert job["last"] | {"jobId": "x"} == {
-        "jobId": "x", "status": "completed", "progress": 100, "message": "row 3 of 4", "output": {"rows": 4}, "error": None,
-        "meta": {"file": "rows.csv"}, "loading": False,
+        "jobId": "x", "status": "completed", "progress": 100, "message": "row 3 of 4", "output": {"rows": 4},
+        "error": None, "meta": {"file": "rows.csv"}, "loading": False,
     }  # fmt: skip
     assert job["started"]
     assert (broken["broken"]["status"], broken["broken"]["output"]) == ("failed", None)
@@ -70,8 +66,8 @@ def test_stores_of_jobs_and_workflows_go_through_their_states(run: Run, gate: Pa
     assert missing["missing"]["error"]
     assert (unknown["unknown"]["status"], unknown["unknown"]["loading"]) == ("not_found", False)
     assert created["created"] == {
-        "workflowId": "", "status": "created", "step": None, "waitingFor": None, "steps": [], "output": None, "error": None,
-        "loading": True,
+        "workflowId": "", "status": "created", "step": None, "waitingFor": None, "steps": [], "output": None,
+        "error": None, "loading": True,
     }  # fmt: skip
     assert workflow["workflow"]["status"] == "completed"
     assert workflow["workflow"]["steps"] == [
@@ -82,7 +78,7 @@ def test_stores_of_jobs_and_workflows_go_through_their_states(run: Run, gate: Pa
 
 
 def test_a_job_is_cancelled_from_its_store(run: Run, gate: Path) -> None:
-    end, refused = told(run("cancel.mjs", gate=str(gate)))  # type: Any
+    end, refused = told(run("cancel.mjs", gate=str(gate)))
 
     assert end["state"]["status"] == "cancelled"
     assert end["state"]["error"]
@@ -92,7 +88,7 @@ def test_a_job_is_cancelled_from_its_store(run: Run, gate: Path) -> None:
 
 
 def test_calls_tell_their_progress_their_output_and_what_is_wrong(run: Run) -> None:
-    total, report, invalid, misfit, unknown, streamed, answers, shared = told(run("calls.mjs"))  # type: Any
+    total, report, invalid, misfit, unknown, streamed, answers, shared = told(run("calls.mjs"))
 
     assert total == {"sum": 5}
     assert report["result"] == {"rows": 3}
@@ -119,14 +115,14 @@ def test_calls_tell_their_progress_their_output_and_what_is_wrong(run: Run) -> N
 
 
 def test_a_call_that_is_left_ends_on_the_server(run: Run, stack: Stack, token: str, gate: Path) -> None:
-    task, end = told(run("left.mjs", gate=str(gate)))  # type: Any
+    task, end = told(run("left.mjs", gate=str(gate)))
 
     assert end == {"isMine": True}
     assert log_of(stack, token, task["id"])[-1]["type"] == "taskAborted"
 
 
 def test_who_has_no_token_or_a_wrong_one_is_told_so_and_asks_no_more(run: Run) -> None:
-    call, followed, everything, nothing = told(run("unauthorized.mjs", taskId=UNKNOWN))  # type: Any
+    call, followed, everything, nothing = told(run("unauthorized.mjs", taskId=UNKNOWN))
 
     assert call == {"status": 401, "code": "invalid_token"}
     assert followed["error"]

@@ -1,0 +1,3 @@
+import { required } from "./required.mjs";
+
+export const { createRoot } = await required("react-dom/client");
