@@ -35,7 +35,8 @@ export class TaskOutput {
   subscribe(reader) {
     const own = { reader };
     this._readers.add(own);
-    if (this._subscription === null && !this._hasEnded) this._follow();
+    // Of work that is yet to be created the id is empty.
+    if (this._subscription === null && !this._hasEnded && this._taskId) this._follow();
     return () => {
       this._readers.delete(own);
       if (this._readers.size) return;

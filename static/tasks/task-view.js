@@ -18,7 +18,8 @@ export class TaskView {
       this._problem = problem;
       changed();
     };
-    if (this._tree.finished) return () => {};
+    // Of work that is yet to be created the id is empty.
+    if (this._tree.finished || !this._taskId) return () => {};
     const subscription = subscribe(this._taskId, { ...position, onError }, (update) => {
       this._problem = null;
       this._tree.apply(update);

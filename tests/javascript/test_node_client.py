@@ -1,11 +1,13 @@
 """In Node.js, by an API token: the client does what docs/javascript.md says, against the real server."""
 
+import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.acceptance.conftest import Stack
-from tests.javascript.conftest import Run, log_of, told
+from tests.javascript.conftest import Run, kill_servers, log_of, told
 
 pytestmark = pytest.mark.acceptance
 
@@ -128,3 +130,21 @@ def test_who_has_no_token_or_a_wrong_one_is_told_so_and_asks_no_more(run: Run) -
     assert followed["error"]
     assert everything == {"code": "forbidden"}
     assert nothing == {"code": "not_found"}
+
+
+def test_another_client_of_server_sent_events_misses_nothing_either(
+    run: Run, stack: Stack, token: str, gate: Path
+) -> None:
+    """What our streams promise holds for whoever reads them as the standard says."""
+    headers = {"Authorization": f"Bearer {token}"}
+    arguments = {"rows": 6, "gate": str(gate)}
+    started = httpx.post(f"{stack.address}/api/rpc/js.export", json=arguments, headers=headers, timeout=60)
+    task_id = started.json()["job_id"]
+    program = run("independent.mjs", taskId=task_id)
+    program.wait_for("under way")
+    kill_servers(stack)
+    gate.touch()
+    assert program.wait() == 0, program.output
+
+    seqs = json.loads(program.lines[-1])["seqs"]
+    assert seqs == [update["seq"] for update in log_of(stack, token, task_id)]
