@@ -10,6 +10,7 @@ from tests.javascript.served.gates import pass_gate
 def export(context: JobContext, rows: int = 4, gate: str = "") -> dict[str, int]:
     """Tell each row; half way it waits for the gate."""
     set_meta({"file": "rows.csv"})
+    context.progress(0)
     for row in range(rows):
         context.check_cancelled()
         if row == rows // 2:
