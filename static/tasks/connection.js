@@ -24,8 +24,9 @@ export class Connection {
     this._unopened = 0;
     this._timer = undefined;
     this._lists = 0;
-    /** Of what a snapshot was asked for that hasn't come yet. */
-    this._awaitsSnapshot = new Set();
+    /** By what it is named to the server: the readers for whom it is to be asked for, and the question under way. */
+    this._wanting = new Map();
+    this._asking = new Map();
     this._listenToPage();
   }
 
@@ -42,7 +43,8 @@ export class Connection {
     const readers = this._of(subscription.key);
     if (!readers.delete(subscription) || readers.size) return;
     this._followed.delete(subscription.key);
-    this._awaitsSnapshot.delete(subscription.key);
+    this._wanting.delete(subscription.key);
+    this._asking.delete(subscription.key);
     if (this._line?.isOpen && !hasEnded) this._line.drop(subscription.target);
     if (!this._followed.size) this._rest();
   }
@@ -93,9 +95,40 @@ export class Connection {
     for (const readers of [...this._followed.values()]) yield* [...readers];
   }
 
-  _ask(subscription, line = this._line) {
-    if (subscription.needsSnapshot) this._awaitsSnapshot.add(subscription.key);
-    line.ask(subscription.target, subscription.position, this._typesOf(subscription.key));
+  /** Ask for a reader: one question at a time, since each ends what the one before has begun. */
+  _ask(subscription) {
+    const { key } = subscription;
+    if (!this._wanting.has(key)) this._wanting.set(key, new Set());
+    this._wanting.get(key).add(subscription);
+    if (!this._asking.has(key)) this._askNext(key);
+  }
+
+  _askNext(key) {
+    this._asking.delete(key);
+    const readers = this._of(key);
+    const wanting = [...(this._wanting.get(key) ?? [])].filter((reader) => readers.has(reader));
+    this._wanting.delete(key);
+    if (!wanting.length || !this._line?.isOpen) return;
+    const asked = furthestBehind(wanting);
+    // A snapshot serves those who begin with one; what the others want is asked for when it is here.
+    const isSnapshot = Boolean(asked.needsSnapshot);
+    const later = isSnapshot ? wanting.filter((reader) => !reader.needsSnapshot) : [];
+    if (later.length) this._wanting.set(key, new Set(later));
+    this._asking.set(key, { isSnapshot, served: wanting.filter((reader) => !later.includes(reader)) });
+    this._line.ask(asked.target, asked.position, this._typesOf(key));
+  }
+
+  /** What comes from now on is the answer; of a snapshot, only the snapshot itself says so. */
+  _confirm(key) {
+    const asking = this._asking.get(key);
+    if (asking === undefined || asking.isSnapshot) return;
+    for (const reader of asking.served) reader.joins = false;
+    this._askNext(key);
+  }
+
+  _forgetQuestions() {
+    this._wanting.clear();
+    this._asking.clear();
   }
 
   /** Return the types to ask for: what any reader of the task wants. */
@@ -112,8 +145,7 @@ export class Connection {
     const events = {
       onOpen: () => {
         this._unopened = 0;
-        for (const subscription of this._all()) subscription.joins = false;
-        for (const readers of [...this._followed.values()]) this._ask(furthestBehind([...readers]), line);
+        this._askForAll();
       },
       onMessage: (message) => {
         this._attempts = 0;
@@ -131,6 +163,16 @@ export class Connection {
     this._line = line;
   }
 
+  /** Nothing is left of what was asked for over another line. */
+  _askForAll() {
+    this._forgetQuestions();
+    for (const [key, readers] of [...this._followed]) {
+      for (const reader of readers) reader.joins = false;
+      this._wanting.set(key, new Set(readers));
+      this._askNext(key);
+    }
+  }
+
   /** Return what is followed, each from where the furthest behind of its readers is. */
   _asked() {
     return [...this._followed].map(([key, readers]) => {
@@ -141,6 +183,7 @@ export class Connection {
 
   _lost({ wasOpen, refusal = null }) {
     this._line = null;
+    this._forgetQuestions();
     if (!this._followed.size) return;
     if (refusal !== null) {
       for (const subscription of this._all()) subscription.fail({ code: refusal.code, message: refusal.message });
@@ -168,7 +211,7 @@ export class Connection {
     clearTimeout(this._timer);
     this._timer = undefined;
     this._usesEvents = false;
-    this._awaitsSnapshot.clear();
+    this._forgetQuestions();
     this._line?.close();
     this._line = null;
   }
@@ -177,8 +220,10 @@ export class Connection {
     const key = message.clientSubId ? `list ${message.clientSubId}` : `task ${message.taskId}`;
     const readers = [...this._of(key)];
     if (message.type === "subscribed") {
-      for (const subscription of readers) subscription.begin();
+      for (const subscription of readers) subscription.setState("live");
+      this._confirm(key);
     } else if (message.type === "error") {
+      this._asking.delete(key);
       for (const subscription of readers) this._refused(subscription, message);
     } else if (message.type !== "pong" && message.type !== "unsubscribed") {
       this._deliver(key, readers, message);
@@ -186,10 +231,14 @@ export class Connection {
   }
 
   _deliver(key, readers, message) {
+    const asking = this._asking.get(key);
+    const isAnswer = message.type === "snapshot" && asking?.isSnapshot === true;
     // One that the log doesn't reach back to is for everybody.
-    const isOthers = message.type === "snapshot" && this._awaitsSnapshot.delete(key) && !message.incomplete;
+    const isOthers = isAnswer && !message.incomplete;
     const behind = readers.filter((subscription) => !subscription.take(message, { isOthers }));
-    if (behind.length && this._line?.isOpen) this._ask(furthestBehind(behind));
+    if (isAnswer) this._asking.delete(key);
+    for (const subscription of behind) if (isAnswer || !asking?.served.includes(subscription)) this._ask(subscription);
+    if (isAnswer && !this._asking.has(key)) this._askNext(key);
   }
 
   _refused(subscription, error) {

@@ -23,6 +23,8 @@ export class EventsLine {
     this._hasEnded = false;
     /** What the address has asked for, and how. */
     this._named = new Map();
+    /** What was asked for otherwise than the address has done. */
+    this._outdated = new Set();
     /** Lists that the address has asked for, by scope: what comes of them bears no label. */
     this._labels = new Map();
     /** What had no room in the address. */
@@ -45,6 +47,8 @@ export class EventsLine {
     const named = this._named.get(name);
     this._named.delete(name);
     if (named === JSON.stringify([position, types])) return;
+    // What is confirmed first is what the address has asked for.
+    if (named !== undefined) this._outdated.add(name);
     clearTimeout(this._unanswered.get(name));
     // Whoever hears nothing of it opens another stream, whose address asks again.
     this._unanswered.set(name, setTimeout(() => this._end(null), ANSWER_WITHIN_MS));
@@ -128,7 +132,9 @@ export class EventsLine {
     } else if (message.type === "end") {
       this._end(null);
     } else {
-      if (message.type === "subscribed" || message.type === "error") this._answered(nameOf(message));
+      const answers = message.type === "subscribed" || message.type === "error";
+      if (answers && this._outdated.delete(nameOf(message))) return;
+      if (answers) this._answered(nameOf(message));
       this._onMessage(message);
     }
   }

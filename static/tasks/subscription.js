@@ -33,12 +33,6 @@ class Followed {
     this._connection.hurry();
   }
 
-  /** Note that the server has begun to send from where it was asked to. */
-  begin() {
-    this.joins = false;
-    this.setState("live");
-  }
-
   setState(state) {
     if (state === this._state) return;
     this._state = state;

@@ -39,7 +39,14 @@ def update(seq: int, kind: str = "nodeProgress") -> dict[str, object]:
 class Server:
     """Play the server's part: note what each socket asks for, and answer as the test says."""
 
-    def __init__(self, page: Page, answer: Callable[["Server", WebSocketRoute, dict[str, object]], None]) -> None:
+    def __init__(
+        self,
+        page: Page,
+        answer: Callable[["Server", WebSocketRoute, dict[str, object]], None],
+        *,
+        confirms: bool = True,
+    ) -> None:
+        self._confirms = confirms
         self.asked: list[list[dict[str, object]]] = []
         self.sockets: list[WebSocketRoute] = []
         self._answer = answer
@@ -55,6 +62,8 @@ class Server:
             # Every subscription says so; a test of its own looks at it.
             told = {"taskId", "batch", "acks"}
             asked.append({key: value for key, value in message.items() if key not in told})
+            if message["type"] == "subscribe" and self._confirms:
+                send(socket, {"type": "subscribed", "taskId": TASK})
             self._answer(self, socket, message)
 
         socket.on_message(receive)
@@ -214,6 +223,7 @@ def test_a_refused_task_is_told_and_not_asked_for_again(modules: Page) -> None:
         lambda _server, socket, _message: send(
             socket, {"type": "error", "code": "not_found", "message": "There is no such task.", "taskId": TASK}
         ),
+        confirms=False,
     )
     modules.evaluate(FOLLOW, {"taskId": TASK})
 
@@ -235,6 +245,33 @@ def test_a_task_that_was_seen_and_is_refused_is_asked_for_once_more_under_the_ne
     modules.wait_for_function("window.refused === 'not_found'")
     assert modules.evaluate("got") == [1, 2]
     assert [asked[0]["since"] for asked in server.asked] == [0, 1, 2]
+
+
+def test_readers_of_one_task_each_get_what_they_asked_for_one_question_at_a_time(modules: Page) -> None:
+    """A question ends what the one before has begun: asked together, one reader would never get its snapshot."""
+
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message["type"] != "subscribe":
+            return
+        if "snapshot" in message:
+            send(socket, SNAPSHOT, update(4))
+        else:
+            since = int(str(message["since"]))
+            send(socket, *(update(seq) for seq in range(since + 1, 5)))
+
+    server = Server(modules, answer)
+    modules.evaluate(
+        """async (taskId) => {
+          const { subscribe } = await import("/static/tasks/client.js");
+          Object.assign(window, { got: [], begun: [] });
+          subscribe(taskId, { since: 0 }, ({ seq }) => got.push(seq));
+          subscribe(taskId, { snapshot: true }, ({ type, seq }) => begun.push(type === "snapshot" ? "snapshot" : seq));
+        }""",
+        TASK,
+    )
+    wait_for(modules, [1, 2, 3, 4])
+    assert modules.evaluate("begun") == ["snapshot", 4]
+    assert server.asked[0] == [{"type": "subscribe", "snapshot": True}, {"type": "subscribe", "since": 0}]
 
 
 def test_an_interrupted_subscription_is_renewed_where_it_stopped(modules: Page) -> None:
