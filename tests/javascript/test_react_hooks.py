@@ -74,3 +74,24 @@ def test_a_job_is_started_once_in_strict_mode_and_anew_for_other_arguments(app: 
     assert job.get_attribute("data-id") != first
     assert asked == ['{"rows":2}', '{"rows":3}']
     assert complaints == []
+
+
+def test_a_job_whose_component_was_hidden_for_long_is_followed_again(
+    app: Page, gate: Path, complaints: list[str]
+) -> None:
+    asked: list[str] = []
+    app.on("request", lambda request: asked.append(request.url) if "js.export" in request.url else None)
+    job = app.locator("#job")
+    app.evaluate("(gate) => setArgs({ rows: 2, gate })", str(gate))
+    expect(job).to_have_text("false running null")
+    app.clock.install()
+    app.evaluate("() => setMode('hidden')")
+    expect(job).to_be_hidden()
+    # Longer than it lingers.
+    app.clock.fast_forward(5_000)
+    gate.touch()
+    app.evaluate("() => setMode('visible')")
+    app.clock.resume()
+    expect(job).to_have_text('false completed {"rows":2}')
+    assert len(asked) == 1
+    assert complaints == []
