@@ -10,7 +10,7 @@
  */
 
 import { Connection } from "./connection.js";
-import { whenConfigured } from "./settings.js";
+import { whenConfigured } from "./configuration.js";
 
 export { pauseBefore } from "./backoff.js";
 export { Connection };

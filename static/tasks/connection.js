@@ -5,7 +5,7 @@
 
 import { pauseBefore } from "./backoff.js";
 import { EventsLine } from "./events-line.js";
-import { addressOf, socketAddress } from "./settings.js";
+import { addressOf, socketAddress } from "./configuration.js";
 import { SocketLine } from "./socket-line.js";
 import { ListSubscription, Subscription } from "./subscription.js";
 

@@ -5,7 +5,7 @@
  */
 
 import { ApiError, send } from "./http.js";
-import { addressOf, usesEventSource } from "./settings.js";
+import { addressOf, usesEventSource } from "./configuration.js";
 
 /** The server sends a comment every 15 s; after this long without anything the network is dead. */
 const SILENCE_MS = 40000;

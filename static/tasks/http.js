@@ -3,7 +3,7 @@
  */
 
 import { pause } from "./backoff.js";
-import { addressOf, identity } from "./settings.js";
+import { addressOf, identity } from "./configuration.js";
 
 /** Answers after which the same request may well succeed: the server is away, or busy. */
 const PASSING = new Set([0, 408, 429, 502, 503, 504]);

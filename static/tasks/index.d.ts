@@ -16,8 +16,8 @@ export type {
 export { Context } from "./context.js";
 export { ApiError } from "./http.js";
 export type { Problem } from "./http.js";
-export { configure } from "./settings.js";
-export type { Settings } from "./settings.js";
+export { configure } from "./configuration.js";
+export type { Settings } from "./configuration.js";
 export { SharedTasks, sharedTasks } from "./shared-tasks.js";
 export type {
   SharedTaskEvent,

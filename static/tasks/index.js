@@ -6,7 +6,7 @@ export { batch, call, cancel } from "./calls.js";
 export { Connection, pauseBefore, subscribe, watch } from "./client.js";
 export { Context } from "./context.js";
 export { ApiError } from "./http.js";
-export { configure } from "./settings.js";
+export { configure } from "./configuration.js";
 export { SharedTasks, sharedTasks } from "./shared-tasks.js";
 export { createJobStore, createWorkflowStore, followJob, followWorkflow } from "./stores.js";
 export { createTask, TaskAborted, TaskError } from "./task.js";

@@ -9,7 +9,7 @@ import { subscribe } from "./client.js";
 import { Observed } from "./observed.js";
 import { SharedTasks } from "./shared-tasks.js";
 import { jobState } from "./states.js";
-import { createJobStore } from "./stores.js";
+import { createJobStore, resumeJob } from "./stores.js";
 import { TaskOutput } from "./task-output.js";
 import { TaskView } from "./task-view.js";
 
@@ -103,16 +103,23 @@ function viewOf(id) {
 /** A job that is started with its first reader, once, however often that one comes and goes. */
 function observedJob(fn, args) {
   let store = null;
+  let isIdle = false;
   let state = jobState(null);
   if (args === null) state = { ...state, loading: false };
   const begin = (changed) => {
     if (args === null) return () => {};
-    store ??= createJobStore(fn, args);
+    if (store === null) store = createJobStore(fn, args);
+    else if (isIdle) store = resumeJob(store.started);
+    isIdle = false;
     return store.subscribe((value) => {
       state = value;
       changed();
     });
   };
-  const observed = new Observed(begin, () => state, () => store?.unsubscribe());
+  const rest = () => {
+    isIdle = true;
+    store?.unsubscribe();
+  };
+  const observed = new Observed(begin, () => state, rest);
   return Object.assign(observed, { cancel: () => store?.cancel() ?? Promise.resolve() });
 }

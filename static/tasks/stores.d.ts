@@ -37,3 +37,6 @@ export function followJob<Output = unknown, Meta = unknown>(jobId: string): JobS
 
 /** Follow a run that was started before; `not_found` where there is none of this id. */
 export function followWorkflow<Output = unknown, Steps extends string = string>(runId: string): WorkflowStore<Output, Steps>;
+
+/** Follow a job again, of which nothing but its start is known. */
+export function resumeJob<Output = unknown, Meta = unknown>(started: Promise<string>): JobStore<Output, Meta>;

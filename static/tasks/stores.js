@@ -102,3 +102,8 @@ export function followJob(jobId) {
 export function followWorkflow(runId) {
   return new TaskStore(Promise.resolve(runId), workflowState, { isKnown: true });
 }
+
+/** Follow a job again, of which nothing but its start is known. */
+export function resumeJob(started) {
+  return new TaskStore(started, jobState, { isKnown: true });
+}

@@ -124,3 +124,12 @@ def log_of(stack: Stack, token: str, task_id: str) -> list[dict[str, object]]:
     address = f"{stack.address}/api/tasks/{task_id}/updates/?since=0"
     answer = httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
     return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+
+def call(stack: Stack, token: str, fn: str, **arguments: object) -> dict[str, str]:
+    """Call a function as a program with a token does."""
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.post(f"{stack.address}/api/rpc/{fn}", json=arguments, headers=headers, timeout=60)
+    answer.raise_for_status()
+    found: dict[str, str] = answer.json()
+    return found

@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.acceptance.conftest import Stack
-from tests.javascript.conftest import kill_servers, log_of
+from tests.javascript.conftest import call, kill_servers, log_of
 from tests.javascript.pages import PATIENCE_MILLISECONDS, open_page, refuse_websockets, sign_in
-from tests.javascript.test_react_hooks import call
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.acceptance.conftest import Stack
-from tests.javascript.conftest import Run, kill_servers, log_of, told
+from tests.javascript.conftest import Run, call, kill_servers, log_of, told
 
 pytestmark = pytest.mark.acceptance
 
@@ -124,9 +123,9 @@ def test_a_call_that_is_left_ends_on_the_server(run: Run, stack: Stack, token: s
 
 
 def test_who_has_no_token_or_a_wrong_one_is_told_so_and_asks_no_more(run: Run) -> None:
-    call, followed, everything, nothing = told(run("unauthorized.mjs", taskId=UNKNOWN))
+    called, followed, everything, nothing = told(run("unauthorized.mjs", taskId=UNKNOWN))
 
-    assert call == {"status": 401, "code": "invalid_token"}
+    assert called == {"status": 401, "code": "invalid_token"}
     assert followed["error"]
     assert everything == {"code": "forbidden"}
     assert nothing == {"code": "not_found"}
@@ -136,10 +135,7 @@ def test_another_client_of_server_sent_events_misses_nothing_either(
     run: Run, stack: Stack, token: str, gate: Path
 ) -> None:
     """What our streams promise holds for whoever reads them as the standard says."""
-    headers = {"Authorization": f"Bearer {token}"}
-    arguments = {"rows": 6, "gate": str(gate)}
-    started = httpx.post(f"{stack.address}/api/rpc/js.export", json=arguments, headers=headers, timeout=60)
-    task_id = started.json()["job_id"]
+    task_id = call(stack, token, "js.export", rows=6, gate=str(gate))["job_id"]
     program = run("independent.mjs", taskId=task_id)
     program.wait_for("under way")
     kill_servers(stack)

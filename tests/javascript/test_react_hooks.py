@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.acceptance.conftest import Stack
-from tests.javascript.conftest import Workspace
+from tests.javascript.conftest import call
 from tests.javascript.npm import installed_packages
 from tests.javascript.pages import PATIENCE_MILLISECONDS, open_page, sign_in
 
@@ -27,14 +26,6 @@ def app(page: Page, context: BrowserContext, stack: Stack, complaints: list[str]
     open_page(page, stack, ROOT, packages=installed_packages())
     page.wait_for_function("() => window.setId !== undefined")
     return page
-
-
-def call(stack: Stack, token: str, fn: str, **arguments: object) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.post(f"{stack.address}/api/rpc/{fn}", json=arguments, headers=headers, timeout=60)
-    answer.raise_for_status()
-    found: dict[str, str] = answer.json()
-    return found
 
 
 def test_a_shared_task_is_seen_followed_and_cancelled(
@@ -85,5 +76,22 @@ def test_a_job_is_started_once_in_strict_mode_and_anew_for_other_arguments(app: 
     assert complaints == []
 
 
-def test_the_packed_hooks_are_the_ones_that_were_tested(workspace: Workspace) -> None:
-    assert "react.js" in workspace.packed
+def test_a_job_whose_component_was_hidden_for_long_is_followed_again(
+    app: Page, gate: Path, complaints: list[str]
+) -> None:
+    asked: list[str] = []
+    app.on("request", lambda request: asked.append(request.url) if "js.export" in request.url else None)
+    job = app.locator("#job")
+    app.evaluate("(gate) => setArgs({ rows: 2, gate })", str(gate))
+    expect(job).to_have_text("false running null")
+    app.clock.install()
+    app.evaluate("() => setMode('hidden')")
+    expect(job).to_be_hidden()
+    # Longer than it lingers.
+    app.clock.fast_forward(5_000)
+    gate.touch()
+    app.evaluate("() => setMode('visible')")
+    app.clock.resume()
+    expect(job).to_have_text('false completed {"rows":2}')
+    assert len(asked) == 1
+    assert complaints == []

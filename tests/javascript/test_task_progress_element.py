@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.acceptance.conftest import Stack
+from tests.javascript.conftest import call
 from tests.javascript.pages import PATIENCE_MILLISECONDS, open_strict_page, sign_in
-from tests.javascript.test_react_hooks import call
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 

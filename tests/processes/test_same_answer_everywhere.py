@@ -205,7 +205,7 @@ def test_lists_and_the_admin_show_what_can_be_done(people: dict[str, User | Anon
     offered = [one for one in options_of(instance, user=boss) if not one.disabled]
     can_be_done = [name for name in NAMES if by_rest(instance, boss, name) == 200]
     assert [one.action for one in offered] == [name for name in NAMES if name in can_be_done]
-    [listed] = client.get("/api/instances/").json()["instances"]
+    [listed] = client.get("/api/instances/").json()["results"]
     assert [one["action"] for one in listed["options"] if not one["disabled"]] == can_be_done
     text = client.get(f"/admin/processes/processinstance/{instance.pk}/change/").content.decode()
     shown = re.findall(r'<a class="instance-offer[^"]*" href="[^"]*">([^<]*)…</a>', text)

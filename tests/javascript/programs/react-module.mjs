@@ -3,5 +3,5 @@
 import { required } from "./required.mjs";
 
 const react = await required("react");
-export const { StrictMode, createElement, useCallback, useState, useSyncExternalStore } = react;
+export const { Activity, StrictMode, createElement, useCallback, useState, useSyncExternalStore } = react;
 export default react;

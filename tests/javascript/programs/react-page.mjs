@@ -1,6 +1,6 @@
 /** A page that shows what each hook returns, in React's strict mode. */
 
-import { createElement as h, StrictMode, useState } from "react";
+import { Activity, createElement as h, StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { cancelSharedTask, useJob, useMyTasks, useSharedTask, useSharedTasks, useTask, useTaskOutput } from "stepline/react";
 
@@ -34,8 +34,9 @@ function Job({ args }) {
 function Page() {
   const [id, setId] = useState("");
   const [args, setArgs] = useState(null);
-  Object.assign(window, { setId, setArgs });
-  return h("div", null, h(Shared), h(Mine), id && h(One, { id }), h(Job, { args }));
+  const [mode, setMode] = useState("visible");
+  Object.assign(window, { setId, setArgs, setMode });
+  return h("div", null, h(Shared), h(Mine), id && h(One, { id }), h(Activity, { mode }, h(Job, { args })));
 }
 
 createRoot(document.getElementById("root")).render(h(StrictMode, null, h(Page)));
