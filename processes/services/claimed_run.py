@@ -117,7 +117,7 @@ class ClaimedRun:
             caller=caller,
             plan=load_plan(self.plan_id),
             durable=True,
-            is_cancelled=self._is_cancelled,
+            why_cancelled=self._why_cancelled,
             heard=self._hear_answer,
             # What was lent to an execution serves its parts too.
             execution=str(run.lent_to or run.pk),
@@ -252,16 +252,17 @@ class ClaimedRun:
             )
         )
 
-    def _is_cancelled(self) -> bool:
+    def _why_cancelled(self) -> str:
+        """Return the reason for which the run is to end; empty where it isn't."""
         try:
             self.context.check_cancelled()
-        except TaskCancelled:
-            return True
+        except TaskCancelled as error:
+            return error.message
         except StaleFence as error:
             raise RunTakenOver(str(error)) from error
         except JobTimeout as error:
             raise self._too_late(self.interpreter.pending) from error
-        return False
+        return ""
 
     @staticmethod
     def _too_late(pending: Pending | None) -> ActionTimeoutError:

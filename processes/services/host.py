@@ -13,7 +13,6 @@ from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
 from processes.domain.bindings import REF
@@ -64,7 +63,7 @@ USER_KEPT: Final = timedelta(seconds=5)
 class DjangoHost:
     """Serve the interpreter of one run.
 
-    `caller` is who the run works for. A durable run's driver passes `is_cancelled`; a foreground run can't be
+    `caller` is who the run works for. A durable run's driver passes `why_cancelled`; a foreground run can't be
     cancelled. `submitted` are the values that the request's form has brought. `execution` names this execution, for
     which grants are made. `heard` is told what other systems answer.
     """
@@ -79,7 +78,7 @@ class DjangoHost:
         caller: Caller,
         plan: Plan,
         durable: bool = False,
-        is_cancelled: Callable[[], bool] | None = None,
+        why_cancelled: Callable[[], str] | None = None,
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
         heard: Heard | None = None,
@@ -96,7 +95,7 @@ class DjangoHost:
         self.main_plan = plan
         self.submitted: Mapping[str, JSON] = submitted or {}
         self._durable = durable
-        self._is_cancelled = is_cancelled
+        self._why_cancelled = why_cancelled
 
     @property
     def durable(self) -> bool:
@@ -109,8 +108,8 @@ class DjangoHost:
 
     def check_cancelled(self) -> None:
         """Raise RunCancelled if the run has been cancelled."""
-        if self._is_cancelled is not None and self._is_cancelled():
-            raise RunCancelled(_("The run was cancelled."))
+        if self._why_cancelled is not None and (reason := self._why_cancelled()):
+            raise RunCancelled(reason)
 
     @property
     def outside(self) -> Outside:

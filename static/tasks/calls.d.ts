@@ -31,7 +31,7 @@ export type BatchAnswer<Result = unknown> = { ok: true; data: Result } | { ok: f
 export function batch(calls: BatchCall[], options?: { signal?: AbortSignal }): Promise<BatchAnswer[]>;
 
 /** Ask for the end of a task; throws ApiError where it isn't there (404), or has ended (409). */
-export function cancel(taskId: string): Promise<{ taskId: string; status: string }>;
+export function cancel(taskId: string, reason?: string): Promise<{ taskId: string; status: string }>;
 
 /** Start a job or a process, and return its id. */
 export function start(fn: string, args: object): Promise<string>;

@@ -7,6 +7,9 @@ import { eventsOf, interrupted } from "./event-stream.js";
 import { ApiError, persistently, send, uuid } from "./http.js";
 import { Tree } from "./tree.js";
 
+/** Characters of a reason that the server takes. */
+const LONGEST_REASON = 500;
+
 /**
  * Call a function and return its result; what goes wrong throws ApiError.
  *
@@ -41,8 +44,9 @@ export async function batch(calls, { signal } = {}) {
 }
 
 /** Ask for the end of a task; throws ApiError where it isn't there, or has ended. */
-export async function cancel(taskId) {
-  const answer = await send(`/api/tasks/${encodeURIComponent(taskId)}/cancel/`, { method: "POST" });
+export async function cancel(taskId, reason = "") {
+  const body = reason ? { reason: reason.slice(0, LONGEST_REASON) } : undefined;
+  const answer = await send(`/api/tasks/${encodeURIComponent(taskId)}/cancel/`, { method: "POST", body });
   return answer.json();
 }
 

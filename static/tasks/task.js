@@ -62,11 +62,12 @@ class Task {
     yield* updates(await this.taskId);
   }
 
-  /** Ask for the task's end; what has ended already stays as it is. */
+  /** Ask for the task's end, and say why, by a text or an error; what has ended already stays as it is. */
   async abort(reason) {
     this.#cause = reason;
+    const why = reason instanceof Error ? reason.message : typeof reason === "string" ? reason : "";
     try {
-      await cancel(await this.taskId);
+      await cancel(await this.taskId, why);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 409) throw error;
     }

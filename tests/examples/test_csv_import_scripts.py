@@ -42,12 +42,14 @@ class Runs:
         info = store_file(content=content, name=name, content_type="text/csv", caller=OWNER)
         app = Application(data={"upload": dict(info)}, attributes={"run_id": str(RUN_ID)})
         # No plan is at work here: the scripts are called by name.
-        app.attach(DjangoHost(caller=caller, plan=None, durable=True, is_cancelled=self._is_cancelled), _no_nested_run)  # type: ignore[arg-type]
+        app.attach(
+            DjangoHost(caller=caller, plan=None, durable=True, why_cancelled=self._why_cancelled), _no_nested_run
+        )  # type: ignore[arg-type]
         return app
 
-    def _is_cancelled(self) -> bool:
+    def _why_cancelled(self) -> str:
         self._asked += 1
-        return self.cancel_after is not None and self._asked > self.cancel_after
+        return "the wrong file" if self.cancel_after is not None and self._asked > self.cancel_after else ""
 
 
 def _no_nested_run(*args: object, **kwargs: object) -> object:

@@ -19,7 +19,17 @@ COMPILER = {
     "types": ["react"],
 }
 #: The server's pages are made of them, and of nobody else's.
-NOT_PUBLISHED = {"node-view", "output-log", "progress-page", "refreshing", "stalls", "telling", "tree-drawing", "words"}
+NOT_PUBLISHED = {
+    "api-docs",
+    "node-view",
+    "output-log",
+    "progress-page",
+    "refreshing",
+    "stalls",
+    "telling",
+    "tree-drawing",
+    "words",
+}
 _IMPORT = re.compile(r'(?:from|import) "(\.{1,2}/[^"]+)"')
 
 

@@ -99,7 +99,7 @@ class RunKit:
     @staticmethod
     def hold(app: Application) -> Hold:
         """Return the hold of the claim that a script works for."""
-        return host_of(app)._is_cancelled.__self__.context.hold  # type: ignore[no-any-return, union-attr]
+        return host_of(app)._why_cancelled.__self__.context.hold  # type: ignore[no-any-return, union-attr]
 
     @staticmethod
     def data(run_id: uuid.UUID) -> dict[str, object]:
