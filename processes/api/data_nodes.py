@@ -25,7 +25,7 @@ class DataNodeSerializer(serializers.Serializer):
     instance = serializers.UUIDField(allow_null=True)
     step = serializers.CharField(help_text="The action that showed the last form.")
     revision = serializers.IntegerField(help_text="It rises with each step that is sent.")
-    data = serializers.DictField()
+    data = serializers.DictField(help_text="Without what the process keeps to itself: keys that begin with _.")
     entered = serializers.DictField(help_text="What was typed and not sent yet, by form.")
     drafted_at = serializers.DateTimeField(allow_null=True, help_text="Since when it is kept as a draft.")
     continued_in = serializers.UUIDField(allow_null=True, help_text="The run that has taken it over.")
@@ -63,7 +63,8 @@ def _told(node: DataNode) -> dict[str, Any]:
         "instance": None if node.instance_id is None else str(node.instance_id),
         "step": node.step,
         "revision": node.revision,
-        "data": node.data,
+        # What followers of a run aren't told either.
+        "data": {key: value for key, value in node.data.items() if not key.startswith("_")},
         "entered": node.entered,
         "drafted_at": None if node.drafted_at is None else node.drafted_at.isoformat(),
         "continued_in": None if node.continued_in is None else str(node.continued_in),

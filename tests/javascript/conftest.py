@@ -17,7 +17,13 @@ from tests.acceptance.conftest import Stack, running_stack
 from tests.config.conftest import ROOT, Program
 from tests.javascript.npm import HERE, NODE, installed_packages, packed_client
 
-SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.javascript.served.settings", "PYTHONPATH": str(ROOT)}
+#: Of pages that aren't the stack's own, and may use its API.
+OTHER_ORIGIN = "http://localhost:9"
+SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "tests.javascript.served.settings",
+    "PYTHONPATH": str(ROOT),
+    "CORS_ALLOWED_ORIGINS": OTHER_ORIGIN,
+}
 PROCESS = HERE / "served" / "definitions" / "js-count.json"
 
 

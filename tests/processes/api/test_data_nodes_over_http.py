@@ -50,6 +50,12 @@ def test_it_is_told_to_whom_it_is_bound(node: DataNode, ann: User) -> None:
     assert by_token(ann, "data-nodes:read").get(address(node)).status_code == 200
 
 
+def test_what_a_process_keeps_to_itself_is_not_told(caller: Caller, ann: User) -> None:
+    node = create_data_node(caller=caller, data={"amount": 7, "_score": 0.2}, step="ask")
+
+    assert signed_in(ann).get(address(node)).json()["data"] == {"amount": 7}
+
+
 def test_for_everybody_else_there_is_none(node: DataNode, ann: User) -> None:
     boss = User.objects.create_superuser("boss")
     for client in (Client(), signed_in(boss), signed_in(person("bob", staff=False))):
