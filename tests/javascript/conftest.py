@@ -15,15 +15,10 @@ import pytest
 
 from tests.acceptance.conftest import Stack, running_stack
 from tests.config.conftest import ROOT, Program
+from tests.javascript.elsewhere import serving_client
 from tests.javascript.npm import HERE, NODE, installed_packages, packed_client
 
-#: Of pages that aren't the stack's own, and may use its API.
-OTHER_ORIGIN = "http://localhost:9"
-SETTINGS = {
-    "DJANGO_SETTINGS_MODULE": "tests.javascript.served.settings",
-    "PYTHONPATH": str(ROOT),
-    "CORS_ALLOWED_ORIGINS": OTHER_ORIGIN,
-}
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.javascript.served.settings", "PYTHONPATH": str(ROOT)}
 PROCESS = HERE / "served" / "definitions" / "js-count.json"
 
 
@@ -59,11 +54,18 @@ def workspace() -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Run everything, with an app whose functions the client calls, for the tests of a module."""
+def shop() -> Iterator[str]:
+    """Serve the client to a page of another origin, and return that origin."""
+    with serving_client() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="session")
+def stack(shop: str) -> Iterator[Stack]:
+    """Run everything, with an app whose functions the client calls, and an origin whose pages may use the API."""
     with (
         tempfile.TemporaryDirectory(prefix="stepline-javascript-") as folder,
-        running_stack(Path(folder), **SETTINGS) as stack,
+        running_stack(Path(folder), **SETTINGS, CORS_ALLOWED_ORIGINS=shop) as stack,
     ):
         manage(stack, "import_process", str(PROCESS), "--publish", "--user", stack.account[0])
         yield stack

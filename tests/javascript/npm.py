@@ -20,20 +20,18 @@ PATIENCE_SECONDS = 120
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which npm finds its Node.js."""
-    return {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+    """Return the environment in which npm finds its Node.js, and trusts whom this machine trusts.
+
+    By itself Node.js knows the public authorities only, and not that of a company's proxy.
+    """
+    return {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}", "NODE_USE_SYSTEM_CA": "1"}
 
 
 def npm(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run npm, and return what it printed."""
+    command = [str(TOOLS / "npm"), *arguments]
     return subprocess.run(
-        [str(TOOLS / "npm"), *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
 
 
@@ -48,7 +46,8 @@ def installed_packages() -> Path:
         if not done.exists():
             for name in ("package.json", "package-lock.json", ".npmrc"):
                 shutil.copy(HERE / name, folder)
-            result = npm("ci", "--ignore-scripts", folder=folder)
+            # Told early where the registry isn't to be reached.
+            result = npm("ci", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=30000", folder=folder)
             if result.returncode:
                 raise RuntimeError(f"npm can't install what the JavaScript tests need:\n{result.stderr}")
             done.touch()
