@@ -117,7 +117,7 @@ def test_what_is_anothers_looks_like_what_is_not_there(ann: User, trees: Trees, 
     bob.force_login(User.objects.create_user("bob"))
 
     for address in (task_id, uuid.uuid4()):
-        answer = bob.get(f"/api/tasks/{address}/{part}", headers={"accept": "*/*"})
+        answer = bob.get(f"/api/tasks/{address}/{part}", headers={"accept": "application/json"})
         assert (answer.status_code, answer.json()["code"], answer.json().get("fields")) == (404, "not_found", None)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tasks.domain.client_code import Surface, write_python
 from tests.tasks.domain.client_code.surface_kit import SITE
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 USE = """
 from typing import Any, assert_type
