@@ -47,6 +47,7 @@ class EventsWire:
         self._raw = b""
         self._text = b""
         self._has_headers = False
+        self._has_ended = False
         self.follows = False
 
     def hello(self, *, since: int) -> bytes:
@@ -70,6 +71,9 @@ class EventsWire:
         self.follows = self.follows or bool(end)
         for found in _EVENT_ID.finditer(whole):
             yield int(found[1])
+        if self._has_ended:
+            # Behind what came with it: the end often comes in the same piece as the last update.
+            raise ConnectionEnd("the stream has ended")
 
     def answers(self) -> bytes:
         """Return nothing: there is no way back."""
@@ -83,7 +87,8 @@ class EventsWire:
                 break
             size = int(line, 16)
             if size == 0:
-                raise ConnectionEnd("the stream has ended")
+                self._has_ended = True
+                break
             if len(rest) < size + 2:
                 break
             parts.append(rest[:size])

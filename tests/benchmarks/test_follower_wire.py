@@ -73,6 +73,13 @@ def test_the_ids_of_events_are_found_however_they_arrive(step, events):
     assert events.follows
 
 
+def test_what_comes_in_one_piece_with_the_end_of_a_stream_is_found(events):
+    taken = events.take(STREAM + b"0\r\n\r\n")
+    assert [next(taken) for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(ConnectionEnd):
+        next(taken)
+
+
 @pytest.mark.parametrize("step", [1, 7, 1_000_000])
 def test_the_numbers_in_frames_are_found_however_they_arrive(step, socket):
     assert read(socket, SAID, step=step) == [1, 2, 3, 4]
