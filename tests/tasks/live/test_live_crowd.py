@@ -67,7 +67,7 @@ class Follower:
                 if not data:
                     raise ConnectionEnd("the connection was cut")
                 # One by one: what came before the end of a stream counts.
-                for seq in wire.take(data):  # noqa: PERF402 - a list made of them would be lost with the end
+                for seq in wire.take(data):
                     self.seqs.append(seq)
                 writer.write(wire.answers())
         finally:
