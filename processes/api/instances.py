@@ -31,11 +31,13 @@ from processes.api.instance_schema import (
     InstanceDetailSerializer,
     InstancePageSerializer,
 )
-from processes.api.pages import NARROWED, moment_in, next_page, place_in, search_of, take_parameters
+from processes.api.pages import NARROWED, moment_in, place_in, search_of
 from processes.services.instance_access import Place, find_instance, newest_visible
 from processes.services.instance_history import history_of
 from processes.services.instances import execute_instance
 from processes.services.offers import options_of_many
+from tasks.api.filtering import check_parameters
+from tasks.api.paging import page_address
 
 __all__ = ["Inbox", "InstanceDetail", "InstanceExecution", "InstanceHistory", "InstanceList"]
 
@@ -97,7 +99,7 @@ class InstanceList(ApiView):
     def get(self, request: Request) -> Response:
         """List the instances that the caller may open, the newest first, with what is offered."""
         user = signed_in(request.user)
-        take_parameters(request, known=_FILTERS)
+        check_parameters(request, known={*_FILTERS, "search"})
         place = place_in(request, kind=_KIND, read=_place)
         matching = Q()
         for word in search_of(request).split():
@@ -111,9 +113,10 @@ class InstanceList(ApiView):
             related=_RELATED,
         )
         offered = options_of_many(rows, user=user)
-        last = [rows[-1].created_at.isoformat(), str(rows[-1].pk)] if has_more and rows else None
-        told = [row_json(row, offered[row.pk]) for row in rows]
-        return Response({"results": told, "next": next_page(request, last, kind=_KIND)})
+        following = None
+        if has_more and rows:
+            following = page_address(request, [rows[-1].created_at.isoformat(), str(rows[-1].pk)], kind=_KIND)
+        return Response({"results": [row_json(row, offered[row.pk]) for row in rows], "next": following})
 
     @extend_schema(
         operation_id="instances_create", request=NewInstanceSerializer, responses={201: InstanceDetailSerializer}

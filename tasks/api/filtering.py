@@ -1,5 +1,6 @@
 """What narrows and orders a list: by fields, by text, by order; a wish that isn't understood is refused."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,7 +10,15 @@ from rest_framework.request import Request
 
 from tasks.errors import BadRequest
 
-__all__ = ["ChoicesFilter", "FieldsFilter", "Ordering", "Search", "TextFilter", "YesNoFilter"]
+__all__ = [
+    "ChoicesFilter",
+    "FieldsFilter",
+    "Ordering",
+    "Search",
+    "TextFilter",
+    "YesNoFilter",
+    "check_parameters",
+]
 
 
 class FieldsFilter(filters.DjangoFilterBackend):
@@ -17,7 +26,8 @@ class FieldsFilter(filters.DjangoFilterBackend):
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         """Return what is left."""
-        check_parameters(request, view, known=tuple(view.filterset_class.base_filters))
+        offered = [name for name, lookups in (("ordering", view.orderings), ("search", view.search_fields)) if lookups]
+        check_parameters(request, known={*view.filterset_class.base_filters, *offered})
         return super().filter_queryset(request, queryset, view)
 
 
@@ -72,19 +82,13 @@ class ChoicesFilter(filters.BaseInFilter, filters.ChoiceFilter):
     """Take one or several values, with commas between them."""
 
 
-def check_parameters(request: Request, view: Any, *, known: tuple[str, ...]) -> None:
-    """Raise BadRequest for a parameter that isn't known: a misspelt wish mustn't look like one that was heard."""
-    always = ("cursor", "page_size", "ordering", "search", "format")
+def check_parameters(request: Request, *, known: Collection[str]) -> None:
+    """Raise BadRequest for a parameter that isn't known: a misspelt wish mustn't look like one that was heard.
+
+    Those that leaf through a list are known always.
+    """
+    names = {*known, "cursor", "page_size"}
     for name in request.query_params:
-        if name not in known and name not in always:
-            names = ", ".join(sorted({*known, "cursor", "page_size", *_offered(view)}))
-            raise BadRequest(
-                _('There is no parameter "%(name)s" here; known are %(names)s.') % {"name": name[:50], "names": names}
-            )
-
-
-def _offered(view: Any) -> tuple[str, ...]:
-    return (
-        *(("ordering",) if getattr(view, "orderings", None) else ()),
-        *(("search",) if getattr(view, "search_fields", None) else ()),
-    )
+        if name not in names and name != "format":
+            told = {"name": name[:50], "names": ", ".join(sorted(names))}
+            raise BadRequest(_('There is no parameter "%(name)s" here; known are %(names)s.') % told)

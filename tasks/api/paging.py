@@ -20,18 +20,20 @@ from rest_framework.utils.urls import replace_query_param
 
 from tasks.errors import BadRequest
 
-__all__ = ["MOST_ROWS", "PAGE_ROWS", "CursorPages", "page_size_of", "read_cursor", "write_cursor"]
+__all__ = ["PAGE_SIZE", "CursorPages", "page_address", "page_size_of", "read_cursor"]
 
 PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 200
 _MOST_CHARS: Final = 2_000
 
+#: How many rows may be asked for, as the API's description has it.
+PAGE_SIZE: Final = {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": PAGE_ROWS}
 _SIZE: Final = {
     "name": "page_size",
     "in": "query",
     "required": False,
     "description": "How many rows a page has.",
-    "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": PAGE_ROWS},
+    "schema": PAGE_SIZE,
 }
 _CURSOR: Final = {
     "name": "cursor",
@@ -58,8 +60,8 @@ class CursorPages(BasePagination):
         rows = list(queryset.order_by(*order)[: size + 1])
         self._next = None
         if len(rows) > size:
-            last = rows[size - 1]
-            self._next = _address(request, write_cursor([_text_in(last, name) for name in order], kind=",".join(order)))
+            last = [_text_in(rows[size - 1], name) for name in order]
+            self._next = page_address(request, last, kind=",".join(order))
         return rows[:size]
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -93,10 +95,11 @@ def page_size_of(request: Request) -> int:
     return int(text)
 
 
-def write_cursor(values: Sequence[str], *, kind: str) -> str:
-    """Return a place in a list as a text; `kind` says of which list, and in which order."""
+def page_address(request: Request, values: Sequence[str], *, kind: str) -> str:
+    """Return the address of the page behind a place; `kind` says of which list, and in which order."""
     text = json.dumps([kind, *values], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return str(replace_query_param(request.build_absolute_uri(), "cursor", cursor))
 
 
 def read_cursor(cursor: str, *, kind: str, count: int) -> list[str]:
@@ -149,7 +152,3 @@ def _text_in(row: Any, name: str) -> str:
     for step in way:
         row = getattr(row, step)
     return str(row._meta.get_field(last).value_to_string(row))
-
-
-def _address(request: Request, cursor: str) -> str:
-    return str(replace_query_param(request.build_absolute_uri(), "cursor", cursor))
