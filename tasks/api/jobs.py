@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from tasks.api.base import ApiList, ApiView
 from tasks.api.filtering import ChoicesFilter, TextFilter, YesNoFilter
+from tasks.api.views import CancelSerializer, reason_in
 from tasks.domain.statuses import JobStatus
 from tasks.errors import NotAllowed, TaskNotFound
 from tasks.models import Attempt, Job, TaskRoot
@@ -163,12 +164,12 @@ class JobDetail(ApiView):
 class JobCancellation(ApiView):
     """The end of a job, asked for."""
 
-    @extend_schema(operation_id="jobs_cancel", request=None, responses={202: StatusSerializer})
+    @extend_schema(operation_id="jobs_cancel", request=CancelSerializer, responses={202: StatusSerializer})
     def post(self, request: Request, job_id: uuid.UUID) -> Response:
         """Ask for a job's end: what waits ends at once, what is at work stops where it next looks."""
         viewer = _viewer(request)
         _find(viewer, job_id)
-        status = request_cancel(root_id=job_id, viewer=viewer)
+        status = request_cancel(root_id=job_id, viewer=viewer, reason=reason_in(request))
         return Response({"id": str(job_id), "status": status.value}, status=202)
 
 

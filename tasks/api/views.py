@@ -37,7 +37,7 @@ from tasks.services.reading import READ_LIMIT, read_heads, read_snapshot, read_u
 from tasks.services.replay import iter_updates
 from tasks.services.stalls import read_stall
 
-__all__ = ["TaskCancellation", "TaskDetail", "TaskOutput", "TaskTree", "updates"]
+__all__ = ["CancelSerializer", "TaskCancellation", "TaskDetail", "TaskOutput", "TaskTree", "reason_in", "updates"]
 
 _TEXT_TYPE, _EVENTS_TYPE, _JSON_TYPE = "text/plain", "text/event-stream", "application/json"
 
@@ -152,7 +152,7 @@ class TaskCancellation(ApiView):
     def post(self, request: Request, task_id: uuid.UUID) -> Response:
         """Ask for a task's end: 202 with the status, 404, or 409 where it has ended or isn't theirs to cancel."""
         viewer = viewer_of(user=request.user, session=request.session)
-        status = request_cancel(root_id=task_id, viewer=viewer, reason=_reason(request))
+        status = request_cancel(root_id=task_id, viewer=viewer, reason=reason_in(request))
         return Response({"taskId": str(task_id), "status": status.value}, status=202)
 
 
@@ -249,11 +249,14 @@ def _uuid(text: str) -> uuid.UUID:
         raise TaskNotFound(_("There is no such node.")) from None
 
 
-def _reason(request: Request) -> str:
-    """Return why a task is to end; a form, or nothing at all, says nothing of it."""
+def reason_in(request: Request) -> str:
+    """Return why a task is to end; a form, or nothing at all, says nothing of it. Raises BadRequest."""
     if request.content_type != _JSON_TYPE:
         return ""
-    reason = parse_arguments(request._request.body).get("reason", "")
+    sent = parse_arguments(request._request.body)
+    if unknown := sorted(sent.keys() - {"reason"}):
+        raise BadRequest(f'There is no "{unknown[0][:50]}" here; known is reason.')
+    reason = sent.get("reason", "")
     if not isinstance(reason, str) or len(reason) > MESSAGE_CHARS:
         raise BadRequest(f'"reason" is a text of at most {MESSAGE_CHARS} characters.')
     return storable_text(reason)

@@ -159,6 +159,14 @@ def test_its_owner_cancels_a_job(desk: Desk) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "illegal_transition")
 
 
+def test_followers_are_told_why_a_job_was_cancelled(desk: Desk) -> None:
+    job = desk.job()
+
+    desk.of(desk.ann).post(f"{JOBS}{job.pk}/cancel/", {"reason": "the wrong file"}, "application/json")
+
+    assert TaskRoot.objects.get(pk=job.pk).error == "the wrong file"
+
+
 def test_staff_who_may_change_tasks_replay_a_job(desk: Desk) -> None:
     job = desk.done(name=desk.broken)
 

@@ -131,7 +131,9 @@ def test_followers_are_told_why_it_was_cancelled(desk: Desk, trees: Trees) -> No
     assert (last["type"], last["reason"]) == ("taskAborted", "the wrong file")
 
 
-@pytest.mark.parametrize("body", ['{"reason": 5', '{"reason": {}}', '{"reason": "' + "x" * 501 + '"}'])
+@pytest.mark.parametrize(
+    "body", ['{"reason": 5', '{"resaon": "the wrong file"}', '{"reason": {}}', '{"reason": "' + "x" * 501 + '"}']
+)
 def test_a_reason_that_cant_be_told_cancels_nothing(ann: User, client: Client, trees: Trees, body: str) -> None:
     task = start_task("Import", owner=Owner(user_id=ann.pk))
 
