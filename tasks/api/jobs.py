@@ -15,7 +15,7 @@ from tasks.api.filtering import ChoicesFilter, TextFilter, YesNoFilter
 from tasks.api.views import CancelSerializer, reason_in
 from tasks.domain.statuses import JobStatus
 from tasks.errors import NotAllowed, TaskNotFound
-from tasks.models import Attempt, Job, TaskRoot
+from tasks.models import Attempt, TaskRoot
 from tasks.services.access import Viewer, find_root, has_authorizer, is_kept_from, owned_by, owns, viewer_of
 from tasks.services.cancelling import request_cancel
 from tasks.services.lists import with_status
@@ -201,6 +201,6 @@ def _visible(viewer: Viewer) -> "QuerySet[TaskRoot]":
 def _find(viewer: Viewer, job_id: uuid.UUID) -> TaskRoot:
     """Return a job's root; raises TaskNotFound for a tree without a job too."""
     root = find_root(viewer, job_id)
-    if not Job.objects.filter(pk=root.pk).exists():
+    if getattr(root, "job", None) is None:
         raise TaskNotFound
     return root
