@@ -6,7 +6,6 @@ Nothing here runs a script. Where the rules are: `_enter` (entry, `@start`), `_c
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from processes.domain.application import UNSET, Application, Host
@@ -379,7 +378,7 @@ class Rules:
         """Tell that an error has ended the actions whose sub process is running, the innermost first."""
         if self.trace is not None:
             for entry in reversed(self._callers(above=above)):
-                self.trace(replace(entry, error=error))
+                self.trace(entry._replace(error=error))
 
     def _callers(self, *, above: int = 0) -> list[TraceEntry]:
         """Give the actions whose sub process is running, outermost first."""

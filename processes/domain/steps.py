@@ -1,8 +1,7 @@
 """Describe actions to whoever follows a run: the one that is pending, and those that have ended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from processes.domain.application import Application
 from processes.domain.cursor import Phase
@@ -14,8 +13,7 @@ from processes.errors import ProcessError
 __all__ = ["Guard", "Pending", "Trace", "TraceEntry"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(NamedTuple):
     """Describe the action that is about to run, or that is waiting.
 
     `ordinal` numbers the steps of an execution; `depth` is 0 in the run's own process; `process` is None there and the
@@ -50,8 +48,7 @@ class Pending:
         return self.action.target.effect if isinstance(self.action.target, ScriptTarget) else None
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
+class TraceEntry(NamedTuple):
     """Report an action that has ended; entries come as actions end, ordinals say in which order they began.
 
     `undoes` is the ordinal of the step that a compensating action has undone, 0 for any other action.

@@ -36,6 +36,8 @@ def measure(value: object) -> int | float | None:
 
     Whatever has a `float()` counts: decimals, NumPy's numbers. A report must never stop the work that it tells of.
     """
+    if value is None:
+        return None
     if type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER:
         return value
     try:

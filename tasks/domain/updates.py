@@ -9,10 +9,9 @@ update is drafted, outside the transaction that numbers it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from tasks.domain.jsonvalue import JSON, storable_dumps
@@ -46,8 +45,7 @@ TERMINAL_TYPES = frozenset({UpdateType.TASK_END, UpdateType.TASK_ERROR, UpdateTy
 OUT_OF_BAND_TYPES = frozenset({UpdateType.NODE_START, UpdateType.NODE_PROGRESS, UpdateType.NODE_OUTPUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """Hold an update that has no number yet; `node` and `fields` are encoded JSON, the latter without its braces."""
 
     type: UpdateType
@@ -58,23 +56,30 @@ class Draft:
 def draft(kind: UpdateType, *, node: str = "", **fields: object) -> Draft:
     """Return a draft of `kind`; fields that are None are omitted, and names are turned into camelCase."""
     given = {_camel(name): value for name, value in fields.items() if value is not None}
-    return Draft(type=kind, node=node, fields=storable_dumps(given)[1:-1] if given else "")
+    if len(given) == 1 and "status" in given:
+        return Draft(kind, node, _status(str(given["status"])))
+    return Draft(kind, node, storable_dumps(given)[1:-1] if given else "")
 
 
 def encode_node(
     *, node_id: str, type: str, title: str, parent_id: str | None = None, alias: str | None = None, attempt: int = 1
 ) -> str:
-    """Return the encoded `node` object that the updates of one node share."""
-    value: dict[str, JSON] = {"id": node_id}
-    if parent_id is not None:
-        value["parentId"] = parent_id
-    value["type"] = type
-    value["title"] = title
-    if alias:
-        value["alias"] = alias
-    if attempt > 1:
-        value["attempt"] = attempt
-    return storable_dumps(value)
+    """Return the encoded `node` object that the updates of one node share; ids are UUIDs, as text."""
+    parent = "" if parent_id is None else f',"parentId":"{parent_id}"'
+    known_as = f',"alias":{_quoted(alias)}' if alias else ""
+    tried = f',"attempt":{attempt}' if attempt > 1 else ""
+    return f'{{"id":"{node_id}"{parent},"type":{_quoted(type)},"title":{_quoted(title)}{known_as}{tried}}}'
+
+
+@lru_cache(maxsize=4_096)
+def _quoted(text: str) -> str:
+    # The same actions are begun again and again.
+    return storable_dumps(text)
+
+
+@lru_cache(maxsize=64)
+def _status(value: str) -> str:
+    return storable_dumps({"status": value})[1:-1]
 
 
 class Unnumbered(NamedTuple):
@@ -107,7 +112,8 @@ def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:
 
 def format_timestamp(moment: datetime) -> str:
     """Return an aware `moment` in UTC as RFC 3339 with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def is_terminal(update: Mapping[str, JSON]) -> bool:

@@ -64,7 +64,7 @@ class TaskNode:
     """Be the handle of one node: reports go to its recorder's buffers."""
 
     __slots__ = (
-        "_current", "alias", "attempt", "depth", "error", "id", "message", "meta", "meta_type", "ordinal",
+        "_current", "alias", "attempt", "depth", "error", "id", "id_text", "message", "meta", "meta_type", "ordinal",
         "output_entry", "output_tail", "parent", "progress_entry", "recorder", "reference", "settled", "status",
         "steps", "title", "total", "type",
     )  # fmt: skip
@@ -84,6 +84,7 @@ class TaskNode:
     ) -> None:
         self.recorder = recorder
         self.id = id
+        self.id_text = str(id)
         self.parent = parent
         #: How many nodes are above it.
         self.depth: int = 0 if parent is None else parent.depth + 1
@@ -199,11 +200,11 @@ class TaskNode:
         """Return the encoded `node` object that this node's updates share."""
         parent = self.parent
         return encode_node(
-            node_id=str(self.id),
+            node_id=self.id_text,
             type=self.type,
             title=self.title,
             # Directly below the root, the parent is the root itself.
-            parent_id=None if parent is None else str(parent.id),
+            parent_id=None if parent is None else parent.id_text,
             alias=self.alias or None,
             attempt=self.attempt,
         )
