@@ -3,7 +3,7 @@
 secret-key            the generated SECRET_KEY, mode 0600
 encryption-key        the generated STEPLINE_ENCRYPTION_KEYS, mode 0600
 mail/                 mail that was sent without a mail server, under DEBUG
-db.sqlite3            the embedded database
+db.sqlite3            the embedded database; beside it SQLite's own files, and `-turns`, at which workers take turns
 media/ static/        uploads; collected static files
 broker/               the embedded Valkey's append-only files
 run/valkey.sock       its socket (or `socket-folder` names a shorter place)

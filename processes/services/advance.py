@@ -27,7 +27,7 @@ from processes.errors import (
 )
 from processes.models import FormOutcome, Run
 from processes.services.callback_ends import end_callbacks, next_expiry
-from processes.services.checkpoints import write_checkpoint
+from processes.services.checkpoints import newest_checkpoint, write_checkpoint
 from processes.services.claimed_run import Changed, Columns, RunTakenOver
 from processes.services.fan_out import begin
 from processes.services.giving_up import cancels_rest, give_up
@@ -64,13 +64,14 @@ def advance_run(context: Context) -> outcomes.Outcome:
 
     Raises StaleFence, having stored nothing since, where another worker has taken the run over.
     """
-    run = find_run(context.id)
+    found = find_run(context.id)
+    run = found.run
     if run.status in RUN_TERMINAL:
         raise StaleFence("This run has ended.", task_id=str(context.id))
     # What is told on the way is for the person who began it.
     language = (run.request or {}).get("language") or settings.LANGUAGE_CODE
     with translation.override(str(language)):
-        return _Advance(run=run, context=context).go()
+        return _Advance(found, context=context).go()
 
 
 class _Advance(HearingRun):
@@ -197,7 +198,10 @@ class _Advance(HearingRun):
     def _limit_seconds(self, pending: Pending) -> float | None:
         """Return how long the action may take: what is left of its own limit, or to those that have called it."""
         own = None if pending.is_process else pending.action.timeout_seconds
-        now, began_at, deadline = timezone.now(), self.run.step_began_at, self.interpreter.deadline
+        began_at, deadline = self.run.step_began_at, self.interpreter.deadline
+        if own is None and deadline is None:
+            return None
+        now = timezone.now()
         if own is not None and began_at is not None:
             own = max(0.0, own - (now - began_at).total_seconds())
         if deadline is None:
@@ -231,7 +235,7 @@ class _Advance(HearingRun):
             return self._fail(outcome.error, compensated=outcome.compensated, columns=columns, changed=changed)
         return outcomes.Completed(
             result=_shown(outcome.value) if isinstance(outcome, Finished) else None,
-            write=lambda: self._close(RunStatus.COMPLETED, None, columns=columns, changed=changed),
+            **self._ending(RunStatus.COMPLETED, None, columns=columns, changed=changed),
         )
 
     def _wait(self, directive: Suspending, node: TaskNode | None) -> outcomes.Outcome:
@@ -299,24 +303,21 @@ class _Advance(HearingRun):
     ) -> outcomes.Outcome:
         described, reason = storable(redacted(error.to_json())), told_reason(error)
         status = RunStatus.COMPENSATED if compensated else RunStatus.FAILED
-
-        def write() -> None:
-            self._close(status, described, columns=columns, changed=changed)
-
+        ending = self._ending(status, described, columns=columns, changed=changed)
         if compensated and error.code == CANCELLED:
-            return outcomes.Cancelled(reason=reason, write=write)
-        return outcomes.Failed(reason=reason, error=described, write=write)
+            return outcomes.Cancelled(reason=reason, **ending)
+        return outcomes.Failed(reason=reason, error=described, **ending)
 
     def _cancel(self, reason: str) -> outcomes.Outcome | None:
         """End the run, or begin to undo what it has done; a run that undoes already goes on with that."""
         if not (self.interpreter.can_compensate or self.interpreter.is_compensating):
             described: JSON = {"code": CANCELLED, "message": reason}
-            return outcomes.Cancelled(reason=reason, write=lambda: self._close(RunStatus.CANCELLED, described))
+            return outcomes.Cancelled(reason=reason, **self._ending(RunStatus.CANCELLED, described))
         undoes = self.interpreter.is_compensating
         if not undoes:
             self.steps.cancel_open(reason)
             # An action that was left in the middle has changed what it shouldn't have.
-            self._restore()
+            self._restore(newest_checkpoint(self.run.pk))
             self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
         self.closes_forms_as = FormOutcome.CANCELLED
         self.paused = None

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,22 +19,30 @@ from processes.models import DataNode, FormOutcome, ProcessTemplate, Run
 from processes.services import audit
 from processes.services.access import Caller
 from processes.services.callback_ends import end_callbacks
-from processes.services.checkpoints import Point, newest_checkpoint, write_checkpoint, write_values
+from processes.services.checkpoints import Point, checkpoint_along, names_files, newest_checkpoint, write_values
 from processes.services.data_nodes import DATA_NODE, hand_over
 from processes.services.fan_out import child_ended
 from processes.services.file_ownership import adopt_files
 from processes.services.giving_up import give_up
-from processes.services.grants import move_grants
+from processes.services.grants import moving_grants
 from processes.services.host import host_of
-from processes.services.indicators import find_open_indicator, new_indicator, owner_of, upcoming_steps
+from processes.services.indicators import INDICATOR_KEY, find_open_indicator, owner_of, upcoming_steps
 from processes.services.run_forms import close_forms
 from processes.services.run_store import CONTEXT, RUN_JOB, run_columns
 from processes.services.stored_data import StoredData
+from tasks.domain.along import MOST_ROWS, Along, Rows
 from tasks.domain.jsonvalue import storable
 from tasks.domain.statuses import NodeStatus
+from tasks.models.root import new_id
 from tasks.registry import Canceller
 from tasks.services import prepared
 from tasks.services.enqueuing import enqueue
+
+#: The columns of a run that begins; the others are empty.
+_BEGUN = (
+    "root", "template", "plan", "instance", "user", "session_key", "status", "cursor", "ordinal", "attributes",
+    "request", "response", "origin", "created_at",
+)  # fmt: skip
 
 
 class KeyTakenError(Exception):
@@ -80,14 +89,14 @@ def continue_in_background(
     # Before the first step: an action that waits without being done writes what it changed under the present ordinal.
     begun_at = app.ordinal - 1
     owner = owner_of(caller)
-    with transaction.atomic():
+    is_apart = len(changed) > MOST_ROWS or names_files(changed)
+    is_watched = prepared.is_watched(Run) or audit.is_watched()
+    is_more = is_apart or is_watched or node is not None or INDICATOR_KEY in app.data
+    # Where one statement does, it needs no transaction around it.
+    with transaction.atomic() if is_more else nullcontext():
         indicator = find_open_indicator(app, caller=caller)
-        if indicator is not None and getattr(indicator, "job", None) is None:
-            root_id = indicator.pk
-        else:
-            steps = [] if pending is None else upcoming_steps(pending.plan, first=pending.action.index)
-            title = title or (template.title if template else plan.name)
-            root_id = new_indicator(title=title, owner=owner, steps=steps, input=input)
+        takes_over = indicator is not None and getattr(indicator, "job", None) is None
+        root_id = indicator.pk if indicator is not None and takes_over else new_id()
         if node is not None:
             # First of all: of two requests with the same data, the later one waits here and learns of the conflict.
             hand_over(node=node, root_id=root_id, is_given_up=app.get(DATA_NODE) != node.reference)
@@ -102,34 +111,43 @@ def continue_in_background(
             origin=begun_with(columns, ordinal=begun_at),
             **columns,
         )
-        prepared.insert(run)
-        context = {name: columns[name] for name in CONTEXT}
-        write_checkpoint(run.pk, Point(ordinal=app.ordinal, cursor=columns["cursor"], context=context), changed={})
-        write_values(run.pk, ordinal=begun_at, changed=changed)
-        adopt_files(app.data, caller=caller, owner=run)
-        due_at = _due_at(interpreter)
-        job = enqueue(
-            RUN_JOB,
-            owner=owner,
-            root_id=root_id,
-            due_at=due_at,
-            concurrency_key=concurrency_key or None,
-            idempotency_key=idempotency_key,
-        )
-        if job.root_id != root_id:
-            # Takes back what was stored beside it.
-            raise KeyTakenError
-        # What the caller has lent to this execution serves the run that carries it on.
-        move_grants(execution=host_of(app).execution, to=str(root_id))
-        first = None if pending is None else pending.name
+        point = Point(ordinal=app.ordinal, cursor=columns["cursor"], context={name: columns[name] for name in CONTEXT})
         beginning = beginning or Beginning()
-        _record(
-            "run.started",
+        told: audit.Told = _told(
             run,
             beginning.actor or audit.actor_of_id(caller.user_id),
             authority=None if beginning.actor is None else audit.actor_of_id(caller.user_id),
-            details={"action": first, "how": beginning.how, **beginning.details},
+            details={"action": None if pending is None else pending.name, "how": beginning.how, **beginning.details},
         )
+        along: list[Along] = []
+        if not is_watched:
+            along = [prepared.insertion(run, only=_BEGUN), audit.entry_along("run.started", **told)]
+        along += checkpoint_along(run.pk, point, changed={} if is_apart else changed, of_ordinal=begun_at)
+        # What the caller has lent to this execution serves the run that carries it on.
+        along.append(moving_grants(execution=host_of(app).execution, to=str(root_id)))
+        steps = [] if pending is None else upcoming_steps(pending.plan, first=pending.action.index)
+        job = enqueue(
+            RUN_JOB,
+            owner=owner,
+            title=title or (template.title if template else plan.name),
+            root_id=root_id,
+            makes_root=not takes_over,
+            input=input,
+            steps=steps or None,
+            due_at=_due_at(interpreter),
+            concurrency_key=concurrency_key or None,
+            idempotency_key=idempotency_key,
+            along=along,
+        )
+        if job.root_id != root_id:
+            # Nothing was stored, but for what the transaction takes back.
+            raise KeyTakenError
+        if is_watched:
+            prepared.insert(run)
+            audit.record("run.started", **told)
+        if is_apart:
+            write_values(run.pk, ordinal=begun_at, changed=changed)
+            adopt_files(app.data, caller=caller, owner=run)
     return root_id
 
 
@@ -175,25 +193,31 @@ def record_end(run: Run, status: RunStatus) -> None:
     _record("run.ended", run, audit.SYSTEM, details={"status": status.value})
 
 
-def _record(
-    action: str,
+def end_along(run: Run, status: RunStatus) -> Rows:
+    """Return the same as a row that is inserted along with the end."""
+    return audit.entry_along("run.ended", **_told(run, audit.SYSTEM, details={"status": status.value}))
+
+
+def _record(action: str, run: Run, actor: audit.Actor, *, details: Mapping[str, JSON] | None = None) -> None:
+    audit.record(action, **_told(run, actor, details=details))
+
+
+def _told(
     run: Run,
     actor: audit.Actor,
     *,
     authority: audit.Actor | None = None,
     details: Mapping[str, JSON] | None = None,
-) -> None:
-    name = run.template.title if run.template is not None else run.plan_id[:12]
+) -> audit.Told:
     instance = {} if run.instance_id is None else {"instance": str(run.instance_id)}
-    audit.record(
-        action,
-        actor=actor,
-        authority=None if authority == actor else authority,
-        subject=run,
-        subject_name=name,
-        plan_hash=run.plan_id,
-        details={**(details or {}), **instance},
-    )
+    return {
+        "actor": actor,
+        "authority": None if authority == actor else authority,
+        "subject": run,
+        "subject_name": run.template.title if run.template is not None else run.plan_id[:12],
+        "plan_hash": run.plan_id,
+        "details": {**(details or {}), **instance},
+    }
 
 
 def settle_idle_run(run_id: uuid.UUID, status: NodeStatus, reason: str) -> None:

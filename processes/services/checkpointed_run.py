@@ -2,7 +2,7 @@
 
 from copy import copy
 from time import monotonic
-from typing import cast
+from typing import TypedDict, cast
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,9 +12,10 @@ from processes.domain.json_values import JSON
 from processes.domain.origin import give_back, spend
 from processes.domain.run_status import RunStatus
 from processes.models import FormOutcome, InboxItem, Run, RunAnswer
-from processes.services.background import record_end
+from processes.services import audit
+from processes.services.background import end_along, record_end
 from processes.services.callback_ends import end_callbacks
-from processes.services.checkpoints import Point, checkpoint_along, names_files, write_checkpoint
+from processes.services.checkpoints import Point, checkpoint_along, names_files, write_checkpoint, write_values
 from processes.services.claimed_run import Changed, ClaimedRun, Columns
 from processes.services.fan_out import child_ended
 from processes.services.giving_up import give_up
@@ -32,11 +33,24 @@ from processes.services.run_store import (
     run_columns,
     told,
 )
+from tasks.domain.along import MOST_ROWS, Along
+from tasks.domain.outcomes import Write
 from tasks.services import prepared
 from tasks.services.committing import after_commit
 from tasks.services.recorder import TaskNode
 
 __all__ = ["CheckpointedRun"]
+
+
+#: What each checkpoint has a row of its own for.
+_PLACE = frozenset({"cursor", "ordinal"})
+
+
+class Ending(TypedDict):
+    """Say what is written with the end of a run's job (tasks.domain.outcomes)."""
+
+    along: list[Along]
+    write: Write | None
 
 
 class CheckpointedRun(ClaimedRun):
@@ -75,10 +89,11 @@ class CheckpointedRun(ClaimedRun):
         results = [] if self.batch is None else self.batch.results
         left_forms = self._left_forms
         locks = bool(dropped or left_forms) or names_files(changed)
-        is_more = bool(changes or results or self.answers or locks or left or consumes_cancel or taken is not None)
+        is_more = bool(results or self.answers or locks or left or consumes_cancel or taken is not None)
         with self.recorder.checkpoint() as checkpoint:
-            if not is_more and checkpoint.can_be_whole(rows_along=len(changed)):
-                checkpoint.write_whole(checkpoint_along(self.run.pk, point, changed=changed))
+            if not is_more and checkpoint.can_be_whole and len(changed) <= MOST_ROWS:
+                along: list[Along] = [prepared.change(Run, self.run.pk, changes)] if changes else []
+                checkpoint.write_whole([*along, *checkpoint_along(self.run.pk, point, changed=changed)])
             else:
                 with transaction.atomic():
                     if consumes_cancel:
@@ -115,10 +130,22 @@ class CheckpointedRun(ClaimedRun):
 
     def _changes(self, columns: Columns) -> Columns:
         """Return what has changed of the run's own row; for most actions that is nothing."""
-        told: Columns = {"status": self._status.value, "step_began_at": None, "waiting_for": None}
-        told |= {"paused": self.paused, "plan_id": self.plan_id}
-        told |= {name: value for name, value in columns.items() if name not in ("cursor", "ordinal")}
-        return {name: value for name, value in told.items() if getattr(self.run, name) != value}
+        run, status = self.run, self._status.value
+        changes: Columns = {}
+        if run.status != status:
+            changes["status"] = status
+        if run.step_began_at is not None:
+            changes["step_began_at"] = None
+        if run.waiting_for is not None:
+            changes["waiting_for"] = None
+        if run.paused != self.paused:
+            changes["paused"] = self.paused
+        if run.plan_id != self.plan_id:
+            changes["plan_id"] = self.plan_id
+        for name, value in columns.items():
+            if name not in _PLACE and getattr(run, name) != value:
+                changes[name] = value
+        return changes
 
     def _point(self, columns: Columns) -> Point:
         ended = self.steps.last_ended
@@ -170,35 +197,50 @@ class CheckpointedRun(ClaimedRun):
         if self.run.origin is not None:
             self.origin = give_back(self.run.origin, ordinal=pending.ordinal)
 
-    def _close(
+    def _ending(
         self, status: RunStatus, error: JSON, *, columns: Columns | None = None, changed: Changed | None = None
-    ) -> None:
-        """Write the end of the run, inside the transaction that ends its job."""
+    ) -> Ending:
+        """Return what is written with the end of the run's job: all of it known, for most runs that end well."""
         if columns is not None and "origin" in columns:
             self.run.origin = cast(dict[str, JSON], columns["origin"])
-        ended = {"status": status.value, "error": error, "finished_at": timezone.now()}
-        prepared.update(
-            Run, self.run.pk, {**ended, "waiting_for": None, "paused": None, "step_began_at": None, **(columns or {})}
-        )
+        ended: Columns = {"status": status.value, "error": error, "finished_at": timezone.now()}
+        ended |= {"waiting_for": None, "paused": None, "step_began_at": None, **(columns or {})}
+        changed = changed or {}
+        along: list[Along] = [prepared.change(Run, self.run.pk, ended)]
+        apart = len(changed) > MOST_ROWS or names_files(changed)
         if columns is not None:
-            write_checkpoint(self.run.pk, self._point(columns), changed=changed or {})
-        self._keep_answers()
-        if self.taken is not None:
-            mark_taken(self.taken)
+            along += checkpoint_along(self.run.pk, self._point(columns), changed={} if apart else changed)
+        told = audit.is_watched()
+        if not told:
+            along.append(end_along(self.run, status))
+        ordinal = self.app.ordinal
         if status is RunStatus.CANCELLED:
             self.closes_forms_as = FormOutcome.CANCELLED
-        self._close_forms(self.forms)
-        end_callbacks(self.run.pk, [*self.interpreter.open_callbacks, *self._take_dropped()])
-        if status is RunStatus.CANCELLED:
-            give_up(self.run.pk)
-        elif status is not RunStatus.COMPLETED:
-            give_up(self.run.pk, awaited=True)
-        elif left := self._left_steps():
-            give_up(self.run.pk, ordinals=left)
-        if self.batch is not None:
-            reason = str(error["message"]) if isinstance(error, dict) else ""
-            child_ended(self.run, self.batch.results, status=status, reason=reason)
-        record_end(self.run, status)
+        callbacks, left = [*self.interpreter.open_callbacks, *self._take_dropped()], self._left_steps()
+
+        def write() -> None:
+            if apart:
+                write_values(self.run.pk, ordinal=ordinal, changed=changed)
+            self._keep_answers()
+            if self.taken is not None:
+                mark_taken(self.taken)
+            self._close_forms(self.forms)
+            end_callbacks(self.run.pk, callbacks)
+            if status is RunStatus.CANCELLED:
+                give_up(self.run.pk)
+            elif status is not RunStatus.COMPLETED:
+                give_up(self.run.pk, awaited=True)
+            elif left:
+                give_up(self.run.pk, ordinals=left)
+            if self.batch is not None:
+                reason = str(error["message"]) if isinstance(error, dict) else ""
+                child_ended(self.run, self.batch.results, status=status, reason=reason)
+            if told:
+                record_end(self.run, status)
+
+        is_more = bool(apart or self.answers or self.forms or callbacks or left or self.batch is not None or told)
+        is_more = is_more or self.taken is not None or status is not RunStatus.COMPLETED
+        return {"along": along, "write": write if is_more else None}
 
     def _close_forms(self, ordinals: set[int]) -> None:
         """Close forms at which the run doesn't wait any more; it is locked by now."""

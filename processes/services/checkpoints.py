@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - every name in these statements is one of this module's; values are always parameters
 """Writing and reading the places at which a run can be taken up again.
 
 A plain action writes its checkpoint and the data that it changed, and nothing of the run's own row: that one says how
@@ -8,16 +7,16 @@ the run stands, not where.
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import UTC, datetime
 
 from django.db.models import OuterRef, Subquery
-from django.utils import timezone
 
 from processes.domain.json_values import JSON
 from processes.models import Checkpoint, RunValue
 from processes.services.file_ownership import FILE_INFO, hold_files
-from tasks.services import prepared, sql
-from tasks.services.insertion import Insertion, Rows
+from tasks.domain.along import Insertion, Rows
+from tasks.services import along_sql, prepared, sql
+from tasks.services.cursors import fixed_cursor
 
 __all__ = [
     "Point",
@@ -52,13 +51,9 @@ _VALUES = Insertion(
     ("uuid", "text", "int", "text"),
     "(run_id, key, ordinal) DO UPDATE SET value = excluded.value",
 )
-_UPSERT = (
-    f"INSERT INTO {_CHECKPOINT} ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_COLUMNS))})"
-    f" ON CONFLICT {_ON_CONFLICT}"
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Point:
     """Hold what a checkpoint says: the place, the step that led there, and what of the context has changed."""
 
@@ -71,20 +66,30 @@ class Point:
 
 def write_checkpoint(run_id: uuid.UUID, point: Point, *, changed: Mapping[str, str | None]) -> None:
     """Write a checkpoint, and the keys of data that have changed (JSON texts, None for removed ones)."""
-    with sql.fixed_cursor() as cursor:
-        cursor.execute(_UPSERT, _values_of(run_id, point))
+    with fixed_cursor() as cursor:
+        along_sql.write(cursor, checkpoint_along(run_id, point, changed={}))
     write_values(run_id, ordinal=point.ordinal, changed=changed)
 
 
-def checkpoint_along(run_id: uuid.UUID, point: Point, *, changed: Mapping[str, str | None]) -> list[Rows]:
-    """Return the same as rows that are written along with nodes and updates."""
+def checkpoint_along(
+    run_id: uuid.UUID, point: Point, *, changed: Mapping[str, str | None], of_ordinal: int | None = None
+) -> list[Rows]:
+    """Return the same as rows that are written along with nodes and updates; not for data that names files.
+
+    `of_ordinal` is that of the data, where it isn't that of the place.
+    """
     along = [Rows(_POINTS, _values_of(run_id, point))]
     if changed:
-        run, values = sql.uuid_value(run_id), list[sql.Value]()
-        for key, value in changed.items():
-            values += (run, key, point.ordinal, value)
-        along.append(Rows(_VALUES, values))
+        ordinal = point.ordinal if of_ordinal is None else of_ordinal
+        along.append(Rows(_VALUES, _value_rows(run_id, ordinal, changed.items())))
     return along
+
+
+def _value_rows(run_id: uuid.UUID, ordinal: int, items: Iterable[tuple[str, str | None]]) -> list[sql.Value]:
+    run, values = sql.uuid_value(run_id), list[sql.Value]()
+    for key, value in items:
+        values += (run, key, ordinal, value)
+    return values
 
 
 def _values_of(run_id: uuid.UUID, point: Point) -> list[sql.Value]:
@@ -95,7 +100,7 @@ def _values_of(run_id: uuid.UUID, point: Point) -> list[sql.Value]:
         point.action[:_ACTION_CHARS],
         None if point.state is None else point.state[:_STATE_CHARS],
         sql.json_value(dict(point.context)) if point.context else None,
-        sql.time_value(timezone.now()),
+        sql.time_value(datetime.now(UTC)),
     ]
 
 
@@ -107,28 +112,16 @@ def write_values(run_id: uuid.UUID, *, ordinal: int, changed: Mapping[str, str |
     held; whoever writes them has locked the run.
     """
     items = list(changed.items())
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         for start in range(0, len(items), sql.ROWS_PER_STATEMENT):
             chunk = items[start : start + sql.ROWS_PER_STATEMENT]
-            parameters: list[sql.Value] = []
-            for key, value in chunk:
-                parameters += (sql.uuid_value(run_id), key, ordinal, value)
-            cursor.execute(_value_upsert(len(chunk)), parameters)
+            along_sql.write(cursor, [Rows(_VALUES, _value_rows(run_id, ordinal, chunk))])
     hold_files((value for value in changed.values() if value is not None), run_id=run_id)
 
 
 def names_files(changed: Mapping[str, str | None]) -> bool:
     """Tell whether data may name files, which the run then holds: its row is locked before they are."""
     return any(f'"{FILE_INFO}"' in value for value in changed.values() if value is not None)
-
-
-@lru_cache(maxsize=64)
-def _value_upsert(rows: int) -> str:
-    values = ", ".join(["(%s, %s, %s, %s)"] * rows)
-    return (
-        f"INSERT INTO {_VALUE} (run_id, key, ordinal, value) VALUES {values}"
-        " ON CONFLICT (run_id, key, ordinal) DO UPDATE SET value = excluded.value"
-    )
 
 
 def newest_checkpoint(run_id: uuid.UUID) -> Checkpoint | None:

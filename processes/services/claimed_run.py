@@ -20,15 +20,14 @@ from processes.errors import (
     ProcessError,
     RunInterrupted,
 )
-from processes.models import FormOutcome, InboxItem, Run, RunAnswer
+from processes.models import Checkpoint, FormOutcome, InboxItem, RunAnswer
 from processes.services.access import Caller
 from processes.services.batch import Batch
-from processes.services.checkpoints import newest_checkpoint
 from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost
 from processes.services.outside.hearing import answer_json
 from processes.services.run_steps import RunSteps
-from processes.services.run_store import new_context
+from processes.services.run_store import Found, new_context
 from processes.services.stored_data import StoredData, is_storable
 from tasks.domain.jsonvalue import storable
 from tasks.errors import JobTimeout, StaleFence, TaskCancelled
@@ -49,8 +48,8 @@ class RunTakenOver(RunInterrupted):
 class ClaimedRun:
     """Hold what one claim of a run works with."""
 
-    def __init__(self, *, run: Run, context: Context) -> None:
-        self.run = run
+    def __init__(self, found: Found, *, context: Context) -> None:
+        self.run = run = found.run
         self.context = context
         self.recorder = context.recorder
         #: What other systems have answered since the last checkpoint.
@@ -62,7 +61,7 @@ class ClaimedRun:
         self.is_ahead, self.written_at = False, monotonic()
         #: The steps that waited when this claim began, as far as they still do.
         self.waits: list[int] = []
-        self._restore()
+        self._restore(found.stands)
         #: The changed keys of data, as the guard has found them after the last script.
         self.changed: Changed | None = None
         #: Attributes, request and response, as it has found them.
@@ -78,11 +77,10 @@ class ClaimedRun:
         self.closes_forms_as = FormOutcome.OVER
         #: Who has paused the run, and since when.
         self.paused: JSON = self.run.paused
-        self._looks_at = monotonic()
 
-    def _restore(self) -> None:
+    def _restore(self, stands: Checkpoint | None) -> None:
         """Take up the run where its last checkpoint has left it."""
-        run, stands = self.run, newest_checkpoint(self.run.pk)
+        run = self.run
         #: The plan that the run has, once the next checkpoint is written.
         self.plan_id = run.plan_id
         if stands is not None:

@@ -27,6 +27,7 @@ from processes.services.run_store import CONTEXT, RUN_JOB
 from tasks.domain.jsonvalue import dumps
 from tasks.models import Job, TaskRoot
 from tasks.services import sql
+from tasks.services.cursors import fixed_cursor
 from tasks.services.enqueuing import enqueue
 from tasks.services.roots import Owner, create_root
 
@@ -108,7 +109,7 @@ def _copy_history(run: Run, new: Run, *, data_until: int) -> None:
         columns = ", ".join(names)
         bound = "ordinal < %s" if table == _CHECKPOINT else "ordinal <= %s"
         until = new.ordinal if table == _CHECKPOINT else data_until
-        with sql.fixed_cursor() as cursor:
+        with fixed_cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {table} (run_id, {columns}) SELECT %s, {columns} FROM {table}"
                 f" WHERE run_id = %s AND {bound}",

@@ -20,7 +20,9 @@ from django.utils.translation import gettext as _
 from processes.models import Grant
 from processes.services import audit
 from processes.services.errors import AuthorityError
-from tasks.services import sql
+from tasks.domain.along import Change
+from tasks.services import along_sql
+from tasks.services.cursors import fixed_cursor
 
 __all__ = [
     "DEFAULT_MINUTES",
@@ -46,7 +48,6 @@ MAX_MINUTES: Final = 60
 TOKEN_SECONDS: Final = 120
 
 _SALT = "processes.grant"
-_MOVE = f"UPDATE {Grant._meta.db_table} SET execution = %s WHERE execution = %s AND revoked_at IS NULL"  # noqa: S608
 
 
 def create_grant(
@@ -103,8 +104,13 @@ def check_grant(reference: str, *, execution: str, template_id: int | None, scop
 
 def move_grants(*, execution: str, to: str) -> None:
     """Let an execution's grants be those of the run that carries it on, in the transaction that stores the run."""
-    with sql.fixed_cursor() as cursor:
-        cursor.execute(_MOVE, [to, execution])
+    with fixed_cursor() as cursor:
+        along_sql.write(cursor, [moving_grants(execution=execution, to=to)])
+
+
+def moving_grants(*, execution: str, to: str) -> Change:
+    """Return the same as a change that is written along with the run."""
+    return Change(Grant._meta.db_table, ("execution",), "execution = %s AND revoked_at IS NULL", [to, execution])
 
 
 def revoke_grant(reference: str, *, execution: str) -> bool:

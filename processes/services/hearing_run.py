@@ -25,6 +25,8 @@ from processes.services.inbox import (
 from processes.services.joined import join_of
 from processes.services.kept_pieces import has_spent
 from processes.services.operators import moved, obey
+from processes.services.run_store import Found
+from tasks.services.context import Context
 
 __all__ = ["HearingRun"]
 
@@ -35,8 +37,13 @@ LOOK_SECONDS: Final = 0.5
 class HearingRun(CheckpointedRun):
     """Take what is said to a run, each message in one transaction with what it moves."""
 
+    def __init__(self, found: Found, *, context: Context) -> None:
+        super().__init__(found, context=context)
+        # What they had said when the run was read is heard at the first action boundary.
+        self._looks_at = monotonic() + (0.0 if found.has_messages else LOOK_SECONDS)
+
     def _hear_operators(self) -> None:
-        """Do what operators have said, at the first action boundary of a claim and then every LOOK_SECONDS."""
+        """Do what operators have said, looking for it every LOOK_SECONDS."""
         if monotonic() < self._looks_at:
             return
         self._looks_at = monotonic() + LOOK_SECONDS

@@ -21,6 +21,7 @@ from processes.models import InboxItem, Run
 from tasks.errors import TaskNotFound
 from tasks.models import Job
 from tasks.services import sql
+from tasks.services.cursors import fixed_cursor
 from tasks.services.jobs import wake
 
 #: Complete the action at which the run is parked: {"ordinal", "state", "alternatives", "value", "attributes"}.
@@ -114,7 +115,7 @@ def count_reports(run_id: uuid.UUID, *, callback: uuid.UUID, most: int) -> int:
 def next_control(run_id: uuid.UUID) -> InboxItem | None:
     """Return the oldest thing that an operator has said and nobody has heard."""
     # Asked for often, and nearly always in vain.
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         cursor.execute(_ANY, [sql.uuid_value(run_id)])
         if cursor.fetchone() is None:
             return None

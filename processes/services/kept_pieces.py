@@ -16,6 +16,7 @@ from processes.domain.joining import Standing
 from processes.domain.origin import kept_step, spent_actions
 from processes.models import FanOut, FanOutItem, Run
 from tasks.services import sql
+from tasks.services.cursors import fixed_cursor
 
 __all__ = ["SPENT", "has_spent", "keep_done", "keeps", "loop_at", "next_span", "spent_below", "unfinished_spent"]
 
@@ -65,7 +66,7 @@ def keep_done(fan_out: FanOut) -> int:
     )
     if earlier is None:
         return 0
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         cursor.execute(_KEEP, [fan_out.pk, earlier.pk, _DONE.value])
     return FanOutItem.objects.filter(fan_out=fan_out, status=_DONE).count()
 

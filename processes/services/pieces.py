@@ -13,6 +13,7 @@ from processes.domain.json_values import JSON
 from processes.models import FanOut, FanOutItem, Run
 from tasks.domain.jsonvalue import dumps
 from tasks.services import sql
+from tasks.services.cursors import fixed_cursor
 
 __all__ = [
     "Piece",
@@ -75,7 +76,7 @@ def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int) -> No
     parameters: list[sql.Value] = []
     for index, piece in enumerate(pieces, start=first):
         parameters += (fan_out_id, index, sql.json_value(dict(piece.target)), dumps(piece.item), piece.name)
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         cursor.execute(_piece_insert(len(pieces)), parameters)
 
 
@@ -88,7 +89,7 @@ def _piece_insert(rows: int) -> str:
 
 def read_pieces(fan_out_id: int, *, first: int, last: int) -> list[StoredPiece]:
     """Return the pieces from one index to another, both included."""
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         cursor.execute(_PIECES, [fan_out_id, first, last])
         return [StoredPiece(json.loads(target), item, name) for target, item, name in cursor.fetchall()]
 
@@ -110,7 +111,7 @@ def next_pending(run: Run) -> int | None:
 def write_results(fan_out_id: int, results: Iterable[Result]) -> None:
     """Store what has come of items, inside the caller's transaction."""
     rows = list(results)
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         for start in range(0, len(rows), sql.ROWS_PER_STATEMENT):
             chunk = rows[start : start + sql.ROWS_PER_STATEMENT]
             parameters: list[sql.Value] = []

@@ -3,10 +3,13 @@
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from processes.domain.application import Application
 from processes.domain.callback_tokens import redact
@@ -15,10 +18,11 @@ from processes.domain.json_values import JSON
 from processes.domain.request import Request
 from processes.domain.response import Response
 from processes.domain.run_status import RUN_TRANSITIONS, RunStatus
-from processes.models import ProcessTemplate, Run
+from processes.models import Checkpoint, InboxItem, ProcessTemplate, Run
 from tasks.domain.jsonvalue import storable
 from tasks.errors import IllegalTransition
-from tasks.services import prepared
+from tasks.services import prepared, sql
+from tasks.services.cursors import fixed_cursor
 
 #: The job that carries a run on (processes.jobs registers it). A release whose runs the one before it couldn't carry on
 #: gives it a new name: workers claim only jobs that they know, so those of the older release leave them alone.
@@ -35,25 +39,62 @@ CONTEXT = ("attributes", "request", "response")
 RUN_ID = "run_id"
 
 
-_runs = prepared.Reader(Run)
-_templates = prepared.Reader(ProcessTemplate, only=("id", "slug", "title"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Hold a run with its template and its user, where it stands, and whether somebody has said something to it.
+
+    It stands nowhere yet where it is a child run, or one that an older release has begun.
+    """
+
+    run: Run
+    stands: Checkpoint | None
+    has_messages: bool
+
+
+def find_run(run_id: uuid.UUID) -> Found:
+    """Return a run for whoever carries it on, by one query; raises Run.DoesNotExist."""
+    statement, run_columns, template_columns, user_columns, checkpoint_columns = _taken_up()
+    with fixed_cursor() as cursor:
+        cursor.execute(statement, [sql.uuid_value(run_id)])
+        row = cursor.fetchone()
+    if row is None:
+        raise Run.DoesNotExist(f"There is no run {run_id}.")
+    values = iter(row)
+    run = run_columns.row(list(islice(values, run_columns.count)))
+    template, user = list(islice(values, template_columns.count)), list(islice(values, user_columns.count))
+    checkpoint = list(islice(values, checkpoint_columns.count))
+    has_template, has_user, has_place, has_messages = values
+    if has_template:
+        run.template = template_columns.row(template)
+    if has_user:
+        run.user = user_columns.row(user)
+    stands = checkpoint_columns.row(checkpoint) if has_place else None
+    return Found(run=run, stands=stands, has_messages=bool(has_messages))
 
 
 @cache
-def _users() -> prepared.Reader[Any]:
-    return prepared.Reader(get_user_model())
+def _taken_up() -> tuple[str, prepared.Columns[Run], prepared.Columns[ProcessTemplate], Any, Any]:
+    user_model = get_user_model()
+    run, template = prepared.Columns(Run, alias="run"), prepared.Columns(ProcessTemplate, alias="template", only=_SHOWN)
+    user, place = prepared.Columns(user_model, alias="person"), prepared.Columns(Checkpoint, alias="place")
+    key = connection.ops.quote_name(str(user_model._meta.pk.column))
+    places, messages = Checkpoint._meta.db_table, InboxItem._meta.db_table
+    statement = f"""
+        SELECT {run.sql}, {template.sql}, {user.sql}, {place.sql},
+            template.id IS NOT NULL, person.{key} IS NOT NULL, place.run_id IS NOT NULL,
+            EXISTS (SELECT 1 FROM {messages} WHERE run_id = run.root_id AND taken_at IS NULL)
+        FROM {Run._meta.db_table} run
+            LEFT JOIN {ProcessTemplate._meta.db_table} template ON template.id = run.template_id
+            LEFT JOIN {user_model._meta.db_table} person ON person.{key} = run.user_id
+            LEFT JOIN {places} place ON place.run_id = run.root_id
+                AND place.ordinal = (SELECT MAX(ordinal) FROM {places} WHERE run_id = run.root_id)
+        WHERE run.root_id = %s
+    """  # noqa: S608 - names of models
+    return statement, run, template, user, place
 
 
-def find_run(run_id: uuid.UUID) -> Run:
-    """Return a run with its template and its user, for whoever carries it on; raises Run.DoesNotExist."""
-    run = _runs.one(run_id)
-    if run is None:
-        raise Run.DoesNotExist(f"There is no run {run_id}.")
-    if run.template_id is not None:
-        run.template = _templates.one(run.template_id)
-    if run.user_id is not None:
-        run.user = _users().one(run.user_id)
-    return run
+#: What is read of a template.
+_SHOWN = ("id", "slug", "title")
 
 
 def told(changed: Mapping[str, str | None]) -> dict[str, JSON]:

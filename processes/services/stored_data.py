@@ -17,6 +17,7 @@ from processes.errors import NotJsonError
 from processes.models import RunValue
 from tasks.domain.jsonvalue import dumps, storable
 from tasks.services import sql
+from tasks.services.cursors import fixed_cursor
 
 __all__ = ["EAGER_CHARS", "StoredData", "is_storable"]
 
@@ -59,7 +60,7 @@ class StoredData:
         """
         found = cls(run_id)
         limit = EAGER_CHARS if lazily else _MAX_ORDINAL
-        with sql.fixed_cursor() as cursor:
+        with fixed_cursor() as cursor:
             cursor.execute(_NEWEST_VALUES, [limit, sql.uuid_value(run_id), _MAX_ORDINAL if until is None else until])
             for key, ordinal, is_removed, value in cursor.fetchall():
                 if value is not None:
@@ -105,7 +106,7 @@ class StoredData:
 
 
 def _read_value(run_id: uuid.UUID, key: str, ordinal: int) -> str:
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         cursor.execute(_ONE_VALUE, [sql.uuid_value(run_id), key, ordinal])
         return str(cursor.fetchone()[0])
 

@@ -1,13 +1,14 @@
 """How a claim of a job can end, as its function says it.
 
-An exception means: try again if the retry policy allows. Everything else is one of these. `write`, where given, writes
-what the function must store together with the new status: it runs inside that transaction.
+An exception means: try again if the retry policy allows. Everything else is one of these. What the function must store
+together with the new status is `along`, and what `write`, where given, writes behind it, inside that transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tasks.domain.along import Along
 from tasks.domain.jsonvalue import JSON
 
 Write = Callable[[], None]
@@ -18,6 +19,7 @@ class Completed:
     """End the job: its work is done."""
 
     result: JSON = None
+    along: Sequence[Along] = ()
     write: Write | None = None
 
 
@@ -27,6 +29,7 @@ class Failed:
 
     reason: str
     error: JSON = None
+    along: Sequence[Along] = ()
     write: Write | None = None
 
 
@@ -35,6 +38,7 @@ class Cancelled:
     """End the job: its cancellation was asked for, and it has stopped."""
 
     reason: str = ""
+    along: Sequence[Along] = ()
     write: Write | None = None
 
 
@@ -48,6 +52,7 @@ class Parked:
 
     waiting_for: JSON = None
     until: datetime | None = None
+    along: Sequence[Along] = ()
     write: Write | None = None
     is_woken: Callable[[], bool] | None = None
 
@@ -61,6 +66,7 @@ class Yielded:
 
     due_at: datetime | None = None
     waiting_for: JSON = None
+    along: Sequence[Along] = ()
     write: Write | None = None
 
 

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -23,11 +22,13 @@ from tasks.domain.updates import UpdateType, draft
 from tasks.errors import StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
-from tasks.services import job_sql, sql
+from tasks.services import job_sql
+from tasks.services.cursors import Cursor, fixed_cursor, is_unwatched
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import announce, stamped
 from tasks.services.roots import Owner
 from tasks.services.throttling import HeldBack, admit, hold_back
+from tasks.services.write_turns import atomic_in_turn, own_transaction
 
 #: How long a claim holds without a heartbeat; the setting STEPLINE_LEASE_SECONDS overrides it.
 LEASE_SECONDS = 15.0
@@ -95,12 +96,12 @@ def claim(*, queue: str, worker: str) -> Claim | None:
             "updates": stamped(_CLAIMED),
         }
         try:
-            with _transaction(), sql.fixed_cursor() as cursor:
+            with _transaction(), fixed_cursor() as cursor:
                 found = job_sql.claim_best(cursor, queue=queue, functions=jobs.names(), gated=jobs.rated(), **claimant)
-                gated = isinstance(found, job_sql.Gated)
-                if isinstance(found, job_sql.Gated):
-                    with transaction.atomic():
-                        found = _claim_gated(cursor, found.root_id, claimant)
+            gated = isinstance(found, job_sql.Gated)
+            if isinstance(found, job_sql.Gated):
+                with atomic_in_turn(), fixed_cursor() as cursor:
+                    found = _claim_gated(cursor, found.root_id, claimant)
         except HeldBack as held_back:
             # Whatever else is due may go first.
             hold_back(held_back)
@@ -116,11 +117,15 @@ def claim(*, queue: str, worker: str) -> Claim | None:
 
 
 def _transaction() -> AbstractContextManager[object]:
-    # On PostgreSQL a claim is one statement, which needs none.
-    return nullcontext() if connection.vendor == "postgresql" else transaction.atomic()
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql":
+        # There a claim is one statement, which needs none.
+        return nullcontext()
+    is_own = not database.in_atomic_block and is_unwatched(database)
+    return own_transaction(database) if is_own else atomic_in_turn()
 
 
-def _claim_gated(cursor: CursorWrapper, root_id: uuid.UUID, claimant: job_sql.Claimant) -> job_sql.Claimed | None:
+def _claim_gated(cursor: Cursor, root_id: uuid.UUID, claimant: job_sql.Claimant) -> job_sql.Claimed | None:
     """Claim a job that its key or its rate may hold back; raises HeldBack where it does."""
     found = job_sql.claim_one(cursor, root_id=root_id, **claimant)
     if found is not None:
@@ -175,7 +180,7 @@ class Beat:
 
 def heartbeat(*, root_id: uuid.UUID, fence: int) -> Beat:
     """Prolong a claim, and learn whether it still holds and whether the job is to be cancelled."""
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         requested = job_sql.prolong(cursor, root_id=root_id, fence=fence, lease_seconds=lease_seconds())
     return Beat(held=requested is not None, cancel_requested=bool(requested))
 
@@ -197,6 +202,6 @@ def save_state(claim: Claim, state: str) -> None:
 
     Raises StaleFence where the work was taken over.
     """
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         if not job_sql.save_state(cursor, root_id=claim.root_id, fence=claim.fence, state=state):
             raise StaleFence("Another worker has taken this job over; nothing was saved.", task_id=str(claim.root_id))

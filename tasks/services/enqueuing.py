@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from tasks.domain.along import Along
 from tasks.domain.bounds import TITLE_CHARS, shorten
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.statuses import JobStatus
@@ -19,9 +20,11 @@ from tasks.models.root import new_id
 from tasks.registry import JobSpec, Key, Options, jobs
 from tasks.services import job_sql, sql
 from tasks.services.current import current_work
+from tasks.services.cursors import fixed_cursor
 from tasks.services.hints import hint_after_commit, hint_committed, hint_early
 from tasks.services.log import announce, append_updates, stamped
 from tasks.services.roots import Owner
+from tasks.services.write_turns import atomic_in_turn
 
 __all__ = ["enqueue", "enqueue_declared"]
 
@@ -38,6 +41,7 @@ def enqueue(
     owner: Owner,
     title: str = "",
     root_id: uuid.UUID | None = None,
+    makes_root: bool | None = None,
     parent_id: uuid.UUID | None = None,
     is_part: bool = False,
     previous_id: uuid.UUID | None = None,
@@ -50,8 +54,11 @@ def enqueue(
     idempotency_key: str | None = None,
     concurrency_key: str | None = None,
     saved: JSON = None,
+    along: Sequence[Along] = (),
 ) -> Job:
     """Insert a job, with its root unless `root_id` names one that exists and has none, in the caller's transaction.
+
+    With `makes_root`, `root_id` is the new root's. What belongs to the job is stored `along` with it, or not at all.
 
     Roll that transaction back, and there is no job. The hint goes to the broker after the commit, and a broker that
     is down changes nothing: the dispatcher hints again. With `is_part` lists hold its parent alone. Where the
@@ -76,7 +83,7 @@ def enqueue(
     )
     title = shorten(title or spec.title or function, TITLE_CHARS)
     root: list[sql.Value] | None = None
-    if root_id is None:
+    if root_id is None or makes_root:
         root = sql.root_values(
             id=sql.uuid_value(job.root_id),
             title=title,
@@ -92,13 +99,13 @@ def enqueue(
         )
     started = draft(UpdateType.TASK_START, title=title, input=input, steps=steps)
     if job.idempotency_key is not None:
-        return _insert_once(job, root=root, started=started, due_at=due_at)
+        return _insert_once(job, root=root, started=started, due_at=due_at, along=along)
     # One statement needs no transaction around it; a caller who has one open has this in it.
     is_one = root is not None and connection.vendor == "postgresql"
     is_due = due_at is None or due_at <= timezone.now()
     early_at = hint_early(job.queue) if is_due else None
-    with nullcontext() if is_one else transaction.atomic():
-        _insert(job, root=root, started=started, due_at=due_at)
+    with nullcontext() if is_one else atomic_in_turn():
+        _insert(job, root=root, started=started, due_at=due_at, along=along)
     if is_due:
         hint_committed(job.queue, early_at)
     return job
@@ -135,14 +142,16 @@ def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> 
     )
 
 
-def _insert_once(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None) -> Job:
+def _insert_once(
+    job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None, along: Sequence[Along]
+) -> Job:
     """Insert a job unless its function has one of the same key; of several who try at once, one succeeds."""
     known = Job.objects.filter(function=job.function, idempotency_key=job.idempotency_key)
     present = known.first()
     if present is None:
         try:
             with transaction.atomic():
-                _insert(job, root=root, started=started, due_at=due_at)
+                _insert(job, root=root, started=started, due_at=due_at, along=along)
                 if due_at is None or due_at <= timezone.now():
                     hint_after_commit(job.queue)
         except IntegrityError:
@@ -153,10 +162,12 @@ def _insert_once(job: Job, *, root: list[sql.Value] | None, started: Draft, due_
     return job if present is None else present
 
 
-def _insert(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None) -> None:
+def _insert(
+    job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None, along: Sequence[Along]
+) -> None:
     job.due_at = due_at or job.created_at
     updates = stamped((started, _PENDING))
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         job_sql.insert(
             cursor,
             root=root,
@@ -174,6 +185,7 @@ def _insert(job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: d
             concurrency_key=job.concurrency_key,
             concurrency_limit=job.concurrency_limit,
             idempotency_key=job.idempotency_key,
+            along=along,
         )
     job._state.adding = False
     if root is None:

@@ -10,14 +10,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 
+from tasks.domain.along import Along, Shape
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_TRANSITIONS, JobStatus, check_transition
 from tasks.domain.updates import Unnumbered
 from tasks.errors import StaleFence
 from tasks.models import Job, TaskRoot
-from tasks.services import log_sql, sql
+from tasks.services import along_sql, log_sql, sql
+from tasks.services.cursors import Cursor
 from tasks.services.sql import Value
 
 for _status in JOB_CLAIMABLE:
@@ -35,15 +36,16 @@ _INSERTED = (
 
 
 def insert(
-    cursor: CursorWrapper,
+    cursor: Cursor,
     *,
     root: Sequence[Value] | None,
     updates: Sequence[Unnumbered],
     root_id: uuid.UUID,
     due_at: Value,
+    along: Sequence[Along] = (),
     **given: Value,
 ) -> None:
-    """Insert a job that is pending, and the root and the first updates of its log unless `root` is None.
+    """Insert a job that is pending, with what is stored `along`, and root and first updates unless `root` is None.
 
     Without `due_at` it is due at once, by the database's clock. On PostgreSQL it is one statement; elsewhere the caller
     has a transaction open.
@@ -56,17 +58,21 @@ def insert(
     if due_at is not None:
         values.append(due_at)
     statement = _insert_statement(connection.vendor, due_at is None)
-    if root is None:
-        cursor.execute(statement, values)
-    elif connection.vendor == "postgresql":
-        told: list[Value] = []
-        for seq, update in enumerate(updates, start=1):
-            told += (sql.uuid_value(root_id), seq, update.numbered(seq, str(root_id)))
-        cursor.execute(_whole_insert_statement(due_at is None, len(updates)), [*root, *told, *values])
-    else:
+    if connection.vendor == "postgresql" and (root is not None or along):
+        told: list[Any] = []
+        if root is not None:
+            told += root
+            for seq, update in enumerate(updates, start=1):
+                told += (sql.uuid_value(root_id), seq, update.numbered(seq, str(root_id)))
+        shapes = tuple(each.shape for each in along)
+        whole = _whole_insert_statement(due_at is None, None if root is None else len(updates), shapes)
+        cursor.execute(whole, [*told, *along_sql.values_of(along), *values])
+        return
+    if root is not None:
         cursor.execute(sql.ROOT_INSERT, root)
         log_sql.insert_updates(cursor, root_id=root_id, first=1, updates=updates, attempt=1)
-        cursor.execute(statement, values)
+    cursor.execute(statement, values)
+    along_sql.write(cursor, along)
 
 
 @lru_cache(maxsize=8)
@@ -76,14 +82,15 @@ def _insert_statement(_vendor: str, due_now: bool) -> str:
     return f"INSERT INTO {_JOB} ({', '.join(_INSERTED)}, hinted_at, due_at) VALUES ({places}, {sql.now()}, {due})"
 
 
-@lru_cache(maxsize=8)
-def _whole_insert_statement(due_now: bool, updates: int) -> str:
-    values = ", ".join(["(%s, %s, 1, %s)"] * updates)
-    return f"""
-        WITH root AS ({sql.ROOT_INSERT}),
-            log AS (INSERT INTO {log_sql.UPDATE_TABLE} (root_id, seq, attempt, body) VALUES {values})
-        {_insert_statement(connection.vendor, due_now)}
-    """
+@lru_cache(maxsize=64)
+def _whole_insert_statement(due_now: bool, updates: int | None, shapes: tuple[Shape, ...]) -> str:
+    parts = list[str]()
+    if updates is not None:
+        values = ", ".join(["(%s, %s, 1, %s)"] * updates)
+        parts.append(f"root AS ({sql.ROOT_INSERT})")
+        parts.append(f"log AS (INSERT INTO {log_sql.UPDATE_TABLE} (root_id, seq, attempt, body) VALUES {values})")
+    parts += [along_sql.part(number, shape) for number, shape in enumerate(shapes)]
+    return f"WITH {', '.join(parts)} {_insert_statement(connection.vendor, due_now)}"
 
 
 class ClaimedRow(NamedTuple):
@@ -132,7 +139,7 @@ class Gated(NamedTuple):
 
 
 def claim_best(
-    cursor: CursorWrapper, *, queue: str, functions: Sequence[str], gated: Collection[str], **claimant: Unpack[Claimant]
+    cursor: Cursor, *, queue: str, functions: Sequence[str], gated: Collection[str], **claimant: Unpack[Claimant]
 ) -> Claimed | Gated | None:
     """Claim the best due job of `queue` among `functions`; None where there is none.
 
@@ -156,7 +163,7 @@ def claim_best(
     return claim_one(cursor, root_id=sql.read_uuid(root_id), **claimant)
 
 
-def claim_one(cursor: CursorWrapper, *, root_id: uuid.UUID, **claimant: Unpack[Claimant]) -> Claimed | None:
+def claim_one(cursor: Cursor, *, root_id: uuid.UUID, **claimant: Unpack[Claimant]) -> Claimed | None:
     """Claim the job of that id, in the caller's transaction; None where it may not be claimed any more."""
     cursor.execute(_claim_one_statement(connection.vendor), [*_claim_values(claimant), sql.uuid_value(root_id)])
     row = cursor.fetchone()
@@ -303,28 +310,33 @@ def _claim_whole_statement(functions: int, gated: int) -> str:
 TOLD = 2
 
 
-def prolong(cursor: CursorWrapper, *, root_id: uuid.UUID, fence: int, lease_seconds: float) -> bool | None:
+def prolong(cursor: Cursor, *, root_id: uuid.UUID, fence: int, lease_seconds: float) -> bool | None:
     """Prolong a claim; return whether the job is to be cancelled, None where the claim holds no more."""
     cursor.execute(_prolong_statement(connection.vendor), [sql.seconds_value(lease_seconds), *_held(root_id, fence)])
     row = cursor.fetchone()
     return None if row is None else row[0] is not None
 
 
-def save_state(cursor: CursorWrapper, *, root_id: uuid.UUID, fence: int, state: str) -> bool:
+def save_state(cursor: Cursor, *, root_id: uuid.UUID, fence: int, state: str) -> bool:
     """Store what a job saves for its next attempt, and tell whether the claim still held."""
     cursor.execute(f"UPDATE {_JOB} SET saved = %s WHERE {_HELD}", [state, *_held(root_id, fence)])
     return bool(cursor.rowcount)
 
 
-def settle_held(cursor: CursorWrapper, *, root_id: uuid.UUID, fence: int, status: JobStatus, error: str | None) -> bool:
+def settle_held(cursor: Cursor, *, root_id: uuid.UUID, fence: int, status: JobStatus, error: str | None) -> bool:
     """End a job that this claim holds, and tell whether it still held it. This locks the job."""
-    check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
-    cursor.execute(_settle_statement(connection.vendor), [status.value, error, *_held(root_id, fence)])
+    cursor.execute(*settling(root_id=root_id, fence=fence, status=status, error=error))
     return bool(cursor.rowcount)
 
 
+def settling(*, root_id: uuid.UUID, fence: int, status: JobStatus, error: str | None = None) -> tuple[str, list[Value]]:
+    """Return the statement that ends a job which this claim holds, and its parameters."""
+    check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
+    return _settle_statement(connection.vendor), [status.value, error, *_held(root_id, fence)]
+
+
 def settle_whole(
-    cursor: CursorWrapper,
+    cursor: Cursor,
     *,
     root_id: uuid.UUID,
     fence: int,
@@ -332,34 +344,34 @@ def settle_whole(
     updates: Sequence[Unnumbered],
     columns: dict[str, Value],
     attempt: int,
+    along: Sequence[Along],
 ) -> int | None:
-    """End a job that this claim holds, with its root and the last updates, in PostgreSQL's one statement.
+    """End a job that this claim holds, with its root, the last updates and what is stored `along`.
 
-    Returns the last number, None where the claim doesn't hold any more.
+    That is PostgreSQL's one statement. Returns the last number, None where the claim doesn't hold any more.
     """
-    check_transition(JOB_TRANSITIONS, current=JobStatus.RUNNING, new=status)
+    settle, settled = settling(root_id=root_id, fence=fence, status=status)
     root, task_id = sql.uuid_value(root_id), str(root_id)
-    told: list[Value] = []
+    told: list[Any] = [attempt]
     for index, update in enumerate(updates):
         told += (index, update.before_seq, f"{update.before_task}{task_id}{update.after_task}")
     cursor.execute(
-        _settle_whole_statement(tuple(columns), len(updates)),
-        [status.value, None, root, fence, root, fence, len(updates), *columns.values(), root, fence, attempt, *told],
+        _settle_whole_statement(settle, tuple(each.shape for each in along), tuple(columns), len(updates)),
+        [*settled, root, fence, *along_sql.values_of(along), len(updates), *columns.values(), root, fence, *told],
     )
     row = cursor.fetchone()
     return None if row is None else int(row[0])
 
 
-@lru_cache(maxsize=64)
-def _settle_whole_statement(columns: tuple[str, ...], count: int) -> str:
-    # Both or neither: the job looks at the head, which nobody changes without the job's lock, and the head at the job.
+@lru_cache(maxsize=256)
+def _settle_whole_statement(settle: str, shapes: tuple[Shape, ...], columns: tuple[str, ...], count: int) -> str:
+    # All or nothing: the job looks at the head, which nobody changes without the job's lock, and the rest at the job.
     is_open = f"EXISTS (SELECT FROM {_ROOT} WHERE id = %s AND NOT closed AND fence = %s)"
-    return f"""
-        WITH job AS ({_settle_statement(connection.vendor)} AND {is_open} RETURNING root_id),
-            head AS ({log_sql.head_update(columns, fenced=True)} AND EXISTS (SELECT FROM job) RETURNING id, last_seq),
-            log AS ({log_sql.insert_from_head(count)})
-        SELECT last_seq FROM head
-    """
+    parts = [f"held AS ({settle} AND {is_open} RETURNING root_id)"]
+    parts += [along_sql.part_for_held(number, shape) for number, shape in enumerate(shapes)]
+    head = f"{log_sql.head_update(columns, fenced=True)} AND EXISTS (SELECT FROM held) RETURNING id, last_seq"
+    parts += [f"head AS ({head})", f"log AS ({log_sql.insert_from_head(count)})"]
+    return f"WITH {', '.join(parts)} SELECT last_seq FROM head"
 
 
 _HELD = f"root_id = %s AND fence = %s AND status = '{JobStatus.RUNNING.value}'"

@@ -2,14 +2,15 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from tasks.domain.updates import Draft, Unnumbered, format_timestamp, unnumbered
 from tasks.errors import StaleFence
 from tasks.services import log_sql, sql
 from tasks.services.committing import after_commit
+from tasks.services.cursors import fixed_cursor
 from tasks.services.publish import publish
 
 
@@ -33,7 +34,7 @@ def append_updates(
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Updates are appended inside a transaction.")
     updates = stamped(drafts)
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         last = log_sql.append(
             cursor, root_id=root_id, updates=updates, columns=dict(columns or {}), fence=fence, attempt=attempt
         )
@@ -47,7 +48,7 @@ def append_updates(
 
 def stamped(drafts: Sequence[Draft]) -> list[Unnumbered]:
     """Return drafts with the present time, ready to be numbered."""
-    timestamp = format_timestamp(timezone.now())
+    timestamp = format_timestamp(datetime.now(UTC))
     return [unnumbered(update, timestamp=timestamp) for update in drafts]
 
 

@@ -10,18 +10,17 @@ import uuid
 from collections.abc import Sequence
 from functools import lru_cache
 
-from django.db.backends.utils import CursorWrapper
-
 from tasks.domain.updates import Unnumbered
 from tasks.models import TaskRoot, Update
-from tasks.services.sql import ROWS_PER_STATEMENT, Value, is_postgresql, uuid_value
+from tasks.services.cursors import Cursor, is_postgresql
+from tasks.services.sql import ROWS_PER_STATEMENT, Value, uuid_value
 
 _ROOT = TaskRoot._meta.db_table
 UPDATE_TABLE = Update._meta.db_table
 
 
 def append(
-    cursor: CursorWrapper,
+    cursor: Cursor,
     *,
     root_id: uuid.UUID,
     updates: Sequence[Unnumbered],
@@ -56,7 +55,7 @@ def append(
 
 
 def insert_updates(
-    cursor: CursorWrapper, *, root_id: uuid.UUID, first: int, updates: Sequence[Unnumbered], attempt: int
+    cursor: Cursor, *, root_id: uuid.UUID, first: int, updates: Sequence[Unnumbered], attempt: int
 ) -> None:
     """Write updates numbered from `first`."""
     root, task_id = uuid_value(root_id), str(root_id)

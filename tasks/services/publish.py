@@ -34,7 +34,7 @@ LISTS_ROOTS = 500
 #: After messages the next ones are gathered for so many times what it took to send them, within these limits: work that
 #: writes without a pause would wait for this thread all the time otherwise, since the interpreter is one. The first
 #: message after a pause leaves at once.
-GATHER_TIMES = 9
+GATHER_TIMES = 19
 LEAST_GATHER_SECONDS, MOST_GATHER_SECONDS = 0.004, 0.03
 #: Bodies longer than this together stay out of the message; followers then read the log.
 MAX_BODIES_CHARS = 65_536

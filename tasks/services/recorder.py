@@ -20,16 +20,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import cast
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 
+from tasks.domain.along import MOST_ROWS, Along, Rows
 from tasks.domain.statuses import NodeStatus
-from tasks.domain.updates import Draft
+from tasks.domain.updates import Draft, Unnumbered
 from tasks.errors import StaleFence
 from tasks.models import Node, TaskRoot
 from tasks.services import checkpoint_sql, checkpoint_sqlite, sql
+from tasks.services.along_sql import NODES
 from tasks.services.buffer import Batch, Buffer, FlushSchedule
-from tasks.services.insertion import MOST_ROWS, NODES, Rows
+from tasks.services.cursors import fixed_cursor, is_postgresql, is_unwatched
 from tasks.services.log import append_updates, publish_updates, stamped
 from tasks.services.nodes import TaskNode
 
@@ -185,7 +188,7 @@ class Recorder(Buffer):
         self, batch: Batch, *, extra: tuple[Draft, ...] = (), columns: Mapping[str, sql.Value] | None = None
     ) -> int:
         """Write a batch inside the caller's transaction, as its last statements, and return the last number."""
-        with sql.fixed_cursor() as cursor:
+        with fixed_cursor() as cursor:
             if batch.rows:
                 sql.upsert_nodes(cursor, batch.rows, changed=sql.NODE_CHECKPOINTED)
         return append_updates(
@@ -205,39 +208,47 @@ class Checkpoint:
     batch: Batch
     written: bool = False
 
-    def can_be_whole(self, *, rows_along: int) -> bool:
-        """Tell whether `write_whole` can write it: outside of a transaction, and not too much at once."""
-        batch = self.batch
-        if max(len(batch.rows), len(batch.drafts), rows_along) > MOST_ROWS or self.recorder.fence is None:
+    @property
+    def can_be_whole(self) -> bool:
+        """Tell whether it can be written whole: outside of a transaction, and not too much at once."""
+        if max(len(self.batch.rows), len(self.batch.drafts)) > MOST_ROWS or self.recorder.fence is None:
             return False
         database = connections[DEFAULT_DB_ALIAS]
-        return not database.in_atomic_block and (sql.is_postgresql() or checkpoint_sqlite.is_at_hand(database))
+        return not database.in_atomic_block and (is_postgresql() or is_unwatched(database))
 
-    def write_whole(self, along: Sequence[Rows]) -> int:
-        """Write nodes, updates, and the rows that belong to them, in a transaction of its own.
+    def write_whole(self, along: Sequence[Along]) -> int:
+        """Write nodes, updates, and what is stored along with them, in a transaction of its own.
 
         Raises StaleFence, with nothing written, where another claim has taken the work over.
         """
         recorder, batch = self.recorder, self.batch
         assert recorder.fence is not None
         updates = stamped(batch.drafts)
-        nodes = [Rows(NODES, [value for row in batch.rows for value in row])] if batch.rows else []
-        write = checkpoint_sql.write_whole if sql.is_postgresql() else checkpoint_sqlite.write_whole
+        write = checkpoint_sql.write_whole if is_postgresql() else checkpoint_sqlite.write_whole
         last = write(
             root_id=recorder.root_id,
             fence=recorder.fence,
             attempt=recorder.attempt,
             updates=updates,
             columns=batch.root_columns,
-            rows=[*nodes, *along],
+            along=[*self.nodes(), *along],
         )
+        self.note_written(last, updates)
+        return cast(int, last)
+
+    def nodes(self) -> list[Along]:
+        """Return the nodes, as rows to insert."""
+        rows = self.batch.rows
+        return [Rows(NODES, [value for row in rows for value in row])] if rows else []
+
+    def note_written(self, last: int | None, updates: Sequence[Unnumbered]) -> None:
+        """Take note of what was written whole, and publish it; raises StaleFence where nothing was."""
         if last is None:
-            recorder.lost = True
-            raise StaleFence("Another worker has taken this work over.", task_id=str(recorder.root_id))
+            self.recorder.lost = True
+            raise StaleFence("Another worker has taken this work over.", task_id=str(self.recorder.root_id))
         self.written = True
         # It is committed.
-        publish_updates(recorder.root_id, updates, last=last)
-        return last
+        publish_updates(self.recorder.root_id, updates, last=last)
 
     def write(self, *extra: Draft, columns: dict[str, sql.Value] | None = None) -> int:
         """Write nodes, then number and write the updates and `extra`, and return the last number.

@@ -3,23 +3,28 @@
 Each function here raises StaleFence, having written nothing, where the work was taken over.
 """
 
+import uuid
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypedDict
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tasks.domain.along import Along
 from tasks.domain.jsonvalue import JSON, storable
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import JOB_TRANSITIONS, JobStatus, NodeStatus, check_transition
-from tasks.domain.updates import Draft, UpdateType, draft, format_timestamp
+from tasks.domain.updates import Draft, Unnumbered, UpdateType, draft, format_timestamp
 from tasks.errors import JobTimeout, StaleFence
 from tasks.models import Attempt, Job
 from tasks.registry import jobs
-from tasks.services import job_sql, sql
+from tasks.services import along_sql, checkpoint_sqlite, job_sql, sql
 from tasks.services.claims import Claim
+from tasks.services.cursors import fixed_cursor, is_postgresql
 from tasks.services.hints import hint_after_commit
-from tasks.services.log import announce, stamped
+from tasks.services.log import stamped
 from tasks.services.recorder import Checkpoint, Recorder
 from tasks.services.roots import ending, kept_for
 from tasks.services.throttling import free_key
@@ -41,6 +46,9 @@ def settle(claim: Claim, *, outcome: Outcome, recorder: Recorder) -> JobStatus:
                 status, drafts, columns = _end(claim, outcome)
             if claim.concurrency_key:
                 free_key(claim.concurrency_key)
+            if outcome.along:
+                with fixed_cursor() as cursor:
+                    along_sql.write(cursor, outcome.along)
             if outcome.write is not None:
                 outcome.write()
             checkpoint.write(*drafts, columns=columns)
@@ -81,9 +89,9 @@ def give_back_failed(claim: Claim, *, recorder: Recorder, error: JSON, reason: s
 
 
 def _is_plain(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> bool:
-    """Tell whether job, root and log are all that is to be written: then PostgreSQL does it in one statement."""
-    is_more = outcome.write is not None or bool(claim.concurrency_key) or bool(checkpoint.batch.rows)
-    return sql.is_postgresql() and not is_more and len(checkpoint.batch.drafts) < _MOST_IN_ONE
+    """Tell whether what is to be written is known beforehand, and little: then it is written whole."""
+    is_more = outcome.write is not None or bool(claim.concurrency_key) or not along_sql.are_few(outcome.along)
+    return not is_more and checkpoint.can_be_whole
 
 
 def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkpoint) -> JobStatus:
@@ -91,33 +99,38 @@ def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkp
     closing, columns = _closing(outcome)
     batch = checkpoint.batch
     updates = stamped([*batch.drafts, draft(UpdateType.TASK_STATUS, status=status.value), closing])
-    with sql.fixed_cursor() as cursor:
-        last = job_sql.settle_whole(
-            cursor,
-            root_id=claim.root_id,
-            fence=claim.fence,
-            status=status,
-            updates=updates,
-            columns={**batch.root_columns, **columns},
-            attempt=claim.mark,
-        )
-    if last is None:
-        checkpoint.recorder.lost = True
-        raise _taken_over(claim)
-    checkpoint.written = True
-    announce(claim.root_id, updates, last=last)
+    whole: _Whole = {
+        "root_id": claim.root_id,
+        "fence": claim.fence,
+        "updates": updates,
+        "columns": {**batch.root_columns, **columns},
+        "attempt": claim.mark,
+        "along": [*checkpoint.nodes(), *outcome.along],
+    }
+    if is_postgresql():
+        with fixed_cursor() as cursor:
+            last = job_sql.settle_whole(cursor, status=status, **whole)
+    else:
+        settling = job_sql.settling(root_id=claim.root_id, fence=claim.fence, status=status)
+        last = checkpoint_sqlite.write_whole(first=settling, **whole)
+    checkpoint.note_written(last, updates)
     return status
 
 
-#: Updates that are written by one statement.
-_MOST_IN_ONE = 100
+class _Whole(TypedDict):
+    root_id: uuid.UUID
+    fence: int
+    updates: Sequence[Unnumbered]
+    columns: _Columns
+    attempt: int
+    along: Sequence[Along]
 
 
 def _end(claim: Claim, outcome: Completed | Failed | Cancelled) -> tuple[JobStatus, list[Draft], _Columns]:
     """End the job, in one statement: most jobs end well, and at once."""
     status = _OUTCOMES[type(outcome)]
     error = sql.json_value(outcome.error) if isinstance(outcome, Failed) else None
-    with sql.fixed_cursor() as cursor:
+    with fixed_cursor() as cursor:
         if not job_sql.settle_held(cursor, root_id=claim.root_id, fence=claim.fence, status=status, error=error):
             raise _taken_over(claim)
     if isinstance(outcome, Failed):

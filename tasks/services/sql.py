@@ -7,15 +7,13 @@ what differs is how a UUID or a time is passed.
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
 from functools import cache, lru_cache
 from typing import cast
 
 import psycopg
 from django.db import OperationalError, connection
-from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -23,6 +21,7 @@ from django.utils import timezone
 from tasks.domain.jsonvalue import JSON, storable_dumps
 from tasks.domain.statuses import JOB_CLAIMABLE, JobStatus
 from tasks.models import Job, Node, TaskRoot
+from tasks.services.cursors import Cursor, is_postgresql
 
 #: A value as a database driver takes it.
 Value = str | int | float | bool | uuid.UUID | datetime | None
@@ -41,29 +40,6 @@ NODE_COLUMNS = (
 #: What a checkpoint may change of a node, and the part that a flush between two checkpoints may change.
 NODE_CHECKPOINTED = ("attempt", "status", "error", "current", "total", "message", "output", "meta")
 NODE_OUT_OF_BAND = ("current", "total", "message", "output")
-
-
-@cache
-def is_postgresql() -> bool:
-    """Tell whether the database is PostgreSQL; asked many times for each action, and always the same."""
-    return bool(connection.vendor == "postgresql")
-
-
-@contextmanager
-def fixed_cursor() -> Iterator[CursorWrapper]:
-    """Give a cursor for statements that are always the same text.
-
-    Django's own puts the parameters into the text on PostgreSQL, so that the server plans each anew. This one sends
-    them beside it, and the driver prepares the statement once the connection's `prepare_threshold` allows it.
-    """
-    if not is_postgresql():
-        with connection.cursor() as cursor:
-            yield cursor
-        return
-    connection.ensure_connection()
-    raw = psycopg.Cursor(connection.connection)
-    with CursorWrapper(raw, connection) as cursor:
-        yield cursor
 
 
 def limit_lock_wait(milliseconds: int) -> None:
@@ -93,8 +69,14 @@ def time_value(value: datetime | None) -> Value:
     """Return an aware time as this database takes it."""
     if value is None or is_postgresql():
         return value
-    adapted: Value = connection.ops.adapt_datetimefield_value(value)
-    return adapted
+    # As Django writes it there, which takes several times as long to find out how.
+    zone = _zone_of_times()
+    return str((value if value.tzinfo is zone else value.astimezone(zone)).replace(tzinfo=None))
+
+
+@cache
+def _zone_of_times() -> tzinfo:
+    return connection.timezone or UTC
 
 
 def json_value(value: object) -> str | None:
@@ -118,7 +100,7 @@ def due_until() -> str:
     return now()
 
 
-def read_now(cursor: CursorWrapper) -> datetime:
+def read_now(cursor: Cursor) -> datetime:
     """Return the present time by the database's clock."""
     if connection.vendor == "sqlite":
         # Its clock is this host's.
@@ -191,7 +173,7 @@ def _node_upsert(rows: int, changed: tuple[str, ...]) -> str:
     return f"INSERT INTO {_NODE} ({names}) VALUES {', '.join([one] * rows)} ON CONFLICT (id) DO UPDATE SET {changes}"
 
 
-def upsert_nodes(cursor: CursorWrapper, rows: Sequence[tuple[Value, ...]], *, changed: tuple[str, ...]) -> None:
+def upsert_nodes(cursor: Cursor, rows: Sequence[tuple[Value, ...]], *, changed: tuple[str, ...]) -> None:
     """Insert node rows (values in the order of NODE_COLUMNS), or change the `changed` columns of existing ones."""
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         chunk = rows[start : start + ROWS_PER_STATEMENT]

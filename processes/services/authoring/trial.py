@@ -26,7 +26,7 @@ from processes.domain.scripts import ScriptSpec
 from processes.errors import DefinitionError, PermanentError, Problem, ProcessError, RunCancelled
 from processes.models import AuditEntry, ProcessTemplate, StoredFile
 from processes.services.access import Caller
-from processes.services.audit import actor_of, record
+from processes.services.audit import actor_of, collecting, record
 from processes.services.derivation import derive_source, load_plan
 from processes.services.library import read_library
 from processes.services.running import LocalHost, LocalRun, local_caller
@@ -36,8 +36,8 @@ __all__ = ["TIME_LIMIT_SECONDS", "ClosedOutside", "try_out"]
 #: How long a trial may take; asked between actions, and wherever a script asks whether it is cancelled.
 TIME_LIMIT_SECONDS: Final = 10.0
 
-#: What the trial at work has stored that mustn't go, or doesn't go, with the transaction: audit entries and files.
-_noted: ContextVar[list[AuditEntry | StoredFile] | None] = ContextVar("noted_by_trial", default=None)
+#: The files that the trial at work has stored: their contents don't go with the transaction.
+_stored_files: ContextVar[list[StoredFile] | None] = ContextVar("files_of_trial", default=None)
 
 
 class ClosedOutside:
@@ -132,29 +132,28 @@ def _in_steps(run: LocalRun) -> RunReport:
 @contextmanager
 def _taken_back() -> Iterator[None]:
     """Undo what happens inside: rows with the transaction, files one by one; what was audited stays audited."""
-    noted: list[AuditEntry | StoredFile] = []
-    token = _noted.set(noted)
+    files: list[StoredFile] = []
+    token = _stored_files.set(files)
+    entries: list[AuditEntry] = []
     try:
-        with transaction.atomic():
+        with collecting(entries), transaction.atomic():
             try:
                 yield
             finally:
                 transaction.set_rollback(True)
     finally:
-        _noted.reset(token)
-        for item in noted:
-            if isinstance(item, StoredFile):
-                item.file.delete(save=False)
-            else:
-                _audit_again(item)
+        _stored_files.reset(token)
+        for stored in files:
+            stored.file.delete(save=False)
+        for entry in entries:
+            _audit_again(entry)
 
 
-@receiver(post_save, sender=AuditEntry, dispatch_uid="audit_entries_of_trials")
 @receiver(post_save, sender=StoredFile, dispatch_uid="files_of_trials")
-def _note(instance: AuditEntry | StoredFile, **_: object) -> None:
-    noted = _noted.get()
-    if noted is not None:
-        noted.append(instance)
+def _note(instance: StoredFile, **_: object) -> None:
+    files = _stored_files.get()
+    if files is not None:
+        files.append(instance)
 
 
 def _audit_again(entry: AuditEntry) -> None:

@@ -22,7 +22,7 @@ from processes.models import Message, Subscription
 from processes.services.access import may_publish
 from processes.services.audit import SYSTEM, Actor, actor_of, record
 from processes.services.errors import MessageConflictError, MessageKeyError, TooLargeError
-from tasks.services import sql
+from tasks.services.cursors import is_postgresql
 
 __all__ = ["KEY_CHARS", "MAX_BYTES", "Published", "publish", "publish_as"]
 
@@ -133,7 +133,7 @@ def _repeated(message: Message, payload: Mapping[str, JSON]) -> Published:
 def _newest_subscription() -> int:
     """Return the last number that a subscription has got, whether it is committed or not."""
     with connection.cursor() as cursor:
-        if sql.is_postgresql():
+        if is_postgresql():
             cursor.execute("SELECT pg_sequence_last_value(pg_get_serial_sequence(%s, 'id')::regclass)", [_TABLE])
         else:
             cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [_TABLE])

@@ -547,7 +547,7 @@ def test_a_checkpoint_that_fails_declares_nothing_and_its_action_runs_again(kit)
     refusals = [DatabaseError("the disk is full")]
 
     def refuse(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
-        if refusals and sql.startswith("INSERT") and RunValue._meta.db_table in sql:
+        if refusals and f"INSERT INTO {RunValue._meta.db_table}" in sql:
             raise refusals.pop()
         return execute(sql, params, many, context)
 

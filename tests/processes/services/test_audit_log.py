@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
+from django.db.models.signals import post_save
 from django.test import Client
 
 from processes.models import AuditEntry, Run
@@ -114,6 +115,26 @@ def test_a_background_run_has_a_beginning_and_an_end(kit, client: Client) -> Non
     entries = AuditEntry.objects.filter(subject_kind="run").order_by("pk")
     assert [entry.details for entry in entries] == [{"action": "rest", "how": "background"}, {"status": "completed"}]
     assert {entry.plan_hash for entry in entries} == {run.plan_id}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_listens_to_the_models_hears_of_every_run_that_begins_and_ends(kit) -> None:  # type: ignore[no-untyped-def]
+    heard: list[str] = []
+
+    def hear(instance: AuditEntry | Run, *, created: bool, **_: object) -> None:
+        if created:
+            heard.append(instance.action if isinstance(instance, AuditEntry) else "a run")
+
+    for model in (AuditEntry, Run):
+        post_save.connect(hear, sender=model)
+    try:
+        run_id = kit.start({"name": "a", "script": kit.note("a")})
+        kit.work()
+    finally:
+        for model in (AuditEntry, Run):
+            post_save.disconnect(hear, sender=model)
+    assert heard[-3:] == ["a run", "run.started", "run.ended"]
+    assert [entry.action for entry in AuditEntry.objects.filter(subject_id=run_id.hex)] == ["run.ended", "run.started"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,7 +17,7 @@ from processes.services.errors import InstanceNotFoundError, NotAssignableError,
 from processes.services.escalating import escalate_due
 from processes.services.instance_status import set_status
 from processes.services.instance_work import claim_instance, hand_on_instance, release_instance
-from tasks.services import sql
+from tasks.services.cursors import is_postgresql
 from tests.processes.services.instance_kit import leave, leave_type, member
 from tests.processes.services.test_lock_order import is_blocked, meanwhile
 from tests.tasks.celery.conftest import wait_until
@@ -103,7 +103,7 @@ def test_who_claims_what_is_being_deleted_is_told(instance: ProcessInstance) -> 
 @pytest.fixture
 def decided(instance: ProcessInstance) -> Callable[..., list[BaseException]]:
     """Give what does something that waits for whoever sets another status meanwhile, and returns what it raised."""
-    if not sql.is_postgresql():
+    if not is_postgresql():
         pytest.skip("SQLite has one lock, for the whole database.")
 
     def beside(deed: Callable[[], object], **more: Any) -> list[BaseException]:

@@ -16,9 +16,11 @@ from processes.services.giving_up import give_up
 from processes.services.inbox import lock_run
 from tasks.domain.updates import UpdateType, draft
 from tasks.models import Job
-from tasks.services import sql
+from tasks.services import prepared
 from tasks.services.claims import claim
+from tasks.services.cursors import is_postgresql
 from tasks.services.log import append_updates
+from tasks.services.recorder import Recorder
 from tasks.services.work import carry_out
 from tests.processes.services.test_parts_of_runs import children, each
 from tests.tasks.celery.conftest import wait_until
@@ -31,7 +33,7 @@ _BLOCKED = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(
 
 @pytest.fixture
 def on_postgresql(transactional_db: None) -> None:
-    if not sql.is_postgresql():
+    if not is_postgresql():
         pytest.skip("SQLite has one lock, for the whole database.")
 
 
@@ -118,3 +120,25 @@ def test_a_parent_that_ends_passes_over_what_a_part_s_end_has_locked_and_comes_b
     assert raised == []
     assert FanOut.objects.get().standing == "failed"
     assert {job.status for job in Job.objects.exclude(pk=run_id)} == {"cancelled"}
+
+
+def test_a_checkpoint_that_changes_its_run_takes_the_job_before_the_log_and_the_run(kit: Any) -> None:
+    run_id = kit.start({"name": "a", "script": kit.note("a")})
+    held = claim(queue="default", worker="w")
+    assert held is not None
+    recorder = Recorder(root_id=run_id, title="", fence=held.fence)
+    locked = threading.Event()
+
+    def write() -> None:
+        assert locked.wait(30)
+        with recorder.checkpoint() as checkpoint:
+            checkpoint.write_whole([prepared.change(Run, run_id, {"status": "running"})])
+
+    with meanwhile(write) as raised, transaction.atomic():
+        lock_run(run_id)
+        locked.set()
+        wait_until(is_blocked)
+        # As whoever has locked a run does; the checkpoint would hold it otherwise.
+        append_updates(root_id=run_id, drafts=[draft(UpdateType.TASK_STATUS, status="running")])
+    assert raised == []
+    assert Run.objects.get(pk=run_id).status == "running"

@@ -159,7 +159,7 @@ def test_what_fails_unexpectedly_is_logged_and_told_without_its_words(
 
 def failing_at(table: str) -> Callable[..., object]:
     def wrap(execute: Callable[..., object], sql: str, params: object, many: bool, context: object) -> object:
-        if sql.startswith("INSERT") and table.strip() in sql.split("(")[0].replace('"', "").split():
+        if f"INSERT INTO {table}" in sql.replace('"', ""):
             raise RuntimeError("the disk sings")
         return execute(sql, params, many, context)
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from tasks.models import Attempt, Job, Node, TaskRoot, Update
 from tasks.registry import JobContext
-from tasks.services import dispatch, sql
+from tasks.services import dispatch
+from tasks.services.cursors import is_postgresql
 from tasks.services.dispatch import purge_finished
 from tasks.services.work import work_off
 from tasks.tracking import subtask
@@ -106,7 +107,7 @@ def test_what_is_being_repeated_stays_until_that_has_ended(kit: Any) -> None:
 
 
 def test_what_somebody_is_about_to_repeat_is_passed_over(kit: Any) -> None:
-    if not sql.is_postgresql():
+    if not is_postgresql():
         pytest.skip("SQLite has one lock, for the whole database.")
     job, free = ended(kit), ended(kit)
     overdue(job, free)

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from tasks.models import Job, Throttle
 from tasks.registry import JobContext
-from tasks.services import job_sql, sql
+from tasks.services import job_sql
 from tasks.services.cancelling import cancel
 from tasks.services.claims import Claim, claim
+from tasks.services.cursors import fixed_cursor, is_postgresql
 from tasks.services.dispatch import tick
 from tasks.services.losses import release_expired
 from tasks.services.throttling import let_go
@@ -253,12 +254,12 @@ def test_who_finds_a_job_of_a_key_taken_looks_for_another(kit: Any) -> None:
 def test_a_job_of_a_key_that_was_put_off_meanwhile_is_not_claimed(kit: Any) -> None:
     job = kit.declare(work, concurrency_key="k").using(delay_seconds=600).enqueue()
     claimant: job_sql.Claimant = {"worker": "w", "lease_seconds": 9.0, "updates": []}
-    with transaction.atomic(), sql.fixed_cursor() as cursor:
+    with transaction.atomic(), fixed_cursor() as cursor:
         assert job_sql.claim_one(cursor, root_id=job.root_id, **claimant) is None
 
 
 def test_of_one_key_the_best_job_goes_first_also_where_another_worker_is_just_claiming_it(kit: Any) -> None:
-    if not sql.is_postgresql():
+    if not is_postgresql():
         pytest.skip("On SQLite claims come one after the other.")
     declared = kit.declare(work, concurrency_key="k")
     first, second = declared.enqueue(), declared.enqueue()

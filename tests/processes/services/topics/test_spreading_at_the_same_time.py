@@ -11,7 +11,7 @@ from processes.models import Delivery, Message, Run
 from processes.services.topics import publish, spreading, subscribe
 from processes.services.topics.spreading import spread_messages
 from tasks.models import Job
-from tasks.services import sql
+from tasks.services.cursors import is_postgresql
 from tests.child import child
 from tests.processes.services.conftest import RunKit
 from tests.processes.services.published import action
@@ -45,7 +45,7 @@ def test_several_dispatchers_give_each_message_to_each_subscriber_once(monkeypat
 
 
 def test_while_one_dispatcher_is_at_a_message_others_wait_for_nobody_and_overtake_nobody() -> None:
-    if not sql.is_postgresql():
+    if not is_postgresql():
         pytest.skip("SQLite has one lock, for the whole database.")
     a_subscriber("*")
     first, _second = publish("a", {}), publish("b", {})
