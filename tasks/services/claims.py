@@ -22,7 +22,7 @@ from tasks.domain.updates import UpdateType, draft
 from tasks.errors import StaleFence
 from tasks.models import Job, TaskRoot
 from tasks.registry import jobs
-from tasks.services import job_sql
+from tasks.services import job_sql, sql
 from tasks.services.cursors import Cursor, fixed_cursor, is_unwatched
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import announce, stamped
@@ -148,7 +148,7 @@ def _told(found: job_sql.Claimed, claimant: job_sql.Claimant) -> Claim:
     return Claim(
         root_id=job.root_id,
         title=found.title,
-        owner=Owner(user_id=found.owner_id, session_key=found.session_key),
+        owner=Owner(user_id=sql.read_user(found.owner_id), session_key=found.session_key),
         function=job.function,
         arguments=cast(JSONObject, job.arguments),
         queue=job.queue,

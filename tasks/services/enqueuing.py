@@ -87,7 +87,7 @@ def enqueue(
         root = sql.root_values(
             id=sql.uuid_value(job.root_id),
             title=title,
-            owner_id=owner.user_id,
+            owner_id=sql.user_value(owner.user_id),
             session_key="" if owner.user_id is not None else owner.session_key,
             steps=sql.json_value(steps),
             shared=shared,

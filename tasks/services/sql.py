@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import cache, lru_cache
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 from django.db import OperationalError, connection
@@ -63,6 +63,18 @@ def is_lock_error(error: BaseException) -> bool:
 def uuid_value(value: uuid.UUID) -> Value:
     """Return a UUID as this database takes it."""
     return value if is_postgresql() else value.hex
+
+
+def user_value(user_id: object) -> Value:
+    """Return the key of a user as this database takes it: it is whatever the site's user model has."""
+    if user_id is None or type(user_id) is int:
+        return user_id
+    return cast(Value, TaskRoot._meta.get_field("owner").get_db_prep_save(user_id, connection))
+
+
+def read_user(value: object) -> Any:
+    """Return the key of a user as a raw cursor gives it: as Django has it, whatever the database keeps."""
+    return value if value is None or type(value) is int else TaskRoot._meta.get_field("owner").to_python(value)
 
 
 def time_value(value: datetime | None) -> Value:
