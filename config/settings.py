@@ -87,8 +87,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=NORMAL",
-    # The log may grow to 32 MB before it is written back: what changes all the time is written once then.
-    "wal_autocheckpoint=8000",
+    # The log may grow to 64 MB before it is written back: what changes all the time is written once then.
+    "wal_autocheckpoint=16000",
     # Otherwise each statement with RETURNING opens a file.
     "temp_store=MEMORY",
 )

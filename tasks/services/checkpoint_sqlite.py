@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tasks.domain.along import Along, Shape
 from tasks.domain.updates import Unnumbered
@@ -24,6 +24,7 @@ _ROOT = TaskRoot._meta.db_table
 
 
 def write_whole(
+    database: BaseDatabaseWrapper,
     *,
     root_id: uuid.UUID,
     fence: int,
@@ -39,7 +40,7 @@ def write_whole(
     """
     root, task_id, count = root_id.hex, str(root_id), len(updates)
     # From its beginning on nobody else writes: what is compared holds until the commit.
-    with own_transaction(connections[DEFAULT_DB_ALIAS]) as driver:
+    with own_transaction(database) as driver:
         if first is not None and driver.execute(in_sqlites_terms(first[0]), first[1]).rowcount != 1:
             return None
         head = driver.execute(_head_statement(tuple(columns)), [count, *columns.values(), root, fence]).fetchone()

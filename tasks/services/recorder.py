@@ -19,10 +19,12 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import cast
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tasks.domain.along import MOST_ROWS, Along, Rows
 from tasks.domain.statuses import NodeStatus
@@ -161,7 +163,7 @@ class Recorder(Buffer):
         """
         with self.writing:
             batch = self.take(everything=True)
-            checkpoint = Checkpoint(recorder=self, batch=batch)
+            checkpoint = Checkpoint(recorder=self, batch=batch, database=connections[DEFAULT_DB_ALIAS])
             try:
                 yield checkpoint
             except BaseException:
@@ -206,6 +208,8 @@ class Checkpoint:
 
     recorder: Recorder
     batch: Batch
+    #: This thread's connection: looked up once.
+    database: BaseDatabaseWrapper
     written: bool = False
 
     @property
@@ -213,8 +217,7 @@ class Checkpoint:
         """Tell whether it can be written whole: outside of a transaction, and not too much at once."""
         if max(len(self.batch.rows), len(self.batch.drafts)) > MOST_ROWS or self.recorder.fence is None:
             return False
-        database = connections[DEFAULT_DB_ALIAS]
-        return not database.in_atomic_block and (is_postgresql() or is_unwatched(database))
+        return not self.database.in_atomic_block and (is_postgresql() or is_unwatched(self.database))
 
     def write_whole(self, along: Sequence[Along]) -> int:
         """Write nodes, updates, and what is stored along with them, in a transaction of its own.
@@ -224,7 +227,7 @@ class Checkpoint:
         recorder, batch = self.recorder, self.batch
         assert recorder.fence is not None
         updates = stamped(batch.drafts)
-        write = checkpoint_sql.write_whole if is_postgresql() else checkpoint_sqlite.write_whole
+        write = checkpoint_sql.write_whole if is_postgresql() else partial(checkpoint_sqlite.write_whole, self.database)
         last = write(
             root_id=recorder.root_id,
             fence=recorder.fence,

@@ -112,7 +112,7 @@ def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkp
             last = job_sql.settle_whole(cursor, status=status, **whole)
     else:
         settling = job_sql.settling(root_id=claim.root_id, fence=claim.fence, status=status)
-        last = checkpoint_sqlite.write_whole(first=settling, **whole)
+        last = checkpoint_sqlite.write_whole(checkpoint.database, first=settling, **whole)
     checkpoint.note_written(last, updates)
     return status
 

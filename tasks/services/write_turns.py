@@ -23,8 +23,8 @@ __all__ = ["atomic_in_turn", "own_transaction"]
 #: What the file's name ends with, behind that of the database.
 _SUFFIX: Final = "-turns"
 #: How often it is asked for, and how long to sleep between: some ten milliseconds in all, with what sleeping costs.
-_TRIES: Final = 100
-_PAUSE_SECONDS: Final = 0.00005
+_TRIES: Final = 150
+_PAUSE_SECONDS: Final = 0.00001
 
 
 class _Opening:
