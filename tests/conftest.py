@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import hypothesis
 import pytest
@@ -116,15 +116,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.Djan
     stop_flusher()
     stop_heart()
     if connection.vendor == "postgresql":
-        # A thread or a program that a test has left must not keep it from going.
-        connection.creation._destroy_test_db = _drop_with_force
+        # A thread or a program that a test has left must not keep it from going. Of the class, since it is another
+        # connection that drops it where an event loop runs in this thread by now.
+        type(connection.creation)._destroy_test_db = _drop_with_force
 
 
-def _drop_with_force(test_database_name: str, verbosity: int) -> None:
+def _drop_with_force(creation: Any, test_database_name: str, verbosity: int) -> None:
     """Drop the test's database on PostgreSQL, whoever is still connected to it."""
-    connection.close()
-    with connection.creation._nodb_cursor() as cursor:
-        name = connection.ops.quote_name(test_database_name)
+    with creation._nodb_cursor() as cursor:
+        name = creation.connection.ops.quote_name(test_database_name)
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
