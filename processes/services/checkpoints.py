@@ -111,11 +111,9 @@ def write_values(run_id: uuid.UUID, *, ordinal: int, changed: Mapping[str, str |
     its checkpoint already: the same key of the same ordinal is replaced. Files of callbacks that are named there are
     held; whoever writes them has locked the run.
     """
-    items = list(changed.items())
-    with fixed_cursor() as cursor:
-        for start in range(0, len(items), sql.ROWS_PER_STATEMENT):
-            chunk = items[start : start + sql.ROWS_PER_STATEMENT]
-            along_sql.write(cursor, [Rows(_VALUES, _value_rows(run_id, ordinal, chunk))])
+    if changed:
+        with fixed_cursor() as cursor:
+            along_sql.write(cursor, [Rows(_VALUES, _value_rows(run_id, ordinal, changed.items()))])
     hold_files((value for value in changed.values() if value is not None), run_id=run_id)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.domain.along import MOST_ROWS, Along, Insertion, Rows, Shape
 from tasks.models import Node
 from tasks.services.cursors import Cursor
-from tasks.services.sql import NODE_CHECKPOINTED, NODE_COLUMNS
+from tasks.services.sql import NODE_CHECKPOINTED, NODE_COLUMNS, ROWS_PER_STATEMENT
 
 __all__ = ["NODES", "are_few", "part", "part_for_held", "statement", "values_of", "write"]
 
@@ -30,9 +30,15 @@ def are_few(along: Sequence[Along]) -> bool:
 
 
 def write(cursor: Cursor, along: Sequence[Along]) -> None:
-    """Write one after the other, in the caller's transaction."""
+    """Write one after the other, in the caller's transaction, however many rows there are."""
     for each in along:
-        cursor.execute(statement(each.shape), each.values)
+        if isinstance(each, Rows) and each.count > ROWS_PER_STATEMENT:
+            step = ROWS_PER_STATEMENT * len(each.insertion.columns)
+            write(
+                cursor, [Rows(each.insertion, each.values[at : at + step]) for at in range(0, len(each.values), step)]
+            )
+        else:
+            cursor.execute(statement(each.shape), each.values)
 
 
 def values_of(along: Sequence[Along]) -> list[Any]:

@@ -31,14 +31,13 @@ from tasks.domain.statuses import NodeStatus
 from tasks.domain.updates import Draft, Unnumbered
 from tasks.errors import StaleFence
 from tasks.models import Node, TaskRoot
-from tasks.services import checkpoint_sql, checkpoint_sqlite, sql
-from tasks.services.along_sql import NODES
+from tasks.services import along_sql, checkpoint_sql, checkpoint_sqlite, sql
 from tasks.services.buffer import Batch, Buffer, FlushSchedule
 from tasks.services.cursors import fixed_cursor, is_postgresql, is_unwatched
 from tasks.services.log import append_updates, publish_updates, stamped
 from tasks.services.nodes import TaskNode
 
-__all__ = ["Checkpoint", "Recorder", "TaskNode"]
+__all__ = ["Checkpoint", "Recorder", "TaskNode", "nodes_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -191,8 +190,7 @@ class Recorder(Buffer):
     ) -> int:
         """Write a batch inside the caller's transaction, as its last statements, and return the last number."""
         with fixed_cursor() as cursor:
-            if batch.rows:
-                sql.upsert_nodes(cursor, batch.rows, changed=sql.NODE_CHECKPOINTED)
+            along_sql.write(cursor, nodes_of(batch))
         return append_updates(
             root_id=self.root_id,
             drafts=[*batch.drafts, *extra],
@@ -200,6 +198,11 @@ class Recorder(Buffer):
             fence=self.fence,
             attempt=self.attempt,
         )
+
+
+def nodes_of(batch: Batch) -> list[Along]:
+    """Return the nodes of a batch, as rows to insert."""
+    return [Rows(along_sql.NODES, [value for row in batch.rows for value in row])] if batch.rows else []
 
 
 @dataclass(slots=True, kw_only=True)
@@ -234,15 +237,10 @@ class Checkpoint:
             attempt=recorder.attempt,
             updates=updates,
             columns=batch.root_columns,
-            along=[*self.nodes(), *along],
+            along=[*nodes_of(batch), *along],
         )
         self.note_written(last, updates)
         return cast(int, last)
-
-    def nodes(self) -> list[Along]:
-        """Return the nodes, as rows to insert."""
-        rows = self.batch.rows
-        return [Rows(NODES, [value for row in rows for value in row])] if rows else []
 
     def note_written(self, last: int | None, updates: Sequence[Unnumbered]) -> None:
         """Take note of what was written whole, and publish it; raises StaleFence where nothing was."""

@@ -25,7 +25,7 @@ from tasks.services.claims import Claim
 from tasks.services.cursors import fixed_cursor, is_postgresql
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import stamped
-from tasks.services.recorder import Checkpoint, Recorder
+from tasks.services.recorder import Checkpoint, Recorder, nodes_of
 from tasks.services.roots import ending, kept_for
 from tasks.services.throttling import free_key
 
@@ -105,7 +105,7 @@ def _end_in_one(claim: Claim, outcome: Completed | Cancelled, checkpoint: Checkp
         "updates": updates,
         "columns": {**batch.root_columns, **columns},
         "attempt": claim.mark,
-        "along": [*checkpoint.nodes(), *outcome.along],
+        "along": [*nodes_of(batch), *outcome.along],
     }
     if is_postgresql():
         with fixed_cursor() as cursor:

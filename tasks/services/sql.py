@@ -7,9 +7,9 @@ what differs is how a UUID or a time is passed.
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, cast
 
 import psycopg
@@ -37,9 +37,8 @@ NODE_COLUMNS = (
     "id", "root_id", "parent_id", "ordinal", "type", "title", "alias", "attempt",
     "status", "error", "current", "total", "message", "output", "meta",
 )  # fmt: skip
-#: What a checkpoint may change of a node, and the part that a flush between two checkpoints may change.
+#: What a checkpoint may change of a node.
 NODE_CHECKPOINTED = ("attempt", "status", "error", "current", "total", "message", "output", "meta")
-NODE_OUT_OF_BAND = ("current", "total", "message", "output")
 
 
 def limit_lock_wait(milliseconds: int) -> None:
@@ -175,18 +174,3 @@ def root_values(**given: Value) -> list[Value]:
         "request_scoped": False, "is_part": False, "last_seq": 0, "fence": 0, "closed": False, **given,
     }  # fmt: skip
     return [columns.get(name) for name in _ROOT_INSERTED]
-
-
-@lru_cache(maxsize=128)
-def _node_upsert(rows: int, changed: tuple[str, ...]) -> str:
-    one = "(" + ", ".join(["%s"] * len(NODE_COLUMNS)) + ")"
-    names = ", ".join(NODE_COLUMNS)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in changed)
-    return f"INSERT INTO {_NODE} ({names}) VALUES {', '.join([one] * rows)} ON CONFLICT (id) DO UPDATE SET {changes}"
-
-
-def upsert_nodes(cursor: Cursor, rows: Sequence[tuple[Value, ...]], *, changed: tuple[str, ...]) -> None:
-    """Insert node rows (values in the order of NODE_COLUMNS), or change the `changed` columns of existing ones."""
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        chunk = rows[start : start + ROWS_PER_STATEMENT]
-        cursor.execute(_node_upsert(len(chunk), changed), [value for row in chunk for value in row])

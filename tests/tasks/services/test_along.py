@@ -41,13 +41,7 @@ ROOTS = Insertion(
 def rows(*titles: str) -> Rows:
     values: list[Any] = []
     for title in titles:
-        values += prepared.insertion(
-            TaskRoot(id=uuid.uuid4(), title=title),
-            only=(
-                "id", "title", "status", "error", "message", "output", "session_key", "shared", "request_scoped",
-                "is_part", "cancel_reason", "last_seq", "fence", "closed", "created_at",
-            ),
-        ).values  # fmt: skip
+        values += prepared.insertion(TaskRoot(id=uuid.uuid4(), title=title), only=ROOTS.columns).values
     return Rows(ROOTS, values)
 
 
