@@ -19,6 +19,7 @@ from tasks.services.enqueuing import enqueue
 from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, create_root
 from tasks.services.settling import settle
+from tasks.services.sql import ROWS_PER_STATEMENT
 from tasks.services.work import work_off
 from tests.together import together
 
@@ -124,8 +125,9 @@ def test_it_is_there_with_the_end(
     assert Attempt.objects.count() == isinstance(outcome, Failed)
 
 
-def test_more_than_one_statement_takes_is_there_too(kit: Any) -> None:
-    many = [f"{number:03}" for number in range(MOST_ROWS + 1)]
+@pytest.mark.parametrize("count", [MOST_ROWS + 1, 2 * ROWS_PER_STATEMENT + 1])
+def test_more_than_one_statement_takes_is_there_too(kit: Any, count: int) -> None:
+    many = [f"{number:03}" for number in range(count)]
     kit.enqueue(lambda context: Completed(along=[rows(*many)], write=None))
     assert work_off("default")
     assert titles() == many
