@@ -29,6 +29,7 @@ from tasks.models import Job, TaskRoot
 from tasks.services import sql
 from tasks.services.cursors import fixed_cursor
 from tasks.services.enqueuing import enqueue
+from tasks.services.reading import read_steps
 from tasks.services.roots import Owner, create_root
 
 __all__ = ["next_execution", "open_execution"]
@@ -65,7 +66,7 @@ def open_execution(
     has_job = root is not None
     if root is None:
         root = create_root(
-            title=run.root.title, owner=owner, steps=run.root.steps, shared=run.root.shared, previous_id=run.pk
+            title=run.root.title, owner=owner, steps=read_steps(run.root), shared=run.root.shared, previous_id=run.pk
         )
     begun = _renamed(origin, run, new_id=root.pk)
     frames = begun["cursor"]["frames"]

@@ -35,8 +35,10 @@ class TaskRoot(models.Model):
     message = models.TextField(blank=True, default="")
     output = models.TextField(blank=True, default="")
     meta = models.JSONField(null=True, blank=True)
-    steps = models.JSONField(null=True, blank=True)
     result = models.JSONField(null=True, blank=True)
+    #: The update that names its steps, which may be many: every checkpoint writes this row anew, so they aren't here.
+    steps_seq = models.BigIntegerField(null=True, blank=True)
+    step_count = models.PositiveIntegerField(default=0, db_default=0)
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False

@@ -23,7 +23,7 @@ from tasks.services.current import current_work
 from tasks.services.cursors import fixed_cursor
 from tasks.services.hints import hint_after_commit, hint_committed, hint_early
 from tasks.services.log import announce, append_updates, stamped
-from tasks.services.roots import Owner
+from tasks.services.roots import Owner, steps_columns
 from tasks.services.write_turns import atomic_in_turn
 
 __all__ = ["enqueue", "enqueue_declared"]
@@ -89,7 +89,7 @@ def enqueue(
             title=title,
             owner_id=sql.user_value(owner.user_id),
             session_key="" if owner.user_id is not None else owner.session_key,
-            steps=sql.json_value(steps),
+            **steps_columns(steps, seq=1),
             shared=shared,
             parent_id=None if parent_id is None else sql.uuid_value(parent_id),
             is_part=is_part,

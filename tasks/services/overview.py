@@ -31,7 +31,7 @@ def read_percentages(roots: Iterable[TaskRoot]) -> dict[uuid.UUID, float | None]
             current=root.current,
             total=root.total,
             children=shares.get(root.pk, ()),
-            expected=len(root.steps or ()),
+            expected=root.step_count,
         )
         for root in rows
     }

@@ -1,8 +1,10 @@
 """What clients are fed from: snapshots, stretches of the log, heads."""
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from django.db import transaction
 
@@ -61,7 +63,7 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
     """Return the state of a root; raises TaskNotFound.
 
     Head and nodes are read until both are of the same moment: a writer changes nodes and then, last, the head, so a
-    head that is the same before and after the nodes were read vouches for them. Three queries, whatever the size. A
+    head that is the same before and after the nodes were read vouches for them. Four queries, whatever the size. A
     tree that is written faster than it can be read holds its head still for the last of a few tries.
     """
     for _ in range(FREE_TRIES):
@@ -78,7 +80,7 @@ def read_snapshot(root_id: uuid.UUID) -> Snapshot:
         tree=_build_tree(root, nodes),
         seq=root.last_seq,
         status=root.shown_status,
-        steps=root.steps,
+        steps=read_steps(root),
     )
 
 
@@ -86,6 +88,15 @@ def read_updates(root_id: uuid.UUID, *, after: int, limit: int = READ_LIMIT) -> 
     """Return up to `limit` updates past number `after`, as pairs of number and encoded text, in order."""
     rows = Update.objects.filter(root_id=root_id, seq__gt=after).order_by("seq")
     return list(rows.values_list("seq", "body")[:limit])
+
+
+def read_steps(root: TaskRoot) -> JSON:
+    """Return the steps that a root has said it will take, as its log tells them; None where it has said none."""
+    if root.steps_seq is None:
+        return None
+    body = Update.objects.filter(root_id=root.pk, seq=root.steps_seq).values_list("body", flat=True).first()
+    # A tree that is being purged loses its log first.
+    return None if body is None else cast(JSON, json.loads(body)["steps"])
 
 
 def read_heads(root_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
@@ -103,7 +114,7 @@ def _read(root_id: uuid.UUID) -> tuple[TaskRoot, list[Node]]:
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:
     top = _tree_node(root, node_id=str(root.pk), type="task", alias=None)
-    top.expected = len(root.steps or ())
+    top.expected = root.step_count
     by_id: dict[uuid.UUID, TreeNode] = {root.pk: top}
     for node in nodes:
         built = _tree_node(node, node_id=str(node.pk), type=node.type, alias=node.alias or None)

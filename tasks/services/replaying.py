@@ -10,6 +10,7 @@ from tasks.errors import IllegalTransition, TaskNotFound, TasksError
 from tasks.models import Job, TaskRoot
 from tasks.registry import Canceller, JobSpec, jobs
 from tasks.services.enqueuing import enqueue
+from tasks.services.reading import read_steps
 from tasks.services.roots import Owner
 
 __all__ = ["can_replay", "replay"]
@@ -40,7 +41,7 @@ def replay(root_id: uuid.UUID, *, by: Canceller | None = None) -> Job:
             owner=Owner(user_id=root.owner_id, session_key=root.session_key),
             title=root.title,
             input=job.arguments,
-            steps=root.steps,
+            steps=read_steps(root),
             queue=job.queue,
             priority=job.priority,
             shared=root.shared,

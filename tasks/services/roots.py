@@ -74,13 +74,13 @@ def create_root(
             title=shorten(title, TITLE_CHARS),
             owner_id=owner.user_id,
             session_key="" if owner.user_id is not None else owner.session_key,
-            steps=steps,
             meta=meta,
             shared=shared,
             request_scoped=request_scoped,
             parent_id=parent_id,
             previous_id=previous_id,
             lease_until=timezone.now() + lease if lease is not None else None,
+            **steps_columns(steps, seq=1),
         )
         prepared.insert(root)
         drafts = [draft(UpdateType.TASK_START, title=root.title, input=input, steps=steps)]
@@ -122,7 +122,6 @@ def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelt
     reference = encode_node(node_id=str(root_id), type="task", title=title)
     columns: dict[str, sql.Value] = {
         "title": title,
-        "steps": sql.json_value(steps),
         "status": NodeStatus.RUNNING.value,
         "message": "",
         "current": None,
@@ -130,10 +129,16 @@ def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelt
         "lease_until": sql.time_value(timezone.now() + lease),
     }
     with transaction.atomic():
-        append_updates(
+        seq = append_updates(
             root_id=root_id, drafts=[draft(UpdateType.NODE_START, node=reference, steps=steps)], columns=columns
         )
+        TaskRoot.objects.filter(pk=root_id).update(**steps_columns(steps, seq=seq))
         _check_jobless(root_id)
+
+
+def steps_columns(steps: JSON, *, seq: int) -> dict[str, int | None]:
+    """Return the columns of a root for the steps that its update `seq` names; None where it names none."""
+    return {"steps_seq": None if steps is None else seq, "step_count": len(steps) if isinstance(steps, list) else 0}
 
 
 def kept_for(*, dead_letter: bool = False) -> timedelta:

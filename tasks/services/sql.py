@@ -158,8 +158,9 @@ def job_claimable() -> RawSQL:
 
 
 _ROOT_INSERTED = (
-    "id", "title", "status", "error", "message", "output", "session_key", "steps", "meta", "owner_id", "shared",
-    "request_scoped", "is_part", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until", "created_at",
+    "id", "title", "status", "error", "message", "output", "session_key", "steps_seq", "step_count", "meta", "owner_id",
+    "shared", "request_scoped", "is_part", "parent_id", "previous_id", "last_seq", "fence", "closed", "lease_until",
+    "created_at",
 )  # fmt: skip
 
 
@@ -171,6 +172,6 @@ def root_values(**given: Value) -> list[Value]:
     """Return the parameters of ROOT_INSERT; what is left out is empty."""
     columns = {
         "status": "created", "error": "", "message": "", "output": "", "session_key": "", "shared": False,
-        "request_scoped": False, "is_part": False, "last_seq": 0, "fence": 0, "closed": False, **given,
+        "step_count": 0, "request_scoped": False, "is_part": False, "last_seq": 0, "fence": 0, "closed": False, **given,
     }  # fmt: skip
     return [columns.get(name) for name in _ROOT_INSERTED]
