@@ -29,7 +29,7 @@ from tasks.models import Job, TaskRoot
 from tasks.services.access import Viewer
 from tasks.services.cancelling import cancel
 from tasks.services.losses import release_expired
-from tasks.services.reading import read_snapshot, read_updates
+from tasks.services.reading import read_snapshot, read_steps, read_updates
 from tasks.services.work import work_off
 from tests.together import together
 
