@@ -280,21 +280,26 @@ class Application:
         else:
             self._attributes.pop(CALLBACK_ID if name == CALLBACK_TOKEN else name, None)
 
-    def context_json(self) -> dict[str, JSON]:
-        """Give attributes, request and response as JSON, for a checkpoint; `data` and `user` are the driver's matter.
-
-        Raises NotJsonError, naming the key, for what isn't JSON.
-        """
-        result = {
+    def context_parts(self) -> dict[str, dict[str, JSON]]:
+        """Give attributes, request and response as they are, with the very values that scripts have."""
+        return {
             "attributes": self._attributes,
             "request": self.request.to_json(),
             "response": self.response.to_json(),
         }
-        for part, value in result.items():
+
+    def context_json(self) -> dict[str, dict[str, JSON]]:
+        """Give copies of them as JSON, for a checkpoint; `data` and `user` are the driver's matter.
+
+        Raises NotJsonError, naming the key, for what isn't JSON.
+        """
+        copied: dict[str, dict[str, JSON]] = {}
+        for part, value in self.context_parts().items():
             if value and (problems := json_problems(value, limit=1)):
                 place = part + problems[0].path
                 raise NotJsonError(f"{place} can't be stored: {problems[0].message}", path=f"/{place}")
-        return {part: copy_json(value) for part, value in result.items()}
+            copied[part] = {name: copy_json(item) for name, item in value.items()}
+        return copied
 
     # -- services ----------------------------------------------------------------------------------------------------
 

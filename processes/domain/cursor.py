@@ -104,7 +104,10 @@ class Frame:
         return self.error if self.phase is Phase.ERROR else self.ambient
 
     def to_json(self) -> dict[str, JSON]:
-        """Give the JSON form; defaults are left out. Raises NotJsonError for a value that isn't JSON."""
+        """Give the JSON form, which shares nothing with what scripts have; defaults are left out.
+
+        Raises NotJsonError for a value that isn't JSON.
+        """
         actions = self.plan.actions
         result: dict[str, JSON] = {"plan": self.plan.hash, "phase": str(self.phase)}
         if self.index != EXIT:
@@ -114,12 +117,14 @@ class Frame:
         for flag in ("bare", "recovered"):
             if getattr(self, flag):
                 result[flag] = True
-        for name in ("state", "label", "authority"):
+        for name in ("state", "label"):
             if (value := getattr(self, name)) is not None:
                 result[name] = value
+        if self.authority is not None:
+            result["authority"] = copy_json(self.authority)
         if self.config is not None:
             # Its script has read it; what comes back after the sub process is there to be looked at.
-            result["config"] = redacted(self.config)
+            result["config"] = copy_json(redacted(self.config))
         if self.value is not None:
             result["value"] = _storable(self.value, self.plan.name)
         if self.ordinal:
@@ -134,12 +139,12 @@ class Frame:
             result["resting"] = True
         if self.interrupted is not None:
             depth, waited_for, attributes = self.interrupted
-            result["interrupted"] = [depth, waited_for.to_json(), dict(attributes)]
+            result["interrupted"] = [depth, copy_json(waited_for.to_json()), copy_json(dict(attributes))]
         if self.undoes:
             result["undoes"] = self.undoes
         for name in ("ambient", "error"):
             if (error := getattr(self, name)) is not None:
-                result[name] = redacted(error.to_json())
+                result[name] = copy_json(redacted(error.to_json()))
         return result
 
 
@@ -161,17 +166,16 @@ class Cursor:
             "frames": [frame.to_json() for frame in self.frames],
         }
         if self.parked is not None:
-            result["parked"] = self.parked.to_json()
+            result["parked"] = copy_json(self.parked.to_json())
         if isinstance(self.final, Failed):
-            result["failed"] = redacted(self.final.error.to_json())
+            result["failed"] = copy_json(redacted(self.final.error.to_json()))
             if self.final.compensated:
                 result["compensated"] = True
         elif self.final is not None:
             result["finished"] = {"state": self.final.state, "value": _storable(self.final.value, None)}
         if compensation := self.compensation.to_json():
-            result["compensation"] = compensation
-        copied: dict[str, JSON] = copy_json(result)
-        return copied
+            result["compensation"] = copy_json(compensation)
+        return result
 
     @classmethod
     def from_json(
@@ -252,4 +256,4 @@ def _storable(value: object, process: str | None) -> JSON:
             process=process,
             path=problems[0].path,
         )
-    return value
+    return copy_json(value)

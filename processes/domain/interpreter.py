@@ -309,6 +309,9 @@ class Interpreter(Entering):
     @property
     def deadline(self) -> datetime | None:
         """Give when the time is up for an action that waits, or whose sub process runs; None where none has a limit."""
+        if len(self._frames) == 1:
+            # Asked several times for each action.
+            return self._frames[0].deadline
         return min((frame.deadline for frame in self._frames if frame.deadline is not None), default=None)
 
     def expire(self, error: ProcessError) -> None:

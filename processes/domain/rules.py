@@ -247,6 +247,9 @@ class Rules:
                     self.app.remove(name)
                 else:
                     self.app.set(name, kept)
+            if attributes and self.guard is not None:
+                # Whoever looks after each action has looked before.
+                self.guard(self.app, value)
             self._outcome = Suspended(waited_for)
         elif top.anchors:
             self._rest(top)

@@ -266,7 +266,7 @@ class _Advance(HearingRun):
             # A `once` action that says it will wait has told how it stands: it may begin again.
             waits = {"status": status.value, "intent": None, "step_began_at": None, "waiting_for": waiting_for}
             prepared.update(Run, self.run.pk, {**waits, **columns})
-            write_checkpoint(self.run.pk, self._point(columns), changed=changed)
+            write_checkpoint(self.run.pk, self._point(columns["cursor"]), changed=changed)
             end_callbacks(self.run.pk, dropped)
             self._close_forms(left_forms)
             if left:

@@ -28,8 +28,6 @@ from processes.services.pieces import write_results
 from processes.services.run_forms import close_forms
 from processes.services.run_steps import tell
 from processes.services.run_store import (
-    CONTEXT,
-    checkpoint_columns,
     run_columns,
     told,
 )
@@ -42,10 +40,6 @@ from tasks.services.recorder import TaskNode
 __all__ = ["CheckpointedRun"]
 
 
-#: What each checkpoint has a row of its own for.
-_PLACE = frozenset({"cursor", "ordinal"})
-
-
 class Ending(TypedDict):
     """Say what is written with the end of a run's job (tasks.domain.outcomes)."""
 
@@ -56,19 +50,22 @@ class Ending(TypedDict):
 class CheckpointedRun(ClaimedRun):
     """Write what a claim has come to; each write is one transaction, or part of that which ends the claim."""
 
-    def _columns(self, *, of_row: bool = True) -> tuple[Columns, Changed]:
-        """Return what is to be written of the run, for its row or for a checkpoint only, and of its data."""
+    def _columns(self) -> tuple[Columns, Changed]:
+        """Return what is to be written of the run's row where its claim ends, and of its data."""
         self._strike_undone()
-        changed, self.changed, found, self.found = self.changed, None, self.found, None
-        if changed is None:
-            changed, found = self.stored.changes(self.app.data), None
-        elif found is not None and found["attributes"] != self.app.attributes:
-            # The rules have put back what a branch had found.
-            found = None
-        columns = (run_columns if of_row else checkpoint_columns)(self.app, self.interpreter, context=found)
+        changed = self._take_changed()
+        columns: Columns = {**run_columns(self.app, self.interpreter, context=self.stored_context.parts)}
         if self.origin is not None:
             columns["origin"], self.origin = self.origin, None
         return columns, changed
+
+    def _take_changed(self) -> Changed:
+        """Give, once, the changed keys of data; the context has been looked at then."""
+        changed, self.changed = self.changed, None
+        if changed is None:
+            self.stored_context.look(self.app)
+            changed = self.stored.changes(self.app.data)
+        return changed
 
     def _checkpoint(
         self,
@@ -82,10 +79,12 @@ class CheckpointedRun(ClaimedRun):
 
         `gives_up` says that nothing is wanted any more that the run has spread.
         """
-        columns, changed = self._columns(of_row=False)
+        self._strike_undone()
+        changed, cursor = self._take_changed(), self.interpreter.cursor_json()
         dropped, left = self._take_dropped(), self._left_steps()
-        tell(node, told(changed))
-        changes, point, taken = self._changes(columns), self._point(columns), taken or self.taken
+        if changed:
+            tell(node, told(changed))
+        changes, point, taken = self._changes(), self._point(cursor), taken or self.taken
         results = [] if self.batch is None else self.batch.results
         left_forms = self._left_forms
         locks = bool(dropped or left_forms) or names_files(changed)
@@ -125,10 +124,12 @@ class CheckpointedRun(ClaimedRun):
         self.stored.saved(changed, self.app.data)
         # The next place has a step of its own, or none: where an action has called a process, or waits.
         self.steps.last_ended = None
-        for name, value in (columns | changes).items():
+        self.stored_context.saved()
+        self.run.cursor, self.run.ordinal = cursor, point.ordinal
+        for name, value in changes.items():
             setattr(self.run, name, value)
 
-    def _changes(self, columns: Columns) -> Columns:
+    def _changes(self) -> Columns:
         """Return what has changed of the run's own row; for most actions that is nothing."""
         run, status = self.run, self._status.value
         changes: Columns = {}
@@ -142,19 +143,19 @@ class CheckpointedRun(ClaimedRun):
             changes["paused"] = self.paused
         if run.plan_id != self.plan_id:
             changes["plan_id"] = self.plan_id
-        for name, value in columns.items():
-            if name not in _PLACE and getattr(run, name) != value:
-                changes[name] = value
-        return changes
+        origin, self.origin = self.origin, None
+        if origin is not None and run.origin != origin:
+            changes["origin"] = origin
+        return {**changes, **self.stored_context.changed}
 
-    def _point(self, columns: Columns) -> Point:
+    def _point(self, cursor: JSON) -> Point:
         ended = self.steps.last_ended
         # A place that is written again holds the whole.
         is_new = self.app.ordinal != self.run.ordinal
-        context = {name: columns[name] for name in CONTEXT if not is_new or columns[name] != getattr(self.run, name)}
+        context = self.stored_context.changed if is_new else self.stored_context.parts
         return Point(
             ordinal=self.app.ordinal,
-            cursor=columns["cursor"],
+            cursor=cursor,
             action="" if ended is None else ended.action,
             state=None if ended is None else ended.state,
             context=context,
@@ -209,7 +210,8 @@ class CheckpointedRun(ClaimedRun):
         along: list[Along] = [prepared.change(Run, self.run.pk, ended)]
         apart = len(changed) > MOST_ROWS or names_files(changed)
         if columns is not None:
-            along += checkpoint_along(self.run.pk, self._point(columns), changed={} if apart else changed)
+            point = self._point(cast(JSON, columns["cursor"]))
+            along += checkpoint_along(self.run.pk, point, changed={} if apart else changed)
         told = audit.is_watched()
         if not told:
             along.append(end_along(self.run, status))

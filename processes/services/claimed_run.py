@@ -28,6 +28,7 @@ from processes.services.host import DjangoHost
 from processes.services.outside.hearing import answer_json
 from processes.services.run_steps import RunSteps
 from processes.services.run_store import Found, new_context
+from processes.services.stored_context import StoredContext
 from processes.services.stored_data import StoredData, is_storable
 from tasks.domain.jsonvalue import storable
 from tasks.errors import JobTimeout, StaleFence, TaskCancelled
@@ -64,8 +65,6 @@ class ClaimedRun:
         self._restore(found.stands)
         #: The changed keys of data, as the guard has found them after the last script.
         self.changed: Changed | None = None
-        #: Attributes, request and response, as it has found them.
-        self.found: dict[str, Any] | None = None
         #: What the run began with, where the next checkpoint is to write it anew.
         self.origin: dict[str, JSON] | None = None
         #: Callbacks of items that have ended since the last checkpoint.
@@ -86,10 +85,11 @@ class ClaimedRun:
         if stands is not None:
             run.cursor, run.ordinal = stands.cursor, stands.ordinal
         self.stored, data = StoredData.load(run.pk, lazily=True)
+        self.app: Application = new_context(run, data)
+        self.stored_context = StoredContext(self.app)
         if self.batch is not None and self.batch.index is not None and stands is None:
             self._begin_item(ordinal=run.ordinal)
             return
-        self.app: Application = new_context(run, data)
         self._interpret(run.cursor)
         self._note_item()
         self.waits = self.interpreter.waiting_steps
@@ -125,7 +125,7 @@ class ClaimedRun:
         """Begin the present item of a child run, in a context of its own; `ordinal` is the last one that was used."""
         assert self.batch is not None
         data = self.batch.begin()
-        self.changed = self.found = None
+        self.changed = None
         self.app = new_context(self.run, data, attributes={})
         self.app.response.clear()
         self.app.ordinal, self.app.authority = ordinal, self.batch.authority
@@ -209,7 +209,7 @@ class ClaimedRun:
     def _check_storable(self, app: Application, value: object) -> None:
         """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
         try:
-            self.found = app.context_json()
+            self.stored_context.look(app)
             self.changed = self.stored.changes(app.data)
         except NotJsonError:
             self._drop_unstorable()
@@ -229,7 +229,7 @@ class ClaimedRun:
 
     def _forget_changes(self) -> None:
         """Put the context back to what is stored: an action that was broken off leaves nothing behind."""
-        self.changed = self.found = None
+        self.changed = None
         self.stored, stored = StoredData.load(self.run.pk, lazily=True)
         kept = new_context(self.run, stored)
         self.app.data = stored

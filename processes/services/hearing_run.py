@@ -54,7 +54,7 @@ class HearingRun(CheckpointedRun):
             else:
                 self.paused, item.result = obey(item, run=self.run, data=self.app.data, paused=self.paused)
                 # What the last script has changed may wait for a checkpoint, and isn't all any more.
-                self.changed = self.found = None
+                self.changed = None
             self._checkpoint(taken=item)
 
     def _take_message(self) -> None:

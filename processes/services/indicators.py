@@ -210,7 +210,7 @@ def upcoming_steps(plan: Plan, *, first: int) -> list[dict[str, JSON]]:
     return steps
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=4_096)
 def spoken(name: str) -> str:
     """Return an action's name as a title: `importRows` and `import_rows` become `Import rows`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.lstrip("@")).replace("_", " ").replace("-", " ").split()

@@ -14,7 +14,7 @@ from django.db import connection
 from processes.domain.application import Application
 from processes.domain.callback_tokens import redact
 from processes.domain.interpreter import Interpreter
-from processes.domain.json_values import JSON
+from processes.domain.json_values import JSON, copy_json
 from processes.domain.request import Request
 from processes.domain.response import Response
 from processes.domain.run_status import RUN_TRANSITIONS, RunStatus
@@ -108,12 +108,14 @@ def told(changed: Mapping[str, str | None]) -> dict[str, JSON]:
 
 def new_context(run: Run, data: dict[str, JSON], *, attributes: Mapping[str, JSON] | None = None) -> Application:
     """Return the context of a run as its last checkpoint left it, or with `attributes`."""
+    # Copies: scripts change what they are given, and the run's own columns are to say what is stored.
+    kept = {name: copy_json(getattr(run, name) or {}) for name in CONTEXT}
     app = Application(
         data=data,
-        request=Request.from_json(run.request or {}),
-        response=Response.from_json(run.response or {}),
+        request=Request.from_json(kept["request"]),
+        response=Response.from_json(kept["response"]),
         user=run.user,
-        attributes=run.attributes if attributes is None else attributes,
+        attributes=kept["attributes"] if attributes is None else attributes,
         execution=str(run.pk),
     )
     app.set(RUN_ID, str(run.pk))
@@ -134,20 +136,11 @@ def run_columns(
 
     `context` is that of `app`, where it has been asked for already.
     """
-    columns = checkpoint_columns(app, interpreter, context=context)
-    # Data and attributes that can't be stored are refused; the text of an error, which may quote them, is mended.
-    columns["cursor"] = storable(columns["cursor"])
-    return columns
-
-
-def checkpoint_columns(
-    app: Application, interpreter: Interpreter, *, context: Mapping[str, Mapping[str, JSON]] | None = None
-) -> dict[str, JSON]:
-    """Return the same for a checkpoint, which mends the text of errors when it writes the cursor."""
     context = app.context_json() if context is None else context
     attributes = context["attributes"]
     return {
-        "cursor": interpreter.cursor_json(),
+        # Data and attributes that can't be stored are refused; the text of an error, which may quote them, is mended.
+        "cursor": storable(interpreter.cursor_json()),
         "ordinal": app.ordinal,
         "attributes": {key: value for key, value in attributes.items() if key != RUN_ID},
         "request": context["request"],

@@ -110,10 +110,14 @@ def encode(update: Draft, *, seq: int, task_id: str, timestamp: str) -> str:
     return unnumbered(update, timestamp=timestamp).numbered(seq, task_id)
 
 
+#: Of a time in UTC as text: all but its offset, for which "Z" is shorter.
+_WITHOUT_OFFSET = -len("+00:00")
+
+
 def format_timestamp(moment: datetime) -> str:
     """Return an aware `moment` in UTC as RFC 3339 with milliseconds."""
-    utc = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='milliseconds')}Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='milliseconds')[:_WITHOUT_OFFSET]}Z"
 
 
 def is_terminal(update: Mapping[str, JSON]) -> bool:

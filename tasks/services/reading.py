@@ -117,8 +117,8 @@ def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:
     top.expected = root.step_count
     by_id: dict[uuid.UUID, TreeNode] = {root.pk: top}
     for node in nodes:
-        built = _tree_node(node, node_id=str(node.pk), type=node.type, alias=node.alias or None)
-        by_id[node.pk] = built
+        built = _tree_node(node, node_id=str(node.id), type=node.type, alias=node.alias or None)
+        by_id[node.id] = built
         # Parents are created before their children, so the parent is there.
         by_id.get(node.parent_id or root.pk, top).children.append(built)
     return top

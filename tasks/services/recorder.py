@@ -16,12 +16,11 @@ import os
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import cast
+from types import TracebackType
+from typing import Self, cast
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -94,7 +93,7 @@ class Recorder(Buffer):
 
     def mark_compensated(self, node_id: uuid.UUID) -> None:
         """Say that what a completed node has done is undone; without effect where there is no such node."""
-        row = Node.objects.filter(pk=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()
+        row = Node.objects.filter(id=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()
         # What has ended since the last checkpoint isn't stored yet as what it is.
         node = self.touched_node(node_id) or (None if row is None else self._adopted(row))
         if node is not None:
@@ -103,10 +102,12 @@ class Recorder(Buffer):
     def _adopted(self, row: Node) -> TaskNode:
         parent = self.root
         if row.parent_id is not None:
-            parent = self._open.get(row.parent_id) or self._adopted(Node.objects.get(pk=row.parent_id))
+            parent = self._open.get(row.parent_id) or self._adopted(
+                Node.objects.get(root_id=row.root_id, id=row.parent_id)
+            )
         node = TaskNode(
             recorder=self,
-            id=row.pk,
+            id=row.id,
             parent=parent,
             ordinal=row.ordinal,
             type=row.type,
@@ -154,25 +155,12 @@ class Recorder(Buffer):
             self.last_flush = monotonic()
             self.writing.release()
 
-    @contextmanager
-    def checkpoint(self) -> Iterator["Checkpoint"]:
-        """Take everything out of the buffers for one transaction, and put it back if that fails.
+    def checkpoint(self) -> "Checkpoint":
+        """Return a checkpoint, to be entered: it holds what the buffers hold, and puts it back if it isn't written.
 
         Open the transaction inside, write the rest of the checkpoint, and call `write` as its last statement.
         """
-        with self.writing:
-            batch = self.take(everything=True)
-            checkpoint = Checkpoint(recorder=self, batch=batch, database=connections[DEFAULT_DB_ALIAS])
-            try:
-                yield checkpoint
-            except BaseException:
-                self.put_back(batch)
-                raise
-            if checkpoint.written:
-                self.settle(batch)
-            else:
-                self.put_back(batch)
-            self.last_flush = monotonic()
+        return Checkpoint(self)
 
     def _commit(self, batch: Batch) -> None:
         with transaction.atomic():
@@ -205,15 +193,40 @@ def nodes_of(batch: Batch) -> list[Along]:
     return [Rows(along_sql.NODES, [value for row in batch.rows for value in row])] if batch.rows else []
 
 
-@dataclass(slots=True, kw_only=True)
 class Checkpoint:
     """Write the recorder's part of a checkpoint, as the last statement of its transaction."""
 
-    recorder: Recorder
-    batch: Batch
-    #: This thread's connection: looked up once.
-    database: BaseDatabaseWrapper
-    written: bool = False
+    __slots__ = ("batch", "database", "recorder", "written")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        #: This thread's connection: looked up once.
+        self.database: BaseDatabaseWrapper = connections[DEFAULT_DB_ALIAS]
+        self.batch: Batch
+        self.written = False
+
+    def __enter__(self) -> Self:
+        recorder = self.recorder
+        recorder.writing.acquire()
+        try:
+            self.batch = recorder.take(everything=True)
+        except BaseException:
+            recorder.writing.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        recorder = self.recorder
+        try:
+            if kind is None and self.written:
+                recorder.settle(self.batch)
+            else:
+                recorder.put_back(self.batch)
+            recorder.last_flush = monotonic()
+        finally:
+            recorder.writing.release()
 
     @property
     def can_be_whole(self) -> bool:

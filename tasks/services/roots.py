@@ -183,7 +183,9 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
             drafts.append(draft(UpdateType.NODE_ERROR, node=reference, error=reason))
         drafts.append(draft(UpdateType.NODE_END, node=reference, status=status.value))
     if nodes:
-        Node.objects.filter(pk__in=[node.pk for node in nodes]).update(status=status.value, error=reason)
+        Node.objects.filter(root_id=root_id, id__in=[node.id for node in nodes]).update(
+            status=status.value, error=reason
+        )
     return drafts
 
 
@@ -193,7 +195,7 @@ def report_node(*, root_id: uuid.UUID, node_id: uuid.UUID, current: float, total
     Without effect where there is no such node, it has ended, or its root has. This locks the node, then the head.
     """
     open_statuses = [s.value for s in NodeStatus if s not in NODE_TERMINAL]
-    rows = Node.objects.filter(pk=node_id, root_id=root_id, status__in=open_statuses)
+    rows = Node.objects.filter(id=node_id, root_id=root_id, status__in=open_statuses)
     node = rows.select_for_update().first()
     if node is None or not TaskRoot.objects.filter(pk=root_id, closed=False).exists():
         return
@@ -235,7 +237,7 @@ def _check_jobless(root_id: uuid.UUID) -> None:
 
 def _reference(node: Node) -> str:
     return encode_node(
-        node_id=str(node.pk),
+        node_id=str(node.id),
         type=node.type,
         title=node.title,
         parent_id=str(node.parent_id or node.root_id),

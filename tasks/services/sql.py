@@ -82,7 +82,13 @@ def time_value(value: datetime | None) -> Value:
         return value
     # As Django writes it there, which takes several times as long to find out how.
     zone = _zone_of_times()
-    return str((value if value.tzinfo is zone else value.astimezone(zone)).replace(tzinfo=None))
+    if zone is UTC:
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[:_WITHOUT_OFFSET]
+    return str(value.astimezone(zone).replace(tzinfo=None))
+
+
+#: Of a time in UTC as text: all but its offset.
+_WITHOUT_OFFSET = -len("+00:00")
 
 
 @cache

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import sleep
+from types import TracebackType
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -42,33 +43,63 @@ class _Files(threading.local):
     """Hold this thread's own opening of the file: that is what has the lock. A fork must not share it."""
 
     path = ""
-    pid = 0
     opening: _Opening | None = None
 
 
 _files = _Files()
 
 
-@contextmanager
-def own_transaction(database: BaseDatabaseWrapper) -> Iterator[sqlite3.Connection]:
+def _forget_files() -> None:
+    global _files  # noqa: PLW0603 - a lock belongs to the opening, which a forked child has in common with its parent
+    _files = _Files()
+
+
+os.register_at_fork(after_in_child=_forget_files)
+
+
+class own_transaction:  # noqa: N801 - called as a function is; a generator costs twice as much, around each checkpoint
     """Begin a transaction of SQLite's own driver, in turn, outside of any of Django's; only its statements are in it.
 
     What Django does around a transaction costs more than most of what is written here.
     """
-    database.ensure_connection()
-    driver: sqlite3.Connection = database.connection
-    turn = _take_turn(database)
-    try:
-        with database.wrap_database_errors:
-            driver.execute("BEGIN IMMEDIATE")
-            try:
-                yield driver
-                driver.commit()
-            except BaseException:
-                driver.rollback()
-                raise
-    finally:
-        _give_back(turn)
+
+    __slots__ = ("_database", "_driver", "_turn")
+
+    def __init__(self, database: BaseDatabaseWrapper) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        database = self._database
+        database.ensure_connection()
+        driver: sqlite3.Connection = database.connection
+        self._driver = driver
+        self._turn = _take_turn(database)
+        try:
+            with database.wrap_database_errors:
+                driver.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            _give_back(self._turn)
+            raise
+        return driver
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        wrapper = self._database.wrap_database_errors
+        try:
+            if kind is not None:
+                self._driver.rollback()
+                # Makes Django's error of one of the driver's.
+                wrapper.__exit__(kind, error, trace)
+                return
+            with wrapper:
+                try:
+                    self._driver.commit()
+                except BaseException:
+                    self._driver.rollback()
+                    raise
+        finally:
+            _give_back(self._turn)
 
 
 @contextmanager
@@ -104,8 +135,8 @@ def _give_back(turn: int | None) -> None:
 
 def _descriptor(database: str) -> int | None:
     """Return this thread's opening of the file; None for a database in memory, or where there can be no file."""
-    if _files.path != database or _files.pid != os.getpid():
-        _files.path, _files.pid, _files.opening = database, os.getpid(), None
+    if _files.path != database:
+        _files.path, _files.opening = database, None
         if ":memory:" not in database and not database.startswith("file:"):
             with suppress(OSError):
                 _files.opening = _Opening(f"{database}{_SUFFIX}")

@@ -436,6 +436,38 @@ def test_a_long_claim_yields_at_a_boundary_and_consumes_no_attempt(kit, monkeypa
     assert Job.objects.get().attempt == 1
 
 
+def test_what_a_script_changes_inside_a_value_is_stored_in_the_first_action_of_a_claim_too(
+    kit, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("tasks.services.context.CLAIM_SECONDS", 0.0)
+    seen: list[object] = []
+
+    def first(app: Application) -> None:
+        app.set("marks", [{"n": 1}])
+        app.request.parameters["asked"] = {"by": "first"}
+        app.response.json = {"lines": ["first"]}
+
+    def inside(app: Application) -> None:
+        app.get("marks")[0]["n"] = 1.5
+        app.get("marks").append(True)
+        app.request.parameters["asked"]["by"] = "inside"
+        app.response.json["lines"].append("inside")
+
+    def alike(app: Application) -> None:
+        # Python takes True for equal to 1.
+        app.get("marks")[1] = 1
+
+    def look(app: Application) -> None:
+        seen.append((app.get("marks"), app.request.parameters["asked"], app.response.json))
+
+    actions = {"first": first, "inside": inside, "look": look, "alike": alike, "look-again": look}
+    run_id = kit.start(*({"name": name, "script": kit.script(script)} for name, script in actions.items()))
+    kit.work()
+    found = ({"by": "inside"}, {"lines": ["first", "inside"]})
+    assert repr(seen) == repr([([{"n": 1.5}, True], *found), ([{"n": 1.5}, 1], *found)])
+    assert repr(kit.run(run_id).attributes["marks"]) == repr([{"n": 1.5}, 1])
+
+
 def test_a_run_writes_a_constant_number_of_queries_per_action(kit, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     name = kit.script(lambda app: None)
 

@@ -1,6 +1,7 @@
 """Flow diagrams: nothing overlaps, everything that leads somewhere is drawn, and the canvas holds it all."""
 
 import time
+from collections.abc import Callable
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -229,19 +230,25 @@ def test_a_long_name_is_cut_and_kept_in_full_beside() -> None:
     assert node.title.full == "a" * 100
 
 
-def test_three_hundred_actions_are_laid_out_in_fifty_milliseconds() -> None:
+def test_a_diagram_of_three_hundred_actions_takes_no_longer_than_counting_to_two_million() -> None:
     actions = [
         action(f"a{number}", {"x": f"a{number * 7919 % 300}", "y": False, "z": f"a{number * 104_729 % 300}"})
         for number in range(300)
     ]
-    # The best of several, and this process's own time: others on the machine take their share.
-    best = min(_seconds(actions) for _ in range(9))
-    assert best < 0.05
+
+    def count() -> None:
+        counted = 0
+        while counted < 2_000_000:
+            counted += 1
+
+    # In turns, and the best of several of each: the machine may be slow, or shared, but then it is for both.
+    pairs = [(_seconds(lambda: lay_out(actions)), _seconds(count)) for _ in range(9)]
+    assert min(own for own, _ in pairs) < min(other for _, other in pairs)
 
 
-def _seconds(actions: list[DiagramAction]) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     before = time.process_time()
-    lay_out(actions)
+    work()
     return time.process_time() - before
 
 
