@@ -134,7 +134,7 @@ class Interpreter(Entering):
             action=frame.plan.actions[frame.index],
             plan=frame.plan,
             phase=frame.phase,
-            depth=sum(1 for below in self._frames[:-1] if below.ordinal),
+            depth=sum([1 for below in self._frames[:-1] if below.ordinal]),
             ordinal=parked.at if parked is not None and parked.at else self.app.ordinal + 1,
             process=frame.label,
         )

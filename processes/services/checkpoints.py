@@ -32,6 +32,7 @@ __all__ = [
 _CHECKPOINT = Checkpoint._meta.db_table
 _VALUE = RunValue._meta.db_table
 _STATE_CHARS = _ACTION_CHARS = 200
+_FILE = f'"{FILE_INFO}"'
 
 _COLUMNS = ("run_id", "ordinal", "cursor", "action", "state", "context", "created_at")
 #: Going on may leave a run where it was (a message that changes nothing), or let it wait there.
@@ -119,7 +120,7 @@ def write_values(run_id: uuid.UUID, *, ordinal: int, changed: Mapping[str, str |
 
 def names_files(changed: Mapping[str, str | None]) -> bool:
     """Tell whether data may name files, which the run then holds: its row is locked before they are."""
-    return any(f'"{FILE_INFO}"' in value for value in changed.values() if value is not None)
+    return bool(changed) and any(_FILE in value for value in changed.values() if value is not None)
 
 
 def newest_checkpoint(run_id: uuid.UUID) -> Checkpoint | None:

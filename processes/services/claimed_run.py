@@ -152,8 +152,10 @@ class ClaimedRun:
 
     def _end_item(self) -> bool:
         """Where a child run's item has ended, begin the next; tell whether there is one."""
+        if self.batch is None or self.batch.index is None:
+            return False
         outcome = self.interpreter.outcome
-        if self.batch is None or self.batch.index is None or not isinstance(outcome, Finished | Failed):
+        if not isinstance(outcome, Finished | Failed):
             return False
         self.steps.end_item(outcome.error if isinstance(outcome, Failed) else None)
         self._strike_undone()

@@ -123,9 +123,11 @@ class HearingRun(CheckpointedRun):
 
     def _fire_timer(self) -> None:
         """Complete an action that has waited for as long as it was to, and end callbacks whose time is up."""
-        if self._parked is not None and expire_callbacks(self.run.pk, self.interpreter.open_callbacks):
+        parked = self._parked
+        if parked is not None and expire_callbacks(self.run.pk, self.interpreter.open_callbacks):
             self._take_message()
-        parked, deadline = self._parked, self.interpreter.deadline
+            parked = self._parked
+        deadline = self.interpreter.deadline
         if parked is None and deadline is None:
             return
         now = timezone.now()
