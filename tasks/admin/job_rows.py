@@ -21,7 +21,7 @@ class JobRows(ActingAdmin):
     page = "tasks_job_change"
     verbs: tuple[Verb, ...] = (CANCEL, REPLAY)
     list_select_related = ("root", "root__owner")
-    list_defer = ("arguments", "saved", "root__output", "root__result", "root__meta")
+    list_defer = ("arguments", "saved", "root__output", "root__result", "root__steps", "root__meta")
     search_fields = (
         "root__title",
         "function",

@@ -1,4 +1,4 @@
-"""Where the steps of a tree are to be found: first the columns, then what they say, then the old one goes."""
+"""Where the steps of a tree are to be found; those of older releases stay where they are."""
 
 from django.db import migrations, models
 

@@ -8,14 +8,10 @@ from tasks.models.root import TaskRoot, new_id
 
 
 class Node(models.Model):
-    """Hold what a snapshot shows of one node; `ordinal` is the order of creation below the root.
+    """Hold what a snapshot shows of one node; `ordinal` is the order of creation below the root."""
 
-    The nodes of a root lie together: nobody looks for one without its root.
-    """
-
-    pk = models.CompositePrimaryKey("root", "id")
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     root = models.ForeignKey(TaskRoot, on_delete=models.CASCADE, related_name="nodes", db_index=False)
-    id = models.UUIDField(default=new_id, editable=False)
     #: Another node of the same root; none directly below the root.
     parent_id = models.UUIDField(null=True, blank=True)
     ordinal = models.IntegerField()
@@ -34,6 +30,7 @@ class Node(models.Model):
 
     class Meta:
         ordering = ("ordinal",)
+        indexes = (models.Index(fields=["root", "ordinal"], name="tasks_node_root"),)
 
     def __str__(self) -> str:
         return self.title

@@ -39,6 +39,8 @@ class TaskRoot(models.Model):
     #: The update that names its steps, which may be many: every checkpoint writes this row anew, so they aren't here.
     steps_seq = models.BigIntegerField(null=True, blank=True)
     step_count = models.PositiveIntegerField(default=0, db_default=0)
+    #: The steps themselves, where an older release has said them last; it may do so beside this one.
+    steps = models.JSONField(null=True, blank=True)
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
@@ -129,6 +131,11 @@ class TaskRoot(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def expected(self) -> int:
+        """Return how many steps it has said it will take."""
+        return self.step_count if self.steps is None else len(self.steps)
 
     @property
     def shown_status(self) -> str:

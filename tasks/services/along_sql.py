@@ -20,7 +20,7 @@ NODES = Insertion(
         "uuid", "uuid", "uuid", "int", "text", "text", "text", "int", "text", "text", "float8", "float8", "text",
         "text", "jsonb",
     ),
-    f"(root_id, id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NODE_CHECKPOINTED)}",
+    f"(id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NODE_CHECKPOINTED)}",
 )  # fmt: skip
 
 

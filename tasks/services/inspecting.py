@@ -41,7 +41,7 @@ _ENVELOPE = re.compile(r'"(type|timestamp)":"([^"]*)"')
 _PREFIX_DIGITS = 8
 _TERMINAL = [status.value for status in JOB_TERMINAL]
 #: What a list of tasks doesn't show, and may be long.
-_LONG = ("output", "result", "meta", "job__arguments", "job__saved", "job__error", "celery_task__plan")
+_LONG = ("output", "result", "steps", "meta", "job__arguments", "job__saved", "job__error", "celery_task__plan")
 
 
 def job_shows(status: str, *, prefix: str = "") -> Q:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _COLUMNS = (
-    *("title", "status", "error", "current", "total", "message", "step_count", "last_seq", "closed"),
+    *("title", "status", "error", "current", "total", "message", "step_count", "steps", "last_seq", "closed"),
     *("owner_id", "session_key", "shared", "parent_id", "created_at", "started_at", "finished_at"),
     *("job__status", "job__cancel_requested_at", "job__function"),
     *("cancel_requested_at", "celery_task__cancel_requested_at"),

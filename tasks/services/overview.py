@@ -20,7 +20,7 @@ def read_percentages(roots: Iterable[TaskRoot]) -> dict[uuid.UUID, float | None]
     nodes = Node.objects.filter(root_id__in=asked).order_by("-ordinal") if asked else Node.objects.none()
     # Children were created after their parents: from the last to the first, each finds its children's shares there.
     for pk, root_id, parent_id, status, current, total in nodes.values_list(
-        "id", "root_id", "parent_id", "status", "current", "total"
+        "pk", "root_id", "parent_id", "status", "current", "total"
     ):
         completed = status == NodeStatus.COMPLETED
         share = percentage(completed=completed, current=current, total=total, children=shares.pop(pk, ()))
@@ -31,7 +31,7 @@ def read_percentages(roots: Iterable[TaskRoot]) -> dict[uuid.UUID, float | None]
             current=root.current,
             total=root.total,
             children=shares.get(root.pk, ()),
-            expected=root.step_count,
+            expected=root.expected,
         )
         for root in rows
     }

@@ -92,8 +92,8 @@ def read_updates(root_id: uuid.UUID, *, after: int, limit: int = READ_LIMIT) -> 
 
 def read_steps(root: TaskRoot) -> JSON:
     """Return the steps that a root has said it will take, as its log tells them; None where it has said none."""
-    if root.steps_seq is None:
-        return None
+    if root.steps is not None or root.steps_seq is None:
+        return cast(JSON, root.steps)
     body = Update.objects.filter(root_id=root.pk, seq=root.steps_seq).values_list("body", flat=True).first()
     # A tree that is being purged loses its log first.
     return None if body is None else cast(JSON, json.loads(body)["steps"])
@@ -114,11 +114,11 @@ def _read(root_id: uuid.UUID) -> tuple[TaskRoot, list[Node]]:
 
 def _build_tree(root: TaskRoot, nodes: Iterable[Node]) -> TreeNode:
     top = _tree_node(root, node_id=str(root.pk), type="task", alias=None)
-    top.expected = root.step_count
+    top.expected = root.expected
     by_id: dict[uuid.UUID, TreeNode] = {root.pk: top}
     for node in nodes:
-        built = _tree_node(node, node_id=str(node.id), type=node.type, alias=node.alias or None)
-        by_id[node.id] = built
+        built = _tree_node(node, node_id=str(node.pk), type=node.type, alias=node.alias or None)
+        by_id[node.pk] = built
         # Parents are created before their children, so the parent is there.
         by_id.get(node.parent_id or root.pk, top).children.append(built)
     return top

@@ -93,7 +93,7 @@ class Recorder(Buffer):
 
     def mark_compensated(self, node_id: uuid.UUID) -> None:
         """Say that what a completed node has done is undone; without effect where there is no such node."""
-        row = Node.objects.filter(id=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()
+        row = Node.objects.filter(pk=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()
         # What has ended since the last checkpoint isn't stored yet as what it is.
         node = self.touched_node(node_id) or (None if row is None else self._adopted(row))
         if node is not None:
@@ -102,12 +102,10 @@ class Recorder(Buffer):
     def _adopted(self, row: Node) -> TaskNode:
         parent = self.root
         if row.parent_id is not None:
-            parent = self._open.get(row.parent_id) or self._adopted(
-                Node.objects.get(root_id=row.root_id, id=row.parent_id)
-            )
+            parent = self._open.get(row.parent_id) or self._adopted(Node.objects.get(pk=row.parent_id))
         node = TaskNode(
             recorder=self,
-            id=row.id,
+            id=row.pk,
             parent=parent,
             ordinal=row.ordinal,
             type=row.type,

@@ -132,7 +132,7 @@ def restart_root(*, root_id: uuid.UUID, title: str, steps: JSON, lease: timedelt
         seq = append_updates(
             root_id=root_id, drafts=[draft(UpdateType.NODE_START, node=reference, steps=steps)], columns=columns
         )
-        TaskRoot.objects.filter(pk=root_id).update(**steps_columns(steps, seq=seq))
+        TaskRoot.objects.filter(pk=root_id).update(steps=None, **steps_columns(steps, seq=seq))
         _check_jobless(root_id)
 
 
@@ -183,9 +183,7 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
             drafts.append(draft(UpdateType.NODE_ERROR, node=reference, error=reason))
         drafts.append(draft(UpdateType.NODE_END, node=reference, status=status.value))
     if nodes:
-        Node.objects.filter(root_id=root_id, id__in=[node.id for node in nodes]).update(
-            status=status.value, error=reason
-        )
+        Node.objects.filter(pk__in=[node.pk for node in nodes]).update(status=status.value, error=reason)
     return drafts
 
 
@@ -195,7 +193,7 @@ def report_node(*, root_id: uuid.UUID, node_id: uuid.UUID, current: float, total
     Without effect where there is no such node, it has ended, or its root has. This locks the node, then the head.
     """
     open_statuses = [s.value for s in NodeStatus if s not in NODE_TERMINAL]
-    rows = Node.objects.filter(id=node_id, root_id=root_id, status__in=open_statuses)
+    rows = Node.objects.filter(pk=node_id, root_id=root_id, status__in=open_statuses)
     node = rows.select_for_update().first()
     if node is None or not TaskRoot.objects.filter(pk=root_id, closed=False).exists():
         return
@@ -237,7 +235,7 @@ def _check_jobless(root_id: uuid.UUID) -> None:
 
 def _reference(node: Node) -> str:
     return encode_node(
-        node_id=str(node.id),
+        node_id=str(node.pk),
         type=node.type,
         title=node.title,
         parent_id=str(node.parent_id or node.root_id),

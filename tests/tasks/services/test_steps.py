@@ -4,9 +4,6 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from tasks.domain.jsonvalue import JSON
 from tasks.models import Node, TaskRoot
@@ -62,14 +59,18 @@ def test_a_tree_whose_log_was_purged_has_none(roots: dict[str, uuid.UUID]) -> No
     assert read_steps(root) is None
 
 
-def test_the_rows_of_earlier_releases_keep_them_there_and_back(roots: dict[str, uuid.UUID]) -> None:
-    rows = TaskRoot.objects.order_by("pk").values_list("pk", "steps_seq", "step_count")
-    before = list(rows)
-    earlier = ("tasks", "0010_clustered_log")
-    try:
-        call_command("migrate", *earlier, verbosity=0)
-        old = MigrationExecutor(connection).loader.project_state([earlier]).apps.get_model("tasks", "TaskRoot")
-        assert dict(old.objects.values_list("title", "steps")) == STEPS
-    finally:
-        call_command("migrate", verbosity=0)
-    assert list(rows) == before
+def test_what_an_older_release_has_made_or_makes_beside_this_one_keeps_its_steps() -> None:
+    root = TaskRoot.objects.create(title="old", steps=BOTH)
+    Node.objects.create(id=new_id(), root=root, ordinal=1, type="step", title="Read", status="completed")
+    assert (read_steps(root), read_snapshot(root.pk).steps) == (BOTH, BOTH)
+    assert (read_percentages([root])[root.pk], read_snapshot(root.pk).tree.percent) == (50, 50)
+
+
+def test_begun_anew_it_has_the_new_ones_alone() -> None:
+    root = TaskRoot.objects.create(title="old", steps=BOTH)
+    restart_root(root_id=root.pk, title="new", steps=[], lease=timedelta(minutes=1))
+    root.refresh_from_db()
+    assert (read_steps(root), root.expected) == ([], 0)
+    # By the older release once more.
+    root.steps = READ
+    assert (read_steps(root), root.expected) == (READ, 1)
