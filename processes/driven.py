@@ -174,8 +174,10 @@ class ProcessDriven(DrivenFields):
         self._state.fields_cache.pop("instance", None)
 
 
-def _withdraw(sender: type[models.Model], instance: ProcessDriven, **_: object) -> None:
-    withdraw_instance(instance)
+def _withdraw(sender: type[models.Model], instance: models.Model, **_: object) -> None:
+    # Django knows senders by their place in memory, where a class that is gone may have been before.
+    if isinstance(instance, ProcessDriven):
+        withdraw_instance(instance)
 
 
 def _connect(sender: type[models.Model], **_: object) -> None:
