@@ -4,7 +4,6 @@ A misspelt wish mustn't look like one that was heard, so that a key that nobody 
 that couldn't be stored, such as NUL.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,8 +14,9 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from processes.domain.data_edit import DataEdit
-from processes.domain.json_values import MAX_DEPTH, json_problems, nests_absurdly
+from processes.domain.json_values import MAX_DEPTH, json_problems
 from processes.errors import ProcessError
+from tasks.domain.json_text import UnreadableJson, read_json
 from tasks.registry import problems
 
 __all__ = ["Flag", "Moment", "Object", "Sent", "StrictJson", "Text", "bad_request", "check_known",
@@ -33,9 +33,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        text = body.decode()
-        value = None if nests_absurdly(text) else json.loads(text, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError):
+        value = read_json(body, make_object=_each_once)
+    except UnreadableJson:
         value = None
     if not isinstance(value, dict):
         raise bad_request("Send a JSON object.")

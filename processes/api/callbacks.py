@@ -4,7 +4,6 @@ No session is looked at and no cookie set, so there is nothing that a foreign pa
 form of several parts: the part `report` is that JSON then, and each file becomes a file info in its data.
 """
 
-import json
 import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -23,7 +22,7 @@ from rest_framework.response import Response
 
 from processes.api.base import IDEMPOTENCY_KEY, ApiView
 from processes.domain.callbacks import REPORTS
-from processes.domain.json_values import JSON, json_problems, nests_absurdly
+from processes.domain.json_values import JSON, json_problems
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
 from processes.pages.uploads import upload_limit
@@ -31,6 +30,7 @@ from processes.services.callback_tokens import callback_of_token
 from processes.services.callbacks import MAX_DATA_DEPTH, query_callback, report_callback
 from processes.services.errors import TooLargeError
 from tasks.api.errors import problem_response
+from tasks.domain.json_text import UnreadableJson, read_json
 from tasks.registry import Problem
 
 __all__ = ["MAX_BYTES", "callback", "callback_by_header"]
@@ -179,12 +179,9 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_BYTES:
         raise _too_large()
     try:
-        text = raw.decode()
-        if nests_absurdly(text):
-            raise _bad("This nests too deep.")
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _bad("This is not JSON.") from None
+        body = read_json(raw)
+    except UnreadableJson as error:
+        raise _bad(f"This is not JSON: {error}.") from None
     if not isinstance(body, dict):
         raise _bad('Send a JSON object: {"action": "progress", "data": {}}.')
     for name in body:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -19,7 +18,6 @@ __all__ = [
     "json_problems",
     "key_problem",
     "lost_in_text",
-    "nests_absurdly",
     "pointer",
 ]
 
@@ -31,29 +29,6 @@ Path: TypeAlias = tuple[str | int, ...]
 
 #: Deeper nesting is refused everywhere, so that recursive code below is safe.
 MAX_DEPTH = 100
-
-
-#: Deeper texts aren't given to the JSON reader at all: it works by recursion, and at the end of the stack anything else
-#: that Python does meanwhile (collecting garbage, say) fails too.
-_READABLE_DEPTH = 400
-
-_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
-
-
-def nests_absurdly(text: str) -> bool:
-    """Tell whether a JSON text nests deeper than any reader should follow."""
-    if text.count("[") + text.count("{") <= _READABLE_DEPTH:
-        return False
-    depth = 0
-    for token in _TOKENS.finditer(text):
-        mark = token[0]
-        if mark in ("[", "{"):
-            depth += 1
-            if depth > _READABLE_DEPTH:
-                return True
-        elif mark in ("]", "}"):
-            depth -= 1
-    return False
 
 
 def pointer(*parts: str | int) -> str:

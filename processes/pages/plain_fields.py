@@ -1,6 +1,5 @@
 """Fields that Django has not, or that treat what they get more carefully than Django's do."""
 
-import json
 from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
@@ -10,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from pydantic import TypeAdapter, ValidationError
 
-from processes.domain.json_values import JSON, json_problems, nests_absurdly
+from processes.domain.json_values import JSON, json_problems
 from processes.services.form_fields import matcher_of
+from tasks.domain.json_text import JsonFault, UnreadableJson, read_json
 
 __all__ = ["ColorField", "JsonField", "LocalDateTimeInput", "PatternValidator", "WithinValidator", "YesNoField"]
 
@@ -74,25 +74,28 @@ class JsonField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        if nests_absurdly(text):
-            raise self._invalid(_("it nests too deeply"))
         try:
-            found = json.loads(text, parse_constant=self._refuse)
-        except json.JSONDecodeError as error:
-            place = _("line %(line)s, column %(column)s") % {"line": error.lineno, "column": error.colno}
-            raise self._invalid(place) from None
-        except ValueError as error:
-            raise self._invalid(_("it holds a number that can't be kept")) from error
+            found = read_json(text)
+        except UnreadableJson as error:
+            raise self._invalid(_reason(error)) from None
         problems = json_problems(found)
         if problems:
             raise self._invalid(problems[0].message)
         return found
 
-    def _refuse(self, constant: str) -> JSON:
-        raise self._invalid(_("%(constant)s is no number") % {"constant": constant})
-
     def _invalid(self, reason: str) -> forms.ValidationError:
         return forms.ValidationError(self.error_messages["invalid"], code="invalid", params={"reason": reason})
+
+
+def _reason(error: UnreadableJson) -> str:
+    """Return what is wrong with a text, for whoever has typed it."""
+    if error.fault is JsonFault.DEPTH:
+        return _("it nests too deeply")
+    if error.fault is JsonFault.CONSTANT:
+        return _("%(constant)s is no number") % {"constant": error.detail}
+    if error.fault is JsonFault.NUMBER:
+        return _("it holds a number that can't be kept")
+    return _("line %(line)s, column %(column)s") % {"line": error.line, "column": error.column}
 
 
 class YesNoField(forms.TypedChoiceField):

@@ -6,13 +6,12 @@ come at the same moment, the one waits for the other's transaction, and gets the
 """
 
 import hashlib
-import json
 import logging
 import math
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import parse_qsl
 
 from django.conf import settings
@@ -21,7 +20,7 @@ from django.db.models import Q
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from processes.domain.json_values import JSON, json_problems, nests_absurdly
+from processes.domain.json_values import JSON, json_problems
 from processes.domain.signatures import Delivery, Refusal, SignatureError, Verified, verify
 from processes.errors import ProcessError
 from processes.models import RecognisedBy, Trigger, TriggerFiring, TriggerKind
@@ -30,6 +29,7 @@ from processes.services.errors import HookBusyError, HookIdleError, HookNotFound
 from processes.services.firing import begin, note_failure
 from processes.services.trigger_secrets import keys_of
 from tasks.domain.bounds import shorten
+from tasks.domain.json_text import JsonFault, UnreadableJson, read_json
 from tasks.domain.rate import Rate
 from tasks.services import sql
 
@@ -196,16 +196,12 @@ def _read_form(text: str) -> dict[str, JSON]:
 
 
 def _read_json(text: str) -> JSON:
-    if nests_absurdly(text):
-        raise _unreadable(_("The body nests too deep."))
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
+        return read_json(text)
+    except UnreadableJson as error:
+        if error.fault is JsonFault.DEPTH:
+            raise _unreadable(_("The body nests too deep.")) from None
         raise _unreadable(_("The body is neither JSON nor a form.")) from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _unreadable(message: str) -> ProcessError:

@@ -1,11 +1,11 @@
 """Remote procedure calls: which kinds there are, what is sent, and in which order the calls of a batch are made."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tasks.domain.jsonvalue import JSON, JSONObject, dumps
+from tasks.domain.json_text import read_sent
+from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.errors import BadRequest
 
 __all__ = ["MOST_CALLS", "Call", "CallKind", "check_key", "parse_arguments", "parse_batch", "parse_call", "stages"]
@@ -38,12 +38,12 @@ def parse_arguments(body: str | bytes) -> JSONObject:
     """Return the arguments of a single call, {} for an empty body; raises BadRequest."""
     if not body.strip():
         return {}
-    return _arguments(_parsed(body), place="")
+    return _arguments(read_sent(body), place="")
 
 
 def parse_batch(body: str | bytes) -> list[Call]:
     """Return the calls of a batch: `[{"fn": "…", "args": {…}}]`. Raises BadRequest, which names the place."""
-    value = _parsed(body)
+    value = read_sent(body)
     if not isinstance(value, list):
         raise BadRequest('Send an array of calls: [{"fn": "…", "args": {}}].')
     if len(value) > MOST_CALLS:
@@ -105,17 +105,3 @@ def _arguments(value: JSON, *, place: str) -> JSONObject:
     if not isinstance(value, dict):
         raise BadRequest(f"{place or 'The body'} is an object with the function's arguments by name.", path=place)
     return value
-
-
-def _parsed(body: str | bytes) -> JSON:
-    try:
-        value: JSON = json.loads(body, parse_constant=_refuse)
-        # Half of a surrogate pair could be neither stored nor answered with: UTF-8 doesn't know it.
-        dumps(value).encode()
-    except (ValueError, RecursionError):
-        raise BadRequest("This is not JSON.") from None
-    return value
-
-
-def _refuse(constant: str) -> JSON:
-    raise ValueError(constant)

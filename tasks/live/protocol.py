@@ -14,7 +14,6 @@ Answered by `subscribed`, `pong`, `result`, and `error` with a stable code: `bad
 `too_many`, `interrupted`; of a call, whatever code its function gives.
 """
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 from django.utils.dateparse import parse_datetime
 
 from tasks.domain.calls import Call, parse_call
+from tasks.domain.json_text import read_sent
 from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.domain.listing import EVERYTHING, ListFilter, ListScope
 from tasks.domain.statuses import JobStatus, NodeStatus
@@ -153,12 +153,7 @@ def parse_object(text: str | None, *, most_chars: int = MAX_MESSAGE_CHARS) -> di
     """Return the JSON object that a text holds; raises BadRequest."""
     if text is None or len(text) > most_chars:
         raise BadRequest(f"Send JSON text of at most {most_chars} characters.")
-    try:
-        message = json.loads(text)
-        # Half of a surrogate pair could be neither looked for nor answered with: UTF-8 doesn't know it.
-        dumps(message).encode()
-    except (ValueError, RecursionError):
-        raise BadRequest("This is not JSON.") from None
+    message = read_sent(text)
     if not isinstance(message, dict):
         raise BadRequest("Send a JSON object.")
     return message

@@ -1,15 +1,15 @@
 """Read JSON Lines: one JSON object on each line, in UTF-8."""
 
-import json
 from collections.abc import Iterator
 from typing import Final
 
-from processes.domain.json_values import JSON, json_problems, nests_absurdly
+from processes.domain.json_values import JSON, json_problems
 from processes.domain.tables.errors import TableError
 from processes.domain.tables.feed import LineFeed, Source
 from processes.domain.tables.limits import Limits
 from processes.domain.tables.problems import RowProblem, shorten
 from processes.domain.tables.records import Record, check_rows
+from tasks.domain.json_text import UnreadableJson, read_json
 
 __all__ = ["JsonLinesRecords"]
 
@@ -55,14 +55,12 @@ class JsonLinesRecords:
                 return self._read(text, line)
 
     def _read(self, text: str, line: int) -> Record:
-        if nests_absurdly(text):
-            return _bad(line, "Nested too deep to be read.", text)
         try:
-            value: JSON = json.loads(text)
-        except json.JSONDecodeError as error:
-            return _bad(line, f"Not JSON: {error.msg} at character {error.colno:,}.", text)
-        except ValueError:
-            return _bad(line, "Not JSON that can be read: it has a number that is too large.", text)
+            value: JSON = read_json(text)
+        except UnreadableJson as error:
+            # It is one line: its own number says nothing.
+            fault = f"{error.detail} at character {error.column:,}" if error.line else str(error)
+            return _bad(line, f"Not JSON: {fault}.", text)
         if not isinstance(value, dict):
             return _bad(line, "Not an object: a row is written like {…}.", text)
         if problems := json_problems(value, max_depth=_MAX_DEPTH, limit=1):

@@ -1,14 +1,14 @@
 """Write the bodies of requests and read those of answers, within limits."""
 
 import codecs
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlencode
 
-from processes.domain.json_values import JSON, canonical, json_problems, nests_absurdly
+from processes.domain.json_values import JSON, canonical, json_problems
 from processes.domain.outside import OutboundRequest
 from processes.services.errors import OutboundError, OutboundRefusedError, OutboundTooLargeError
+from tasks.domain import json_text
 
 __all__ = ["ACCEPTED", "body_of", "decode_text", "form_pairs", "read_bounded", "read_json"]
 
@@ -81,11 +81,9 @@ def read_json(text: str, content_type: str) -> JSON:
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in _JSON_TYPES and not kind.endswith("+json"):
         return None
-    if nests_absurdly(text):
-        return None
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json_text.read_json(text)
+    except json_text.UnreadableJson:
         return None
     return None if json_problems(value, limit=1) else value
 

@@ -91,12 +91,12 @@ def test_json_lines_keep_their_types_and_their_own_keys():
         ('{"a": 1} {"b": 2}', "Not JSON"),
         ("[1]", "Not an object"),
         ("3", "Not an object"),
-        ('{"a": NaN}', "Not a JSON number"),
+        ('{"a": NaN}', "NaN isn't a JSON number"),
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "surrogate"),
         ('{"a": ' + "[" * 30 + "]" * 30 + "}", "levels deep"),
-        ('{"a": ' + "[" * 50_000, "Nested too deep"),
-        ('{"a": ' + "9" * 5_000 + "}", "too large"),
+        ('{"a": ' + "[" * 50_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5_000 + "}", "too many digits"),
     ],
 )
 def test_a_line_that_is_no_row_is_a_problem_of_that_line(line, why):
