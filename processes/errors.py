@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from tasks.errors import TaskCancelled
+from tasks.errors import TaskCancelled, text_of
 
 __all__ = [
     "CANCELLED",
@@ -312,18 +312,10 @@ class ScriptError(ProcessError):
     def of(cls, exception: BaseException) -> Self:
         """Wrap an exception, chained as `__cause__`."""
         name = type(exception).__name__
-        text = _text_of(exception)[:_MAX_MESSAGE]
+        text = text_of(exception)[:_MAX_MESSAGE]
         error = cls(f"{name}: {text}" if text else name, fields={"type": name, "message": text})
         error.__cause__ = exception
         return error
-
-
-def _text_of(exception: BaseException) -> str:
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001
-        # A broken __str__ in somebody's exception must not hide that the script failed.
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

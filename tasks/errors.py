@@ -25,6 +25,14 @@ def _rebuild(kind: type[TasksError], message: str, fields: dict[str, Any]) -> Ta
     return kind(message, **fields)
 
 
+def text_of(exception: BaseException) -> str:
+    """Return what an exception says; nothing where its own code fails at that, which must not hide the exception."""
+    try:
+        return str(exception)
+    except Exception:  # noqa: BLE001 - whatever somebody's `__str__` raises
+        return ""
+
+
 class TaskNotFound(TasksError):
     """There is no such task, or you may not see it."""
 

@@ -55,6 +55,16 @@ def build(floors: int) -> dict[str, int]:
 
 
 @shared_task(base=TrackedTask)
+def order(name: str) -> None:
+    """Enqueue a declared job."""
+    from tasks.registry import jobs
+    from tasks.registry.declaration import DeclaredJob
+
+    spec = jobs.get(name)
+    DeclaredJob(spec.function, spec).enqueue()
+
+
+@shared_task(base=TrackedTask)
 def fail(text: str = "a secret") -> None:
     """Fail with a text that not everybody should read."""
     raise ValueError(text)

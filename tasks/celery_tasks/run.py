@@ -23,7 +23,7 @@ from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.jsonvalue import JSON, dumps
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.domain.updates import format_timestamp
-from tasks.errors import StaleFence, TaskCancelled, TasksError
+from tasks.errors import StaleFence, TaskCancelled, TasksError, text_of
 from tasks.services.celery_cancelling import cancel_reason_of
 from tasks.services.celery_roots import Begun, begin, prolong, put_off, run_lease, settle, settle_late
 from tasks.services.celery_rows import Origin, root_id_of
@@ -138,9 +138,7 @@ def begin_run(task: Any) -> Run | None:
         if begun.refused is not None:
             return run
         if begun.delivery > 1:
-            # The function starts over, so what an earlier run left open never ends by itself.
-            recorder.adopt()
-            recorder.end_all(NodeStatus.CANCELLED, error=_("interrupted; it runs again"))
+            recorder.start_over(_("interrupted; it runs again"))
         if not alone:
             process_heart().hold(run)
         return run
@@ -259,8 +257,9 @@ def reason_of(error: object, *, throws: tuple[type[BaseException], ...] = ()) ->
         return _("It took longer than it may.")
     if isinstance(error, WorkerLostError):
         return _("Its worker ended before it did.")
-    if throws and isinstance(error, tuple(throws) if isinstance(throws, tuple | list) else throws):
-        return shorten(str(error) or type(error).__name__, ERROR_CHARS)
+    expected = tuple(throws) if isinstance(throws, tuple | list) else throws
+    if isinstance(error, BaseException) and throws and isinstance(error, expected):
+        return shorten(text_of(error) or type(error).__name__, ERROR_CHARS)
     return _("It failed (%(kind)s).") % {"kind": type(error).__name__}
 
 

@@ -28,17 +28,34 @@ END_SECONDS = 10.0
 
 
 def made_now(prepared: PreparedCall) -> JSON:
-    """Make a call of a function that isn't asynchronous, and return its result."""
-    made = prepared.make()
+    """Make a call of a function that isn't asynchronous, and return its result.
+
+    Raises RuntimeError where it raises what would end, or cancel, whoever serves it.
+    """
+    try:
+        made = prepared.make()
+    except (SystemExit, asyncio.CancelledError) as error:
+        raise _ended_by_itself(error) from error
     assert not isawaitable(made)
     return made
 
 
 async def made_here(prepared: PreparedCall) -> JSON:
-    """Make a call of an asynchronous function, and return its result."""
+    """Make a call of an asynchronous function, and return its result; raises RuntimeError as `made_now` does."""
     made = prepared.make()
     assert isawaitable(made)
-    return await made
+    try:
+        return await made
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        raise _ended_by_itself(error) from error
+    except SystemExit as error:
+        raise _ended_by_itself(error) from error
+
+
+def _ended_by_itself(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"The function has ended itself by {type(error).__name__}.")
 
 
 class FollowedCall:

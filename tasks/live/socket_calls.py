@@ -7,9 +7,10 @@ from contextlib import suppress
 from functools import partial
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from tasks.domain.jsonvalue import JSON
-from tasks.errors import BadRequest
+from tasks.errors import BadRequest, TaskCancelled
 from tasks.live.calls import FollowedCall
 from tasks.live.hub import Hub
 from tasks.live.problems import problem_of
@@ -46,6 +47,8 @@ class SocketCalls:
         self._token = token
         self._at_work: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._made: dict[uuid.UUID, FollowedCall] = {}
+        #: Cancelled while they were still being prepared.
+        self._unwanted: set[uuid.UUID] = set()
 
     def add(self, message: CallFunction) -> None:
         """Begin a call; raises TooMany, and BadRequest where one of the same id is at work."""
@@ -62,6 +65,8 @@ class SocketCalls:
         """End a call that is at work; of any other nothing is told, since it may just have ended."""
         if (made := self._made.get(request_id)) is not None:
             made.abandon()
+        elif request_id in self._at_work:
+            self._unwanted.add(request_id)
 
     def close(self) -> None:
         """End all that is at work: the socket is gone."""
@@ -70,11 +75,14 @@ class SocketCalls:
 
     def _forget(self, request_id: uuid.UUID, _serving: "asyncio.Task[None]") -> None:
         self._at_work.pop(request_id, None)
+        self._unwanted.discard(request_id)
 
     async def _serve(self, message: CallFunction) -> None:
         request_id, call = message.request_id, message.call
         try:
             context, owner, prepared = await in_own_thread(partial(self._prepare, message))
+            if request_id in self._unwanted:
+                raise TaskCancelled(_("The work was cancelled."))
             text = result_text(request_id, await self._follow(request_id, context, owner, prepared))
         except _ClientGoneError:
             return

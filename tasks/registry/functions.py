@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, overload
 
 from tasks.domain.calls import CallKind
-from tasks.domain.jsonvalue import JSON, JSONObject
+from tasks.domain.jsonvalue import JSON, JSONObject, storable
 from tasks.domain.signature import Signature, read_signature
 from tasks.errors import InvalidArguments, KeyReused, TasksError, UnknownFunction
 from tasks.registry.access import SIGNED_IN, Access, User, check_access
@@ -255,10 +255,13 @@ def _started(spec: JobSpec) -> Function:
         given = spec.signature.to_json((), arguments)
 
         def call() -> JSON:
-            # A key that the job makes of its arguments says what is the same work, whoever asks for it.
-            key = context.start_key if spec.idempotency_key is None else None
+            # A key that the job makes of its arguments says what is the same work, whoever asks for it; where it makes
+            # none, that of the client counts.
+            own = None if spec.idempotency_key is None else spec.idempotency_key(given)
+            key = None if own else context.start_key
             job = enqueue_declared(spec, given, Options(owner=context.owner, idempotency_key=key))
-            if key is not None and job.arguments != given:
+            # A new job has them as they were given, one that is read as they were stored.
+            if key is not None and storable(job.arguments) != storable(given):
                 raise KeyReused
             return {"job_id": str(job.root_id)}
 

@@ -75,3 +75,11 @@ class JobSpec:
     repeat: Repeat | None = None
     #: Who may start it by name from outside (docs/rpc.md); None for nobody.
     access: Access | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a job that would never begin."""
+        if self.concurrency_limit < 1:
+            raise ValueError(
+                f"Job {self.name!r} has a concurrency_limit of {self.concurrency_limit}, so that none of them would "
+                "ever begin: it is 1 or more."
+            )

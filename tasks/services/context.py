@@ -8,8 +8,10 @@ from time import monotonic
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from tasks.domain.bounds import measure
 from tasks.domain.jsonvalue import JSON, JSONObject, dumps, storable
 from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled, WorkInterrupted
+from tasks.models import Job
 from tasks.services.claims import Claim, consume_cancel, save_state
 from tasks.services.committing import after_commit
 from tasks.services.connections import renew_connections
@@ -34,6 +36,8 @@ class Context:
         self.recorder = recorder
         self.hold = hold
         self._saved = claim.saved
+        #: Whether it was saved in a transaction, of which nobody tells here whether it was rolled back.
+        self._saved_in_transaction = False
         self._until = monotonic() + CLAIM_SECONDS
 
     @property
@@ -68,7 +72,10 @@ class Context:
 
     @property
     def saved(self) -> JSON:
-        """What this or an earlier attempt has saved last; None where nothing was."""
+        """What this or an earlier attempt has saved last; None where nothing was. After a transaction it is read."""
+        if self._saved_in_transaction:
+            self._saved = Job.objects.values_list("saved", flat=True).get(pk=self.id)
+            self._saved_in_transaction = connection.in_atomic_block
         return self._saved
 
     def save(self, state: JSON) -> None:
@@ -85,6 +92,7 @@ class Context:
             raise InvalidState(f"A job saves at most {SAVED_CHARS:,} characters of JSON; this has {len(text):,}.")
         save_state(self.claim, text)
         self._saved = state
+        self._saved_in_transaction = connection.in_atomic_block
         if connection.in_atomic_block:
             # The heart has had to wait for this row until now, and the lease may be over.
             after_commit(self.hold.beat)
@@ -133,8 +141,9 @@ class Context:
         after_commit(self.hold.go_on, after_cancel=True)
 
     def progress(self, percent: float, message: str | None = None) -> None:
-        """Report a percentage, clamped to 0 to 100, and a message."""
-        self.recorder.root.progress(max(0.0, min(100.0, percent)), 100, message)
+        """Report a percentage, clamped to 0 to 100, and a message; what is no number leaves the percentage as it is."""
+        number = measure(percent)
+        self.recorder.root.progress(None if number is None else max(0.0, min(100.0, number)), 100, message)
 
     def check_cancelled(self) -> None:
         """Raise where the work is to stop.

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from tasks.models import TaskRoot
 from tasks.services.nodes import TaskNode
+from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner
 from tasks.services.trees import TreeRecorder
 from tasks.tracking import current_node
@@ -31,10 +33,19 @@ def current_work() -> Work | None:
     root = current_node().root
     recorder = root.recorder if isinstance(root, TaskNode) else None
     if not isinstance(recorder, TreeRecorder):
-        return None
+        return _work_of(recorder.root_id) if isinstance(recorder, Recorder) else None
     # What outlives a request doesn't hang on it, and nothing can hang on a root that isn't there yet.
     can_be_parent = recorder.begun.is_set() and not recorder.lost and not recorder.opening.request_scoped
     return Work(recorder.root_id if can_be_parent else None, recorder.opening.owner())
+
+
+def _work_of(root_id: uuid.UUID) -> Work | None:
+    """Return the work of a root that only the database knows more of: a team's own Celery task, or a job's thread."""
+    found = TaskRoot.objects.filter(pk=root_id).values_list("owner_id", "session_key", "closed").first()
+    if found is None:
+        return None
+    owner_id, session_key, closed = found
+    return Work(None if closed else root_id, Owner(user_id=owner_id, session_key=session_key))
 
 
 @contextmanager

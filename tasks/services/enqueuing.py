@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tasks.domain.along import Along
-from tasks.domain.bounds import TITLE_CHARS, shorten
+from tasks.domain.bounds import TITLE_CHARS, shorten, storable_text
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.statuses import JobStatus
 from tasks.domain.updates import Draft, UpdateType, draft
@@ -206,4 +206,4 @@ def _key(declared: Key | None, arguments: JSONObject, given: str | None) -> str 
     if key is not None and len(key) > _KEY_CHARS:
         # Cut off, two keys might become one, and somebody's job would be missing.
         raise InvalidArguments(f"A job's key has at most {_KEY_CHARS} characters; this one has {len(key)}.")
-    return key
+    return None if key is None else storable_text(key)

@@ -65,6 +65,10 @@ def cancel_job(*, root_id: uuid.UUID, reason: str) -> JobStatus:
             job.save(update_fields=["cancel_requested_at"])
             if status is JobStatus.WAITING:
                 _set_pending(job)
+            elif status not in JOB_HELD:
+                # It may be put off, for long: what it does about its end is due now.
+                Job.objects.filter(pk=root_id, due_at__gt=Now()).update(due_at=Now(), hinted_at=Now())
+                hint_after_commit(job.queue)
             append_updates(
                 root_id=root_id,
                 drafts=[draft(UpdateType.TASK_STATUS, status=JobStatus.CANCEL_REQUESTED.value)],

@@ -26,7 +26,7 @@ def release_expired(*, limit: int = 50, poison_limit: int = 5) -> int:
     """Take jobs whose lease has run out away from their dead workers, and return how many.
 
     They go on from their last checkpoint. The attempt is not consumed, but a job whose workers keep dying is a poison:
-    after `poison_limit` losses it becomes a dead letter.
+    after `poison_limit` losses in a row it becomes a dead letter.
     """
     with transaction.atomic():
         rows = Job.objects.filter(sql.job_status_in(JOB_HELD), lease_until__lt=Now())
@@ -43,7 +43,7 @@ def _release(job: Job, *, poison_limit: int) -> bool:
     try:
         with transaction.atomic():
             _lost_attempt(job).save()
-            if job.losses + 1 >= poison_limit:
+            if job.losses + 1 >= poison_limit and _were_all_lost(job, poison_limit):
                 _bury(job)
             else:
                 _hand_on(job)
@@ -53,6 +53,12 @@ def _release(job: Job, *, poison_limit: int) -> bool:
         logger.exception("The job %s of a dead worker could not be released.", job.root_id)
         return False
     return True
+
+
+def _were_all_lost(job: Job, count: int) -> bool:
+    """Tell whether the last `count` attempts ended with their workers: one that a worker survived begins a new row."""
+    outcomes = Attempt.objects.filter(job=job).order_by("-pk").values_list("outcome", flat=True)[:count]
+    return all(outcome == Attempt.Outcome.LOST for outcome in outcomes)
 
 
 def _lost_attempt(job: Job) -> Attempt:

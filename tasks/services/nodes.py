@@ -13,6 +13,7 @@ from tasks.domain.bounds import (
     TITLE_CHARS,
     TYPE_CHARS,
     counted,
+    measure,
     pieces,
     shorten,
 )
@@ -131,14 +132,17 @@ class TaskNode:
         return self.recorder.root
 
     def progress(self, current: float | None = None, total: float | None = None, message: str | None = None) -> None:
-        """Set what is given of current, total and message; an ended node stays as it is."""
+        """Set what is given of current, total and message; an ended node stays as it is.
+
+        What is no finite number counts as not given, since no update could tell it.
+        """
         recorder = self.recorder
         with recorder.mutex:
             if not self.is_open:
                 return
-            if current is not None:
+            if measure(current) is not None:
                 self.current = current
-            if total is not None:
+            if measure(total) is not None:
                 self.total = total
             if message is not None:
                 self.message = shorten(message, MESSAGE_CHARS)

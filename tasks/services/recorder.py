@@ -91,6 +91,16 @@ class Recorder(Buffer):
         self._ordinal = rows.order_by("-ordinal").values_list("ordinal", flat=True).first() or 0
         return dict(self._open)
 
+    def start_over(self, reason: str, *, keeps_count: bool = False) -> None:
+        """Take up the tree of a function that begins again.
+
+        What an earlier attempt has left open never ends by itself, and what it has counted isn't done.
+        """
+        self.adopt()
+        self.end_all(NodeStatus.CANCELLED, error=reason)
+        if self.root.current and not keeps_count:
+            self.root.progress(0)
+
     def mark_compensated(self, node_id: uuid.UUID) -> None:
         """Say that what a completed node has done is undone; without effect where there is no such node."""
         row = Node.objects.filter(pk=node_id, root_id=self.root_id, status=NodeStatus.COMPLETED.value).first()

@@ -26,7 +26,7 @@ from tasks.domain.jsonvalue import JSON
 from tasks.domain.meta import MetaType
 from tasks.domain.statuses import NodeStatus
 from tasks.domain.updates import TERMINAL_TYPES, Draft, UpdateType, draft
-from tasks.errors import StaleFence, TaskCancelled
+from tasks.errors import StaleFence, TaskCancelled, text_of
 from tasks.models import TaskRoot
 from tasks.models.root import new_id
 from tasks.services import sql
@@ -234,7 +234,7 @@ class TreeRecorder(Recorder):
             raise
 
     def _note_failure(self, error: Exception) -> None:
-        self._failure = f"{type(error).__name__}: {error}"
+        self._failure = f"{type(error).__name__}: {text_of(error)}"
         if sql.is_lock_error(error):
             # Whoever has the lock gives it back some time, however long their transaction takes.
             self._tried_at = None

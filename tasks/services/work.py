@@ -17,7 +17,15 @@ from tasks.domain.jsonvalue import JSON
 from tasks.domain.meta import metas
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked, Yielded
 from tasks.domain.statuses import NodeStatus
-from tasks.errors import JobTimeout, PermanentError, StaleFence, TaskCancelled, TasksError, WorkInterrupted
+from tasks.errors import (
+    JobTimeout,
+    PermanentError,
+    StaleFence,
+    TaskCancelled,
+    TasksError,
+    WorkInterrupted,
+    text_of,
+)
 from tasks.registry import JobSpec, jobs
 from tasks.services.calling import call
 from tasks.services.claims import Claim, claim, read_cancel_reason
@@ -125,9 +133,8 @@ def carry_out(held: Claim) -> None:
     try:
         with process_heart().holding(hold):
             if held.continues and not spec.checkpointed:
-                # The function starts over, so what an earlier attempt left open never ends by itself.
-                recorder.adopt()
-                recorder.end_all(NodeStatus.CANCELLED, error=_("interrupted; it runs again"))
+                # What it has saved says where it goes on, and what was counted until there has been done.
+                recorder.start_over(_("interrupted; it runs again"), keeps_count=held.saved is not None)
             _run(spec, context)
     except StaleFence:
         # Nothing of this claim was stored after it was lost; its successor tells the rest.
@@ -147,8 +154,12 @@ def _run(spec: JobSpec, context: Context) -> None:
         _settle(context, Cancelled(reason=error.message))
     except PermanentError as error:
         _settle(context, Failed(reason=error.message, error=_describe(error)))
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, GeneratorExit, WorkInterrupted):
+        # This process ends, or whoever has broken into the work knows how it goes on.
+        raise
+    except BaseException as error:
         # An outcome that can't be stored fails the attempt like anything else: left alone, the job would seem to run.
+        # So does what is no Exception, such as SystemExit and the time limits of some libraries.
         logger.exception("Task %s (%s) failed.", context.id, spec.name)
         _fail(spec, context, error)
 
@@ -205,7 +216,8 @@ def _as_outcome(spec: JobSpec, value: object) -> Outcome:
 
 
 def _fail(spec: JobSpec, context: Context, error: BaseException) -> None:
-    reason = shorten(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__, ERROR_CHARS)
+    told = text_of(error)
+    reason = shorten(f"{type(error).__name__}: {told}" if told else type(error).__name__, ERROR_CHARS)
     if spec.checkpointed:
         # What came after the last checkpoint isn't done: the next attempt takes it up as after a worker's death.
         context.recorder.rewind()
@@ -223,6 +235,6 @@ def _fail(spec: JobSpec, context: Context, error: BaseException) -> None:
 def _describe(error: BaseException) -> JSON:
     return {
         "code": error.code if isinstance(error, TasksError) else type(error).__name__,
-        "message": str(error),
+        "message": text_of(error),
         "traceback": "".join(traceback.format_exception(error))[-8_000:],
     }

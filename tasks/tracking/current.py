@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tasks.domain.jsonvalue import JSON
 from tasks.domain.meta import meta_to_json
-from tasks.errors import StaleFence, TaskCancelled, WorkInterrupted
+from tasks.errors import StaleFence, TaskCancelled, WorkInterrupted, text_of
 
 
 class TrackedNode(Protocol):
@@ -174,6 +174,6 @@ def end_node(node: TrackedNode, error: BaseException | None) -> None:
         node.cancel(error.message)
     elif isinstance(error, asyncio.CancelledError | GeneratorExit):
         # The client has gone, or nobody takes what a generator yields.
-        node.cancel(str(error))
+        node.cancel(text_of(error))
     elif not isinstance(error, StaleFence | WorkInterrupted):
-        node.fail(str(error) or type(error).__name__)
+        node.fail(text_of(error) or type(error).__name__)

@@ -98,3 +98,9 @@ def test_what_is_not_well_declared_is_refused_with_the_cure(options: dict[str, A
     with pytest.raises(ValueError, match=reason):
         job("test.bad", **options)(takes_tenant)
     assert "test.bad" not in jobs
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_under_which_none_would_begin_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        job("test.never", concurrency_key="one", concurrency_limit=limit)(does_nothing)

@@ -614,3 +614,15 @@ def test_no_thread_keeps_a_task_that_nobody_holds(trees: Trees) -> None:
     assert trees.types(TaskRoot.objects.get().pk) == ["taskStart", "taskStatus"]
     gc.collect()
     assert recorder() is None
+
+
+def test_an_error_whose_text_fails_comes_through_and_fails_its_node(trees: Trees) -> None:
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            return str(self.args[1])
+
+    with pytest.raises(SpeechlessError), start_task("Import") as task, task.subtask("Inner"):
+        raise SpeechlessError("one")
+    assert process_flusher().drain(5)
+    root = TaskRoot.objects.get(pk=task.id)
+    assert (root.status, root.error) == ("failed", "SpeechlessError")

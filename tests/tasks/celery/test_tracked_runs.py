@@ -17,12 +17,14 @@ from kombu import Producer
 from kombu.exceptions import OperationalError
 
 from config.celery import app
+from tasks import job
 from tasks.celery_tasks import TrackedTask, cancel, track
 from tasks.celery_tasks.run import HEADER
 from tasks.celery_tasks.task import run_of
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.errors import IllegalTransition, TaskNotFound
-from tasks.models import CeleryTask, Node, TaskRoot, Update
+from tasks.models import CeleryTask, Job, Node, TaskRoot, Update
+from tasks.registry import JobContext
 from tasks.services.celery_canvases import create_canvas
 from tasks.services.celery_roots import end_unseen
 from tasks.services.celery_rows import Origin, root_id_of
@@ -447,3 +449,14 @@ def test_a_silent_celery_task_is_not_told_to_begin_again(id, die_midway):
     stall = read_stall(other.pk)
     assert stall is not None
     assert stall.code == "not_begun"
+
+
+@pytest.mark.usefixtures("own_declarations")
+def test_a_job_that_it_enqueues_is_its_owners_and_ends_with_it(deliver, id):
+    @job("test.ordered")
+    def ordered(context: JobContext) -> None: ...
+
+    owner = User.objects.create_user("owner")
+    deliver(tracked_tasks.order, ("test.ordered",), id=id, headers={HEADER: {"user": owner.pk}})
+    root = Job.objects.get(function="test.ordered").root
+    assert (root.owner_id, root.parent_id) == (owner.pk, root_of(id).pk)

@@ -557,3 +557,44 @@ async def _until_status(root: TaskRoot, status: str) -> None:
         while root.status != status:
             await asyncio.sleep(0.02)
             await root.arefresh_from_db()
+
+
+def test_the_callers_key_counts_where_the_job_makes_none(client: Client) -> None:
+    @job("test.order", access="signed_in", idempotency_key=lambda arguments: arguments["order"])
+    def order(context: JobContext, order: str = "") -> None: ...
+
+    key = {"Idempotency-Key": "monday"}
+    assert call(client, "test.order", {}, **key).json() == call(client, "test.order", {}, **key).json()
+    assert Job.objects.count() == 1
+
+
+def test_a_start_is_recognised_whatever_its_arguments_hold(client: Client) -> None:
+    @job("test.greet", access="signed_in")
+    def greet(context: JobContext, name: str) -> None: ...
+
+    key = {"Idempotency-Key": "monday"}
+    first, again = (call(client, "test.greet", {"name": "a\0b"}, **key) for _ in range(2))
+    assert (first.status_code, first.json()) == (200, again.json())
+
+
+def ends_by(error: BaseException, *, is_async: bool) -> Callable[[CallContext], Any]:
+    def ends(context: CallContext) -> None:
+        raise error
+
+    async def ends_async(context: CallContext) -> None:
+        raise error
+
+    return ends_async if is_async else ends
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1)])
+def test_a_call_that_ends_itself_keeps_no_other_from_its_answer(
+    client: Client, error: BaseException, is_async: bool
+) -> None:
+    mutation("test.fine")(lambda context: 1)
+    mutation("test.ends")(ends_by(error, is_async=is_async))
+    body = json.dumps([{"fn": "test.fine"}, {"fn": "test.ends"}, {"fn": "test.fine"}])
+    told = client.post("/api/rpc/batch", body, content_type="application/json").json()
+    assert [one["ok"] for one in told] == [True, False, True]
+    assert call(client, "test.ends", {}).status_code == 500

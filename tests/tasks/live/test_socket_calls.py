@@ -319,3 +319,14 @@ async def test_a_token_that_isnt_good_for_it_opens_no_socket(
         _row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=scopes)
     socket = WebsocketCommunicator(TasksConsumer.as_asgi(), "/ws/", headers=bearer(secret))
     assert not (await socket.connect())[0]
+
+
+async def test_a_call_is_cancelled_while_it_is_still_being_prepared(connect: Connect, user: User) -> None:
+    made: list[str] = []
+    mutation("test.made")(lambda context: made.append("made"))
+    socket = await connect(user)
+    request_id = await say(socket, type="call", fn="test.made")
+    await say(socket, type="cancel", requestId=request_id)
+    over = await until_over(socket, request_id)
+    assert (over[-1]["type"], over[-1]["code"]) == ("error", "cancelled")
+    assert made == []

@@ -3,6 +3,8 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,11 +13,12 @@ from django.utils import timezone
 
 from tasks import check_cancelled, current_node, start_task, subtask
 from tasks.domain.bounds import ERROR_CHARS, MESSAGE_CHARS
+from tasks.domain.outcomes import Cancelled, Yielded
 from tasks.errors import IllegalTransition, TaskCancelled, TaskNotFound
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext
 from tasks.services.access import Viewer
-from tasks.services.cancelling import cancel_below, request_cancel
+from tasks.services.cancelling import cancel, cancel_below, request_cancel
 from tasks.services.enqueuing import enqueue
 from tasks.services.reading import read_snapshot
 from tasks.services.roots import Owner, create_root
@@ -193,3 +196,25 @@ def test_jobs_are_cancelled_as_before(trees: Trees, kit: JobKit) -> None:
     assert request_cancel(root_id=job.root_id, viewer=OWNER) == "cancelled"
     with pytest.raises(IllegalTransition):
         request_cancel(root_id=job.root_id, viewer=OWNER)
+
+
+@pytest.mark.parametrize("put_off", ["yielded", "retry"])
+def test_work_that_undoes_something_hears_of_its_end_although_it_is_put_off(
+    put_off: str, trees: Trees, kit: JobKit
+) -> None:
+    def body(context: JobContext) -> Any:
+        if context.claim.cancel_requested:
+            return Cancelled(reason="undone")
+        if put_off == "retry":
+            raise OSError
+        return Yielded(due_at=timezone.now() + timedelta(hours=1))
+
+    declared = kit.declare(
+        body, checkpointed=True, ends_itself=lambda _id: True, attempts=2, delay_seconds=3_600, jitter=0.0
+    )
+    job = declared.enqueue()
+    assert work_off("default")
+    assert not work_off("default")
+    cancel(root_id=job.root_id, reason="not needed")
+    assert work_off("default")
+    assert Job.objects.get(pk=job.root_id).status == "cancelled"

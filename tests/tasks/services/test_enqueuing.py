@@ -175,3 +175,12 @@ def test_before_django_is_set_up_enqueuing_says_so(kit: Any, monkeypatch: pytest
     monkeypatch.setattr(port, "_enqueuer", None)
     with pytest.raises(NotConnected, match="INSTALLED_APPS"):
         kit.declare(add).enqueue(1)
+
+
+@pytest.mark.parametrize("keys", [{"idempotency_key": "of:{name}"}, {"concurrency_key": "of:{name}"}])
+def test_a_key_is_made_of_what_no_database_stores(kit: Any, keys: dict[str, Any]) -> None:
+    def greet(context: JobContext, name: str) -> None: ...
+
+    job = kit.declare(greet, **keys).enqueue(name="a\0b")
+    assert work_off("default")
+    assert Job.objects.get(pk=job.root_id).status == "completed"

@@ -1,6 +1,7 @@
 """What a job's function is told, and what it keeps for its next attempt."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -171,3 +172,36 @@ def test_middleware_sees_what_a_job_raises(kit: Any, settings: Any) -> None:
     assert work_off("default")
     assert CALLS == ["before {}", "after"]
     assert Job.objects.get(pk=job.root_id).error["message"] == "no"
+
+
+def test_what_a_rolled_back_transaction_has_saved_is_not_saved(kit: Any) -> None:
+    seen: list[object] = []
+
+    def body(context: JobContext) -> None:
+        context.save(1)
+        with transaction.atomic():
+            with suppress(KeyError), transaction.atomic():
+                context.save(2)
+                seen.append(context.saved)
+                raise KeyError
+            seen.append(context.saved)
+        seen.append(context.saved)
+        with transaction.atomic():
+            context.save(3)
+        seen.append(context.saved)
+
+    job = kit.declare(body).enqueue()
+    assert run_to_its_end(job).saved == 3
+    assert seen == [2, 1, 1, 3]
+
+
+@pytest.mark.parametrize("percent", [float("nan"), None, "half"])
+def test_a_percentage_that_is_none_leaves_the_progress_as_it_is(kit: Any, percent: Any) -> None:
+    def body(context: JobContext) -> None:
+        context.progress(50)
+        context.progress(percent, "still at it")
+
+    job = kit.declare(body).enqueue()
+    assert run_to_its_end(job).status == "completed"
+    root = TaskRoot.objects.get(pk=job.root_id)
+    assert (root.current, root.message) == (50, "still at it")

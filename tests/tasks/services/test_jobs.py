@@ -3,6 +3,7 @@
 import json
 import threading
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from kombu import Producer
 from tasks.domain.outcomes import Completed, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import NodeStatus
+from tasks.domain.tree import Tree
 from tasks.errors import IllegalTransition, PermanentError, StaleFence, TaskCancelled, TaskNotFound, UnknownJob
 from tasks.models import Job, TaskRoot
 from tasks.registry import JobContext, JobSpec, jobs
@@ -25,14 +27,16 @@ from tasks.services.enqueuing import enqueue
 from tasks.services.hints import send_hint
 from tasks.services.jobs import wake
 from tasks.services.losses import release_expired
-from tasks.services.reading import read_updates
+from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, end_root
 from tasks.services.settling import settle
 from tasks.services.work import work_off
-from tasks.tracking import subtask
+from tasks.tracking import step, subtask
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+AT_ONCE = RetryPolicy(attempts=2, delay_seconds=0, jitter=0)
 
 THREE = RetryPolicy(attempts=3, backoff="fixed", delay_seconds=0, jitter=0)
 
@@ -569,3 +573,72 @@ def test_one_lost_job_that_cannot_be_released_keeps_no_other_waiting(kit) -> Non
         "running",
         "pending",
     ]
+
+
+class SpeechlessError(Exception):
+    """An error of a team's own, whose text fails where it was made without its second argument."""
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+class LibraryTimeout(BaseException):
+    """What isn't caught by `except Exception`, as the timeouts of some libraries aren't on purpose."""
+
+
+@pytest.mark.parametrize("error", [SpeechlessError("one"), LibraryTimeout("late"), SystemExit(3)])
+def test_whatever_a_function_raises_fails_its_attempt(kit, error: BaseException) -> None:  # type: ignore[no-untyped-def]
+    def fail(context: JobContext) -> None:
+        raise error
+
+    job = kit.enqueue(fail)
+    assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, job.error["code"]) == ("failed", type(error).__name__)
+
+
+def test_what_was_counted_by_an_attempt_that_failed_is_not_counted_twice(kit) -> None:  # type: ignore[no-untyped-def]
+    def count(context: JobContext) -> None:
+        for _ in range(10):
+            step()
+        if not context.is_retry:
+            raise OSError
+
+    job = kit.enqueue(count, retry=AT_ONCE)
+    assert work_off("default")
+    assert work_off("default")
+    snapshot = read_snapshot(job.root_id)
+    assert (snapshot.status, snapshot.tree.current) == ("completed", 10)
+    told = Tree()
+    for _, body in read_updates(job.root_id, after=0, limit=1_000):
+        told.apply(json.loads(body))
+    assert told.snapshot() == snapshot.to_json()
+
+
+def test_what_was_counted_until_the_saved_place_stays_counted(kit) -> None:  # type: ignore[no-untyped-def]
+    def count(context: JobContext) -> None:
+        done = context.saved or 0
+        for number in range(done, 10):
+            step()
+            context.save(number + 1)
+            if number == 6:
+                raise OSError
+
+    job = kit.enqueue(count, retry=AT_ONCE)
+    assert work_off("default")
+    assert work_off("default")
+    assert read_snapshot(job.root_id).tree.current == 10
+
+
+def test_deaths_with_an_attempt_between_them_do_not_add_up(kit) -> None:  # type: ignore[no-untyped-def]
+    def fail(context: JobContext) -> None:
+        raise OSError
+
+    job = kit.enqueue(fail, retry=replace(AT_ONCE, attempts=50))
+    for _ in range(6):
+        assert work_off("default")
+        assert claim(queue="default", worker="dies") is not None
+        Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert release_expired() == 1
+    job.refresh_from_db()
+    assert (job.status, job.losses) == ("pending", 6)

@@ -591,3 +591,18 @@ def test_what_no_checkpoint_has_declared_can_be_taken_back(recorder: Recorder, r
     save(recorder)
     assert types(root.pk) == ["taskStart", "nodeStart", "nodeProgress"]
     assert_rows_are_the_fold(root.pk)
+
+
+@pytest.mark.parametrize("unknown", [float("nan"), float("inf"), "half"])
+def test_what_is_no_number_leaves_rows_and_log_as_they_were(recorder: Recorder, unknown: float) -> None:
+    node = recorder.start("Import")
+    node.progress(5, 10)
+    recorder.flush()
+    node.progress(unknown, unknown, "still at it")
+    recorder.flush()
+    told = Tree()
+    for update in updates(recorder.root_id):
+        told.apply(update)
+    assert told.root is not None
+    for [child] in (told.root.children, read_snapshot(recorder.root_id).tree.children):
+        assert (child.current, child.total, child.message) == (5, 10, "still at it")
