@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from processes.domain.cursor import CURSOR_FORMAT, UPCASTERS
+from processes.domain.cursor import CURSOR_FORMAT, UPCASTERS, Phase
 from processes.domain.formats import upcast
 from processes.domain.json_values import JSON, copy_json
 from processes.domain.plan import Plan, PlanAction
@@ -91,8 +91,21 @@ def is_place(cursor: JSON) -> bool:
 
 
 def newest_place(places: Iterable[Place]) -> Place | None:
-    """Give the first of `places` (the newest first) that has an action to run: the one that failed, or was cut off."""
-    return next((place for place in places if is_place(place.cursor)), None)
+    """Give the first of `places` (the newest first) that has an action to run: the one that failed, or was cut off.
+
+    What handles an error (`@error`) comes after the action that failed, and isn't it, unless nothing came before.
+    """
+    handling = None
+    for place in places:
+        if is_place(place.cursor):
+            if not _handles_error(place.cursor):
+                return place
+            handling = handling or place
+    return handling
+
+
+def _handles_error(cursor: JSON) -> bool:
+    return any(frame.get("phase") == Phase.ERROR for frame in cursor["frames"])
 
 
 def waiting_action(cursor: JSON, *, find_plan: FindPlan) -> tuple[Plan, PlanAction]:

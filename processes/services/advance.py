@@ -182,8 +182,15 @@ class _Advance(HearingRun):
                 with tracking(node):
                     self.interpreter.step()
                 # Its writes go with its error; the error itself is the process's, and has its checkpoint.
-                failed = self.steps.last_error is not None or self._is_tried_again
-                (transaction.savepoint_rollback if failed else transaction.savepoint_commit)(point)
+                if self.steps.last_error is not None or self._is_tried_again:
+                    # An error of the database has broken the transaction, and the way back to the savepoint mends it.
+                    transaction.set_rollback(False)
+                    transaction.savepoint_rollback(point)
+                else:
+                    transaction.savepoint_commit(point)
+                if self._is_tried_again:
+                    # What it has changed goes with what it has written, before the checkpoint can store it.
+                    self._forget_changes()
                 self._checkpoint(node)
         except JobTimeout:
             self._forget_changes()
@@ -193,7 +200,9 @@ class _Advance(HearingRun):
     @property
     def _is_tried_again(self) -> bool:
         outcome = self.interpreter.outcome
-        return isinstance(outcome, Suspended) and isinstance(outcome.directive, RunAgain)
+        if not isinstance(outcome, Suspended) or not isinstance(outcome.directive, RunAgain):
+            return False
+        return outcome.directive.reason == RETRY
 
     def _limit_seconds(self, pending: Pending) -> float | None:
         """Return how long the action may take: what is left of its own limit, or to those that have called it."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
 from processes.domain.application import Application
@@ -209,7 +210,16 @@ class ClaimedRun:
         return RunStatus.COMPENSATING if self.interpreter.is_compensating else RunStatus.RUNNING
 
     def _check_storable(self, app: Application, value: object) -> None:
-        """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on."""
+        """Let an action fail that leaves what can't be stored; the interpreter calls it before it moves on.
+
+        So does a script that goes on in a transaction that an error of the database has broken: its writes are lost.
+        """
+        if connection.in_atomic_block and connection.needs_rollback:
+            raise ProcessError(
+                _("It caught an error of the database, and what it wrote before is lost: put what may fail into a "
+                  "transaction.atomic() of its own."),
+                code="broken_transaction",
+            )  # fmt: skip
         try:
             self.stored_context.look(app)
             self.changed = self.stored.changes(app.data)

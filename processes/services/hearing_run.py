@@ -131,10 +131,12 @@ class HearingRun(CheckpointedRun):
         if parked is None and deadline is None:
             return
         now = timezone.now()
-        if deadline is not None and deadline <= now:
+        until = parked.until if parked is not None and parked.at else None
+        # Both may have passed while nobody was there: what was due first comes first.
+        if deadline is not None and deadline <= now and (until is None or deadline <= until):
             self.closes_forms_as = FormOutcome.TIMEOUT
             self.interpreter.expire(self._too_late(None))
-        elif parked is not None and parked.at and parked.until is not None and parked.until <= now:
+        elif parked is not None and until is not None and until <= now:
             self.interpreter.resume(parked.then)
         else:
             return

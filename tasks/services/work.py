@@ -10,6 +10,7 @@ from functools import partial
 from time import monotonic, sleep
 
 from django.db import OperationalError, connection
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
@@ -170,7 +171,13 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
         raise TaskCancelled(hold.cancel_reason or _("cancelled before it began"))
     interruption = Interruption(context.may_interrupt, in_any_thread=not spec.checkpointed)
     try:
-        with working(context.id, context.claim.owner), tracking(context.recorder.root), interruption:
+        # A time zone that the function activates is not that of whatever this thread does next.
+        with (
+            working(context.id, context.claim.owner),
+            tracking(context.recorder.root),
+            timezone.override(None),
+            interruption,
+        ):
             hold.interruption = interruption
             return _as_outcome(spec, call(spec, context, interruption))
     except (WorkInterrupted, asyncio.CancelledError) as interrupted:

@@ -472,3 +472,52 @@ def test_for_everybody_else_there_is_no_such_run(kit, operator: User) -> None:  
     for path in ("", "checkpoints/", "data/", "retry/", "rewind/?ordinal=0"):
         assert Client().get(f"/api/runs/{run_id}/{path}").status_code == 404
     assert post(Client(), f"/api/runs/{run_id}/retry/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("known", "then"),
+    [(Known.NOTHING, ["pay", "after"]), (Known.NOT_DONE, ["pay", "after"]), (Known.DONE, ["after"])],
+)
+def test_the_action_that_failed_is_taken_up_although_its_error_was_handled(
+    kit: Any, operator: User, known: Known, then: list[str]
+) -> None:
+    def pay(app: Application) -> None:
+        kit.notes.append("pay")
+        if len(kit.notes) == 1:
+            raise ValueError("no")
+
+    run_id = kit.start(
+        {"name": "pay", "script": kit.script(pay)},
+        {"name": "after", "script": kit.note("after")},
+        {"name": "@error", "script": kit.note("told")},
+    )
+    kit.work()
+    assert kit.notes == ["pay", "told"]
+    new_id = retry_run(run_id=run_id, user=operator, known=known)
+    kit.work()
+    assert (kit.run(new_id).status, kit.notes[2:]) == ("completed", then)
+
+
+@pytest.mark.parametrize(("known", "then"), [(Known.NOT_DONE, ["pay", "after"]), (Known.DONE, ["after"])])
+def test_what_nobody_knew_of_is_found_out_although_its_error_was_handled(
+    kit: Any, operator: User, known: Known, then: list[str]
+) -> None:
+    def pay(app: Application) -> None:
+        kit.notes.append("pay")
+        if len(kit.notes) == 1:
+            raise KeyboardInterrupt
+
+    run_id = kit.start(
+        {"name": "pay", "script": kit.script(pay, effect="once")},
+        {"name": "after", "script": kit.note("after")},
+        {"name": "@error", "script": kit.note("told")},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        kit.work()
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert release_expired() == 1
+    kit.work()
+    assert (kit.run(run_id).error["code"], kit.notes) == ("outcome_unknown", ["pay", "told"])
+    new_id = retry_run(run_id=run_id, user=operator, known=known)
+    kit.work()
+    assert (kit.run(new_id).status, kit.notes[2:]) == ("completed", then)

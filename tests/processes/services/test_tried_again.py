@@ -3,14 +3,17 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
+from django.db import IntegrityError
 from django.utils import timezone
 
 from processes.domain.application import Application
-from processes.domain.directives import Park
+from processes.domain.directives import Park, RunAgain
 from processes.domain.origin import spent_actions
 from processes.errors import ProcessError
 from processes.models import Checkpoint, Run
@@ -260,3 +263,108 @@ def test_what_must_not_be_done_twice_is_not_begun_where_there_is_no_time_for_it(
     kit.work()
     run = kit.run(run_id)
     assert (run.error["code"], spent_actions(run.origin)) == ("timeout", [])
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "transactional"])
+def test_a_try_that_has_failed_leaves_nothing_behind(kit: Any, effect: str) -> None:
+    def count(app: Application) -> None:
+        kit.notes.append((app.data.get("count", 0), app.get("count", 0)))
+        app.data["count"] = app.data.get("count", 0) + 1
+        app.set("count", app.get("count", 0) + 1)
+        if len(kit.notes) < 3:
+            raise ProcessError("not yet", code="busy")
+
+    run_id = kit.start(
+        {"name": "count", "script": kit.script(count, effect=effect), "retry": {"attempts": 3, "delay_seconds": 0}}
+    )
+    kit.work()
+    assert (kit.notes, kit.data(run_id)) == ([(0, 0)] * 3, {"count": 1})
+
+
+def test_an_error_of_the_database_in_a_transactional_script_is_the_actions(kit: Any) -> None:
+    Group.objects.create(name="taken")
+
+    def write(app: Application) -> None:
+        kit.notes.append("write")
+        Group.objects.create(name=f"before {len(kit.notes)}")
+        Group.objects.create(name="taken" if len(kit.notes) == 1 else "free")
+
+    run_id = kit.start(
+        {
+            "name": "write",
+            "script": kit.script(write, effect="transactional"),
+            "retry": {"attempts": 2, "delay_seconds": 0},
+        }
+    )
+    kit.work()
+    assert kit.run(run_id).status == "completed"
+    assert sorted(Group.objects.values_list("name", flat=True)) == ["before 2", "free", "taken"]
+
+
+def test_an_error_of_the_database_in_a_transactional_script_is_handled(kit: Any) -> None:
+    Group.objects.create(name="taken")
+
+    def write(app: Application) -> None:
+        kit.notes.append("write")
+        Group.objects.create(name="before")
+        Group.objects.create(name="taken")
+
+    run_id = kit.start(
+        {"name": "write", "script": kit.script(write, effect="transactional")},
+        {"name": "@error", "script": kit.note("handled")},
+    )
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("failed", ["write", "handled"])
+    assert not Group.objects.filter(name="before").exists()
+
+
+def test_a_script_that_goes_on_in_a_broken_transaction_has_failed(kit: Any) -> None:
+    Group.objects.create(name="taken")
+
+    def write(app: Application) -> None:
+        with suppress(IntegrityError):
+            Group.objects.create(name="taken")
+
+    run_id = kit.start({"name": "write", "script": kit.script(write, effect="transactional")})
+    kit.work()
+    run = kit.run(run_id)
+    assert (run.status, run.error["code"]) == ("failed", "broken_transaction")
+
+
+def test_a_transactional_script_that_wants_to_run_again_keeps_what_it_has_done(kit: Any) -> None:
+    def write(app: Application) -> RunAgain | None:
+        count = app.data["count"] = app.data.get("count", 0) + 1
+        Group.objects.create(name=f"group {count}")
+        return RunAgain(reason="more", until=timezone.now()) if count < 3 else None
+
+    run_id = kit.start({"name": "write", "script": kit.script(write, effect="transactional")})
+    kit.work()
+    assert (kit.run(run_id).status, kit.data(run_id), Group.objects.count()) == ("completed", {"count": 3}, 3)
+
+
+def test_a_timer_that_was_due_before_the_time_limit_comes_first_however_late_it_is_looked_at(kit: Any) -> None:
+    run_id = kit.start(
+        {"name": "wait", "script": "wait", "config": {"until": "2100-01-01T00:00:00Z"}, "timeout_seconds": 60},
+        {"name": "next", "script": kit.note("next")},
+    )
+    kit.work()
+    stands = newest_checkpoint(run_id)
+    assert stands is not None
+    [frame], now = stands.cursor["frames"], timezone.now()
+    frame["deadline"] = (now - timedelta(seconds=5)).isoformat()
+    stands.cursor["parked"]["until"] = (now - timedelta(seconds=10)).isoformat()
+    Checkpoint.objects.filter(pk=stands.pk).update(cursor=stands.cursor)
+    Job.objects.update(wake_at=now)
+    assert wake_due() == 1
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("completed", ["next"])
+
+
+def test_a_time_zone_that_a_script_activates_is_not_that_of_the_next_run(kit: Any) -> None:
+    def tell(app: Application) -> None:
+        kit.notes.append(timezone.get_current_timezone_name())
+
+    kit.start({"name": "far", "script": kit.script(lambda app: timezone.activate("Asia/Tokyo"))})
+    kit.start({"name": "here", "script": kit.script(tell)})
+    kit.work()
+    assert kit.notes == [timezone.get_default_timezone_name()]
