@@ -132,6 +132,8 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
     action, data = body.get("action"), body.get("data")
     if files and not isinstance(data, dict | None):
         raise _bad('With files "data" is an object: each becomes a key of it.')
+    if problems := json_problems(dict.fromkeys(files), limit=1):
+        raise _bad(f'The name of a file\'s part becomes a key of "data". {problems[0].message}.')
     if action == _QUERY:
         return standing.to_json()
     if not isinstance(action, str) or action not in REPORTS:

@@ -125,10 +125,11 @@ def report_callback(
     Its files are copied, as far as `reader` may read them: by default whoever the run works for. `files` are stored for
     the callback, and their infos become keys of `data`, which is an object then. A report under a `key` that was used
     is that one again. One that ends the callback, or begins it, may come again with the same data; then it changes
-    nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError for `data` that
-    can't be stored, and what `brought` and `localised` raise.
+    nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError for `data`, or
+    names of `files`, that can't be stored, and what `brought` and `localised` raise.
     """
-    _check(data)
+    # Its files' names become keys of the data: what can't be stored among them is refused before a file is.
+    _check({**(data or {}), **dict.fromkeys(files)} if files else data)
     found = _find(callback)
     if _was_taken(found, key):
         return standing_of(found)

@@ -200,6 +200,24 @@ def test_parts_that_are_no_report_are_refused_and_store_nothing(
     assert not StoredFile.objects.exists()
 
 
+def raw_parts(client: Client, token: str, *parts: tuple[bytes, bytes]) -> Any:
+    """Send a completion with files, each under the name of its part as it is."""
+    report = b'--x\r\nContent-Disposition: form-data; name="report"\r\n\r\n{"action": "complete"}\r\n'
+    head = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="a.txt"\r\n\r\n%s\r\n'
+    body = report + b"".join(head % part for part in parts) + b"--x--\r\n"
+    return client.post(f"/api/callbacks/{token}/", body, content_type="multipart/form-data; boundary=x")
+
+
+def test_a_file_whose_part_has_a_name_that_cannot_be_stored_is_refused_and_the_run_goes_on_waiting(
+    client: Client, calls: CallbackKit
+) -> None:
+    answer = raw_parts(client, calls.tokens[0], (b"slip", b"paid"), (b"a\x00b", b"paid"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "NUL" in answer.json()["message"]
+    assert (calls.callback().status, calls.callback().run.status) == ("created", "waiting")
+    assert not StoredFile.objects.exists()
+
+
 def test_what_is_larger_than_the_site_takes_is_refused(client: Client, calls: CallbackKit, settings: Settings) -> None:
     settings.STEPLINE_UPLOAD_MAX_BYTES = 1_000
     answer = send_parts(

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from processes.errors import NotJsonError
 from processes.models import Callback, FileHolder, InboxItem, StoredFile
 from processes.services.access import Caller
 from processes.services.callback_files import MOST_FILES
@@ -60,6 +62,15 @@ def test_a_reported_file_is_copied_and_outlives_the_one_that_was_named(
     assert StoredFile.objects.get(pk=copy["id"]).callback == calls.callback()
     if stores:
         assert query_callback(calls.callback().pk).data == told
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_no_file_is_stored_under_a_name_that_data_cannot_hold(calls: CallbackKit, name: str) -> None:
+    begin(calls)
+    with pytest.raises(NotJsonError):
+        calls.report("complete", {"n": 1}, files={name: SimpleUploadedFile("a.txt", b"a")})
+    assert not StoredFile.objects.exists()
+    assert calls.callback().status == "created"
 
 
 def test_a_copy_is_deleted_with_its_callback_when_the_retention_is_over(kit: Any, calls: CallbackKit) -> None:
