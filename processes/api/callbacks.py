@@ -134,6 +134,9 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
         raise _bad('With files "data" is an object: each becomes a key of it.')
     if problems := json_problems(dict.fromkeys(files), limit=1):
         raise _bad(f'The name of a file\'s part becomes a key of "data". {problems[0].message}.')
+    if files and data and (both := files.keys() & data.keys()):
+        # As a key that comes twice: one of the two would be lost without a word.
+        raise _bad(f'{_shown(min(both))} is a key of "data" and the name of a file\'s part: give one another name.')
     if action == _QUERY:
         return standing.to_json()
     if not isinstance(action, str) or action not in REPORTS:
@@ -155,15 +158,21 @@ def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"
         # The server has received nothing of it.
         raise TooLargeError(f"A report with its files may have {upload_limit():,} bytes.")
     try:
-        text = request.POST.get(_REPORT)
-        files = {str(name): file for name, file in request.FILES.items() if isinstance(file, UploadedFile)}
+        texts = request.POST.getlist(_REPORT)
+        given = dict(request.FILES.lists())
     except RequestDataTooBig:
         raise _too_large() from None
     except (MultiPartParserError, SuspiciousOperation):
         raise _bad("These parts can't be read, or are too many.") from None
-    if not isinstance(text, str):
+    if not texts:
         raise _bad(f'The part "{_REPORT}" is missing: {{"action": "complete", "data": {{}}}}.')
-    return text.encode("utf-8", "surrogatepass"), files
+    # Which of several is meant nobody can tell, and what isn't taken mustn't be answered as if it were.
+    counts = [(_REPORT, len(texts)), *((name, len(several)) for name, several in given.items())]
+    for name, count in counts:
+        if count > 1:
+            raise _bad(f"There are several parts {_shown(name)}: each has a name of its own.")
+    files = {str(name): file for name, (file,) in given.items() if isinstance(file, UploadedFile)}
+    return str(texts[0]).encode("utf-8", "surrogatepass"), files
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -192,6 +201,10 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     if problems := json_problems(body.get("data"), max_depth=MAX_DATA_DEPTH, limit=1):
         raise _bad(f'"data"{problems[0].path}: {problems[0].message}.')
     return body
+
+
+def _shown(name: object) -> str:
+    return repr(str(name)[:50])
 
 
 def _too_large() -> TooLargeError:

@@ -218,6 +218,32 @@ def test_a_file_whose_part_has_a_name_that_cannot_be_stored_is_refused_and_the_r
     assert not StoredFile.objects.exists()
 
 
+def test_two_files_under_one_name_are_refused_since_one_would_be_lost(client: Client, calls: CallbackKit) -> None:
+    answer = raw_parts(client, calls.tokens[0], (b"slip", b"one"), (b"other", b"x"), (b"slip", b"two"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "'slip'" in answer.json()["message"]
+    assert not StoredFile.objects.exists()
+    assert calls.callback().status == "created"
+
+
+def test_two_reports_in_one_request_are_refused(client: Client, calls: CallbackKit) -> None:
+    texts = ['{"action": "progress"}', '{"action": "complete"}']
+    answer = client.post(f"/api/callbacks/{calls.tokens[0]}/", {"report": texts})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert calls.callback().status == "created"
+
+
+def test_a_file_does_not_take_the_place_of_what_the_report_says_under_its_name(
+    client: Client, calls: CallbackKit
+) -> None:
+    report = {"action": "complete", "data": {"n": 1, "slip": "to follow"}}
+    answer = send_parts(client, calls.tokens[0], report=report, slip=SimpleUploadedFile("slip.txt", b"paid"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "'slip'" in answer.json()["message"]
+    assert not StoredFile.objects.exists()
+    assert calls.callback().status == "created"
+
+
 def test_what_is_larger_than_the_site_takes_is_refused(client: Client, calls: CallbackKit, settings: Settings) -> None:
     settings.STEPLINE_UPLOAD_MAX_BYTES = 1_000
     answer = send_parts(
