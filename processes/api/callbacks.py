@@ -25,7 +25,7 @@ from processes.domain.callbacks import REPORTS
 from processes.domain.json_values import JSON, json_problems
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
-from processes.pages.uploads import upload_limit
+from processes.pages.uploads import declared_bytes, upload_limit
 from processes.services.callback_tokens import callback_of_token
 from processes.services.callbacks import MAX_DATA_DEPTH, query_callback, report_callback
 from processes.services.errors import TooLargeError
@@ -153,8 +153,7 @@ def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"
     """Return the JSON text of a report, and the files that came with it."""
     if request.content_type != "multipart/form-data":
         return _body(request), {}
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared[:20]) > upload_limit():
+    if declared_bytes(request) > upload_limit():
         # The server has received nothing of it.
         raise TooLargeError(f"A report with its files may have {upload_limit():,} bytes.")
     try:
@@ -176,12 +175,12 @@ def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"
 
 
 def _body(request: HttpRequest) -> bytes:
-    declared = request.META.get("CONTENT_LENGTH") or "0"
+    declared = declared_bytes(request)
     try:
-        raw = b"" if declared.isdigit() and int(declared[:20]) > MAX_BYTES else request.read(MAX_BYTES + 1)
+        raw = b"" if declared > MAX_BYTES else request.read(MAX_BYTES + 1)
     except RequestDataTooBig:
         raw = b""
-    if len(raw) > MAX_BYTES or (not raw and declared != "0"):
+    if len(raw) > MAX_BYTES or (not raw and declared):
         raise _too_large()
     return raw
 

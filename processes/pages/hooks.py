@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from processes.domain.signatures import Delivery
 from processes.errors import ProcessError
 from processes.pages.errors import status_of
+from processes.pages.uploads import declared_bytes
 from processes.services.errors import HookBusyError
 from processes.services.hooks import max_bytes, receive, too_large
 
@@ -39,9 +40,8 @@ def _answer(request: HttpRequest, trigger_id: uuid.UUID) -> HttpResponse:
 def _body(request: HttpRequest) -> bytes:
     """Return the body; raises TooLargeError without having read more than is taken."""
     limit = max_bytes()
-    length = request.META.get("CONTENT_LENGTH") or ""
     # A body that the server has cut off says how long it was.
-    if length.isdigit() and int(length[:20]) > limit:
+    if declared_bytes(request) > limit:
         raise too_large()
     try:
         body = request.read(limit + 1)

@@ -26,7 +26,7 @@ from processes.services.errors import TooLargeError
 from processes.services.form_lookup import called_plans
 from processes.services.forms import SHOW_FORM
 
-__all__ = ["UPLOAD_MAX_BYTES", "LimitingUploadHandler", "OversizedFile", "upload_limit"]
+__all__ = ["UPLOAD_MAX_BYTES", "LimitingUploadHandler", "OversizedFile", "declared_bytes", "upload_limit"]
 
 #: The largest request that is taken, in bytes, unless STEPLINE_UPLOAD_MAX_BYTES says otherwise.
 UPLOAD_MAX_BYTES = 2 * 1024**3
@@ -35,6 +35,13 @@ UPLOAD_MAX_BYTES = 2 * 1024**3
 def upload_limit() -> int:
     """Return the size of the largest request that is taken, in bytes."""
     return int(getattr(settings, "STEPLINE_UPLOAD_MAX_BYTES", UPLOAD_MAX_BYTES))
+
+
+def declared_bytes(request: HttpRequest) -> int:
+    """Return how long a request says that its body is, in bytes; 0 where it says nothing that is a number."""
+    text = request.META.get("CONTENT_LENGTH") or ""
+    # Alone `isdigit` takes "²" too, of which `int` makes no number.
+    return int(text[:20]) if text.isascii() and text.isdigit() else 0
 
 
 class OversizedFile(UploadedFile):

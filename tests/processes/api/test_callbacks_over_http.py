@@ -121,6 +121,16 @@ def test_a_body_that_is_too_large_is_refused(client: Client, calls: CallbackKit,
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("length", ["²", "٣", "-1", "1_0", "many"])
+def test_a_length_that_is_no_number_is_a_fault_of_the_request(
+    client: Client, calls: CallbackKit, kind: str, length: str
+) -> None:
+    url = f"/api/callbacks/{calls.tokens[0]}/"
+    answer = client.post(url, b'{"action": "progress"}', content_type=kind, headers={"Content-Length": length})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_other_methods_are_refused(client: Client, calls: CallbackKit, method: str) -> None:
     assert getattr(client, method)(f"/api/callbacks/{calls.tokens[0]}/").status_code == 405

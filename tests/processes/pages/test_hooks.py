@@ -285,6 +285,12 @@ def test_a_delivery_may_be_so_large_and_no_larger(settings: Settings) -> None:
     assert post(f"/hooks/{uuid.uuid4()}/", largest + b" ", {}).status_code == 413
 
 
+def test_a_delivery_whose_length_is_no_number_is_a_fault_of_the_request() -> None:
+    hook = a_hook()
+    # Nothing of the body is read then, for which no signature holds.
+    assert post(hook.address, b"{}", {**hook.headers(b"{}"), "Content-Length": "²"}).status_code == 404
+
+
 def test_more_than_its_rate_is_told_to_come_again_later() -> None:
     hook = a_hook(rate="2/h")
     answers = [hook.send(id=f"id-{number}") for number in range(3)]
