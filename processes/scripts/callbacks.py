@@ -137,6 +137,7 @@ def callback(app: Application) -> object:
         reader=caller_of(app),
         actor=actor_of(acting_user(app)),
         key=f"report:{app.idempotency_key}",
+        is_keyed_by_step=True,
     )
     return standing.to_json()
 

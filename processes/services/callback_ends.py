@@ -24,6 +24,7 @@ from processes.services.inbox import REPORT, append_message, lock_run, resume_ru
 
 __all__ = [
     "CALLBACK_STATUS",
+    "DIGEST",
     "Standing",
     "await_callback",
     "end",
@@ -40,6 +41,8 @@ __all__ = [
 
 #: The attribute that tells how a callback stands that was asked for, or waited for.
 CALLBACK_STATUS = "callbackStatus"
+#: Where the message of a report says which one its key was used for.
+DIGEST = "digest"
 
 _CANCEL, _TIMEOUT = STATES[CallbackStatus.CANCELLED], STATES[CallbackStatus.TIMEOUT]
 
@@ -78,7 +81,14 @@ def lock_callback(*, run_id: uuid.UUID, callback: uuid.UUID) -> Callback:
 
 
 def end(
-    row: Callback, report: Report, *, actor: audit.Actor, data: JSON = None, key: str = "", leads: bool = True
+    row: Callback,
+    report: Report,
+    *,
+    actor: audit.Actor,
+    data: JSON = None,
+    key: str = "",
+    digest: str = "",
+    leads: bool = True,
 ) -> None:
     """End a locked callback, resume who waits for that and, unless its process is over (`leads`), tell its run."""
     assert report.status in ENDED
@@ -93,7 +103,7 @@ def end(
         details={"status": report.status.value, "run": str(row.run_id)},
     )
     if leads:
-        tell_run(row, report, data=data, key=key or f"callback:{row.pk}:end")
+        tell_run(row, report, data=data, key=key or f"callback:{row.pk}:end", digest=digest)
     standing = standing_of(row).to_json()
     for waiter in CallbackWaiter.objects.filter(callback=row).order_by("run_id", "ordinal"):
         resume_run(
@@ -113,10 +123,13 @@ def expire(row: Callback) -> None:
     end(row, _TIMEOUT, actor=audit.SYSTEM)
 
 
-def tell_run(row: Callback, report: Report, *, data: JSON, key: str) -> None:
-    """Leave a message to the run of a locked callback, which is to lead on from the anchor, unless it is over."""
+def tell_run(row: Callback, report: Report, *, data: JSON, key: str, digest: str = "") -> None:
+    """Leave a message to the run of a locked callback, which is to lead on from the anchor, unless it is over.
+
+    The `digest` of what was reported stays with its key, to know another report by that comes under it.
+    """
     if row.run.status not in RUN_TERMINAL:
-        _append(row.run_id, str(row.pk), report, stores=row.stores_response, data=data, key=key)
+        _append(row.run_id, str(row.pk), report, stores=row.stores_response, data=data, key=key, digest=digest)
 
 
 def await_callback(callback: uuid.UUID, *, run_id: uuid.UUID, ordinal: int) -> Standing | None:
@@ -202,7 +215,9 @@ def _unknown(run_id: uuid.UUID, among: Collection[str]) -> list[str]:
     return [callback for callback in among if callback not in known]
 
 
-def _append(run_id: uuid.UUID, callback: str, report: Report, *, stores: bool, data: JSON, key: str) -> None:
+def _append(
+    run_id: uuid.UUID, callback: str, report: Report, *, stores: bool, data: JSON, key: str, digest: str = ""
+) -> None:
     payload: dict[str, JSON] = {
         "callback": callback,
         "state": report.state,
@@ -211,4 +226,6 @@ def _append(run_id: uuid.UUID, callback: str, report: Report, *, stores: bool, d
         "stores": stores,
         "data": data,
     }
+    if digest:
+        payload[DIGEST] = digest
     append_message(run_id=run_id, kind=REPORT, payload=payload, dedupe_key=key)

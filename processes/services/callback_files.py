@@ -3,6 +3,7 @@
 What a report names may be gone tomorrow, or be somebody else's; the copy belongs to whose run waits for the callback.
 """
 
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 
@@ -13,9 +14,9 @@ from processes.models import Callback, StoredFile
 from processes.services.access import Caller
 from processes.services.errors import CallbackFileError, FileMissingError
 from processes.services.file_ownership import FILE_INFO
-from processes.services.files import FileInfo, file_info, find_file, open_stored, store_file
+from processes.services.files import FileInfo, file_info, find_file, open_stored, safe_name, store_file
 
-__all__ = ["MOST_FILES", "brought", "localised", "owner_of_callback"]
+__all__ = ["MOST_FILES", "brought", "hashes_of", "localised", "owner_of_callback"]
 
 #: Files that one report may name.
 MOST_FILES = 100
@@ -47,6 +48,22 @@ def brought(files: Mapping[str, "UploadedFile[bytes]"], *, callback: Callback) -
         )
         for name, content in files.items()
     }
+
+
+def hashes_of(files: Mapping[str, "UploadedFile[bytes]"]) -> dict[str, JSON]:
+    """Return by what files are known that are sent again: their names and the hashes of their contents, by part.
+
+    By their infos they aren't: each time that they are stored these name other files.
+    """
+    return {name: [safe_name(content.name or name), _hash(content)] for name, content in files.items()}
+
+
+def _hash(content: "UploadedFile[bytes]") -> str:
+    whole = hashlib.sha256()
+    for chunk in content.chunks():
+        whole.update(chunk)
+    content.seek(0)
+    return whole.hexdigest()
 
 
 def localised(data: JSON, *, callback: Callback, reader: Caller) -> JSON:

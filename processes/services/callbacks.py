@@ -29,10 +29,20 @@ from processes.errors import NotJsonError
 from processes.models import Callback, InboxItem
 from processes.services import audit
 from processes.services.access import Caller
-from processes.services.callback_ends import Standing, end, expire, is_overdue, lock_callback, standing_of, tell_run
-from processes.services.callback_files import brought, localised, owner_of_callback
+from processes.services.callback_ends import (
+    DIGEST,
+    Standing,
+    end,
+    expire,
+    is_overdue,
+    lock_callback,
+    standing_of,
+    tell_run,
+)
+from processes.services.callback_files import brought, hashes_of, localised, owner_of_callback
 from processes.services.callback_tokens import callback_of_token, no_callback
 from processes.services.inbox import REPORT, count_reports
+from tasks.errors import KeyReused
 
 __all__ = [
     "MAX_DATA_DEPTH",
@@ -119,19 +129,22 @@ def report_callback(
     reader: Caller | None = None,
     actor: audit.Actor | None = None,
     key: str = "",
+    is_keyed_by_step: bool = False,
 ) -> Standing:
     """Take a report, and return how the callback stands then; without `data` what was stored stays.
 
     Its files are copied, as far as `reader` may read them: by default whoever the run works for. `files` are stored for
     the callback, and their infos become keys of `data`, which is an object then. A report under a `key` that was used
-    is that one again. One that ends the callback, or begins it, may come again with the same data; then it changes
-    nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError for `data`, or
-    names of `files`, that can't be stored, and what `brought` and `localised` raise.
+    is that one again; KeyReused is raised where it is another one, unless the key is that of a step, which reports once
+    whatever it says when it runs again. One that ends the callback, or begins it, may come again with the same data;
+    then it changes nothing. Raises CallbackNotFoundError, CallbackConflictError where it comes too late, NotJsonError
+    for `data`, or names of `files`, that can't be stored, and what `brought` and `localised` raise.
     """
     # Its files' names become keys of the data: what can't be stored among them is refused before a file is.
     _check({**(data or {}), **dict.fromkeys(files)} if files else data)
     found = _find(callback)
-    if _was_taken(found, key):
+    keyed = "" if not key or is_keyed_by_step else content_hash([report.state, data, hashes_of(files or {})])
+    if _was_taken(found, key, keyed):
         return standing_of(found)
     if files and found.ended_at is None:
         given: dict[str, JSON] = data or {}
@@ -145,14 +158,14 @@ def report_callback(
         timed_out = is_overdue(row)
         if timed_out:
             expire(row)
-        elif not _was_taken(row, key) and _moves(row, report, digest):
+        elif not _was_taken(row, key, keyed) and _moves(row, report, digest):
             row.reported = digest
             if row.stores_response and response is not None:
                 row.response = response
             if report.is_last:
-                end(row, report, actor=actor or audit.Actor(), data=response, key=key)
+                end(row, report, actor=actor or audit.Actor(), data=response, key=key, digest=keyed)
             else:
-                _go_on(row, report, data=response, key=key)
+                _go_on(row, report, data=response, key=key, digest=keyed)
     if timed_out:
         # Only now: that it has timed out stays.
         raise refusal(CallbackStatus.TIMEOUT, report)
@@ -172,8 +185,16 @@ def _find(callback: uuid.UUID) -> Callback:
     return found
 
 
-def _was_taken(row: Callback, key: str) -> bool:
-    return bool(key) and InboxItem.objects.filter(run_id=row.run_id, dedupe_key=key).exists()
+def _was_taken(row: Callback, key: str, digest: str) -> bool:
+    """Tell whether a report was taken under its key before; raises KeyReused where that was another one."""
+    rows = InboxItem.objects.filter(run_id=row.run_id, dedupe_key=key)
+    payload = rows.values_list("payload", flat=True).first() if key else None
+    if payload is None:
+        return False
+    # A step's has no digest, nor has what the release before has taken: there the key is all that is known.
+    if digest and payload.get(DIGEST, digest) != digest:
+        raise KeyReused("This key was used for another report: give each report a key of its own.")
+    return True
 
 
 def _moves(row: Callback, report: Report, digest: str) -> bool:
@@ -185,16 +206,17 @@ def _moves(row: Callback, report: Report, digest: str) -> bool:
     return moves
 
 
-def _go_on(row: Callback, report: Report, *, data: JSON, key: str) -> None:
+def _go_on(row: Callback, report: Report, *, data: JSON, key: str, digest: str) -> None:
     """Store a report that doesn't end the callback; raises CallbackConflictError where it has taken too many."""
     if count_reports(row.run_id, callback=row.pk, most=MAX_REPORTS) >= MAX_REPORTS:
         raise too_many(CallbackStatus(row.status), report, most=MAX_REPORTS)
     row.status = report.status.value
     row.save(update_fields=["status", "reported", "response", "changed_at"])
     if leads_on(report, stores=row.stores_response, routes=row.routes):
-        tell_run(row, report, data=data, key=key or f"callback:{row.pk}:{uuid.uuid4().hex}")
+        tell_run(row, report, data=data, key=key or f"callback:{row.pk}:{uuid.uuid4().hex}", digest=digest)
     elif key:
         # Nothing follows from it: it is noted, so that it is known when it comes again.
+        payload = {"callback": str(row.pk), **({DIGEST: digest} if digest else {})}
         InboxItem.objects.create(
-            run_id=row.run_id, kind=REPORT, dedupe_key=key, payload={"callback": str(row.pk)}, taken_at=timezone.now()
+            run_id=row.run_id, kind=REPORT, dedupe_key=key, payload=payload, taken_at=timezone.now()
         )

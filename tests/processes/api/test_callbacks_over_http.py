@@ -71,10 +71,18 @@ def test_a_report_that_comes_too_late_is_a_conflict(client: Client, calls: Callb
 
 
 def test_an_idempotency_key_makes_a_report_one_however_often_it_comes(client: Client, calls: CallbackKit) -> None:
-    for number in (1, 2):
-        post(client, calls.tokens[0], {"action": "progress", "data": {"n": number}}, **{"Idempotency-Key": "k"})
+    for _ in range(2):
+        answer = post(client, calls.tokens[0], {"action": "progress", "data": {"n": 1}}, **{"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()) == (200, {"callbackStatus": "progress"})
     calls.kit.work()
     assert calls.seen == [("seen", {"n": 1})]
+
+
+def test_another_report_under_the_key_of_one_is_a_conflict(client: Client, calls: CallbackKit) -> None:
+    post(client, calls.tokens[0], {"action": "progress"}, **{"Idempotency-Key": "k"})
+    answer = post(client, calls.tokens[0], {"action": "complete"}, **{"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "key_reused")
+    assert calls.callback().status == "progress"
 
 
 def test_unknown_forged_and_purged_tokens_look_the_same(client: Client, calls: CallbackKit) -> None:

@@ -17,6 +17,7 @@ from processes.services.callbacks import query_callback
 from processes.services.errors import CallbackFileError
 from processes.services.files import FileInfo, open_file, store_file
 from processes.services.purging import purge_expired
+from tasks.errors import KeyReused
 from tests.processes.callback_kit import CallbackKit
 
 #: Whoever the runs of these tests work for.
@@ -71,6 +72,40 @@ def test_no_file_is_stored_under_a_name_that_data_cannot_hold(calls: CallbackKit
         calls.report("complete", {"n": 1}, files={name: SimpleUploadedFile("a.txt", b"a")})
     assert not StoredFile.objects.exists()
     assert calls.callback().status == "created"
+
+
+def sent(name: str = "a.txt", content: bytes = b"a", part: str = "slip") -> dict[str, Any]:
+    return {part: SimpleUploadedFile(name, content)}
+
+
+@pytest.mark.parametrize("size", [1, 5_000_000])
+def test_files_that_are_sent_again_under_a_key_are_known_and_stored_whole_once(calls: CallbackKit, size: int) -> None:
+    begin(calls, callbackStoreResponse=True)
+    content = b"a" * size
+    for _ in range(2):
+        calls.report("progress", {"n": 1}, files=sent(content=content), key="k")
+    stored = StoredFile.objects.get()
+    with open_file(str(stored.pk), caller=OWNER) as opened:
+        assert opened.read() == content
+
+
+@pytest.mark.parametrize("other", [{"content": b"b"}, {"name": "b.txt"}, {"part": "bill"}, None], ids=str)
+def test_other_files_under_a_key_that_was_used_are_refused_and_not_stored(
+    calls: CallbackKit, other: dict[str, Any] | None
+) -> None:
+    begin(calls)
+    calls.report("progress", {"n": 1}, files=sent(), key="k")
+    with pytest.raises(KeyReused):
+        calls.report("progress", {"n": 1}, files=None if other is None else sent(**other), key="k")
+    assert StoredFile.objects.count() == 1
+
+
+def test_a_report_that_names_a_file_is_known_again_by_its_key(calls: CallbackKit) -> None:
+    begin(calls)
+    named = dict(file())
+    for _ in range(2):
+        assert calls.report("complete", {"slip": named}, key="k").status == "completed"
+    assert InboxItem.objects.count() == 1
 
 
 def test_a_copy_is_deleted_with_its_callback_when_the_retention_is_over(kit: Any, calls: CallbackKit) -> None:

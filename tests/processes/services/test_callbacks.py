@@ -10,13 +10,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from processes.domain.directives import Park
-from processes.errors import CallbackConflictError, NotJsonError
+from processes.errors import CallbackConflictError, NotJsonError, ProcessError
 from processes.models import AuditEntry, Callback, CallbackWaiter, Checkpoint, InboxItem, Run
+from processes.services.callback_ends import Standing
 from processes.services.callback_tokens import token_of
-from processes.services.callbacks import query, query_callback, report
+from processes.services.callbacks import query, query_callback, report, report_callback
 from processes.services.checkpoints import newest_checkpoint
 from processes.services.errors import CallbackNotFoundError
 from processes.services.inbox import resume_run
+from tasks.errors import KeyReused
 from tasks.models import Job
 from tasks.services.cancelling import cancel
 from tests.processes.callback_kit import CallbackKit
@@ -120,11 +122,72 @@ def test_what_comes_after_the_end_is_refused(kit: Any, calls: CallbackKit) -> No
 def test_a_report_under_a_key_is_taken_once(kit: Any, calls: CallbackKit) -> None:
     calls.begin(*usual(calls))
     calls.report("progress", 1, key="k")
-    calls.report("progress", 2, key="k")
+    calls.report("progress", 1, key="k")
     calls.report("complete", 3)
     assert calls.report("progress", 1, key="k").status == "completed", "it was taken, and answered so"
     kit.work()
     assert [data for _, data in calls.seen] == [1, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("action", "data"), [("complete", {"n": 1}), ("progress", {"n": 2}), ("progress", None), ("progress", {"n": 1.5})]
+)
+@pytest.mark.parametrize("stores", [True, False])
+def test_another_report_under_a_key_that_was_used_is_refused(
+    calls: CallbackKit, action: str, data: Any, stores: bool
+) -> None:
+    branches = {} if stores else {"progress": "seen"}
+    calls.begin(calls.anchor(next=branches, callbackStoreResponse=stores), calls.call(), calls.see("seen"))
+    calls.report("progress", {"n": 1}, key="k")
+    with pytest.raises(KeyReused):
+        calls.report(action, data, key="k")
+    assert calls.callback().status == "progress"
+    assert InboxItem.objects.count() == 1
+    assert calls.report("progress", {"n": 1}, key="k").status == "progress", "the first one is still known"
+
+
+def test_a_report_that_was_refused_has_not_used_its_key(calls: CallbackKit) -> None:
+    calls.begin(*usual(calls))
+    calls.report("progress", 1)
+    with pytest.raises(CallbackConflictError):
+        calls.report("start", key="k")
+    assert calls.report("complete", 2, key="k").status == "completed"
+
+
+def test_what_a_worker_of_the_release_before_has_taken_under_a_key_is_known_by_the_key_alone(
+    kit: Any, calls: CallbackKit
+) -> None:
+    calls.begin(*usual(calls))
+    calls.report("progress", 1, key="k")
+    row = InboxItem.objects.get()
+    # It writes no digest.
+    del row.payload["digest"]
+    row.save()
+    assert calls.report("progress", 2, key="k").status == "progress"
+    kit.work()
+    assert calls.seen == [("seen", 1)]
+
+
+def test_a_step_that_says_something_else_when_it_runs_again_has_reported_once(
+    kit: Any, calls: CallbackKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def report_and_fail(*given: Any, **options: Any) -> Standing:
+        tries.append(len(tries))
+        standing = report_callback(*given, **{**options, "data": len(tries)})
+        if len(tries) == 1:
+            raise ProcessError("busy", code="busy")
+        return standing
+
+    monkeypatch.setattr("processes.scripts.callbacks.report_callback", report_and_fail)
+    calls.begin(*usual(calls))
+    config = {"callbackAction": "progress", "callbackToken": calls.tokens[0]}
+    again = {"attempts": 2, "delay_seconds": 0}
+    run_id = calls.begin({"name": "send", "script": "callback", "config": config, "retry": again})
+    kit.work()
+    assert (tries, kit.run(run_id).status) == ([0, 1], "completed")
+    assert calls.seen == [("seen", 1)]
 
 
 def test_progress_that_is_only_stored_is_taken_once_under_its_key_too(kit: Any, calls: CallbackKit) -> None:
@@ -436,8 +499,8 @@ def test_a_callback_goes_with_its_run(kit: Any, calls: CallbackKit) -> None:
 def test_code_reports_and_asks_by_the_token_alone(kit: Any, calls: CallbackKit) -> None:
     calls.begin(*usual(calls, callbackStoreResponse=True))
     (token,) = calls.tokens
-    for number in (1, 2):
-        assert report(token, "progress", {"n": number}, key="one").data == {"n": 1}
+    for _ in range(2):
+        assert report(token, "progress", {"n": 1}, key="one").data == {"n": 1}
     assert query(token).to_json() == {"callbackStatus": "progress", "callbackData": {"n": 1}}
     with pytest.raises(ValueError, match="only start, progress, complete, error, cancel"):
         report(token, "query")

@@ -8,6 +8,7 @@ import pytest
 from processes.errors import CallbackConflictError
 from processes.models import InboxItem
 from processes.services.callback_ends import Standing
+from tasks.errors import KeyReused
 from tasks.services.cancelling import cancel
 from tests.processes.callback_kit import CallbackKit
 from tests.together import together
@@ -44,6 +45,21 @@ def test_of_two_that_end_a_callback_in_different_ways_one_comes_too_late(kit: An
 def test_of_two_that_report_the_same_end_both_are_answered_and_one_is_taken(kit: Any, calls: CallbackKit) -> None:
     ends = answers(together(*[partial(calls.report, "complete", {"n": 1})] * 4))
     assert ends == ["completed"] * 4
+    kit.work()
+    assert calls.seen == [("seen", {"n": 1})]
+
+
+def test_of_two_different_reports_under_one_key_one_is_taken_and_the_other_refused(calls: CallbackKit) -> None:
+    ends = together(partial(calls.report, "progress", {"n": 1}, key="k"), partial(calls.report, "complete", 2, key="k"))
+    (refused,) = (end for end in ends if isinstance(end, Exception))
+    assert isinstance(refused, KeyReused)
+    assert InboxItem.objects.count() == 1
+    assert calls.callback().status == ("completed" if refused is ends[0] else "progress")
+
+
+def test_of_the_same_report_under_one_key_all_are_answered_and_one_is_taken(kit: Any, calls: CallbackKit) -> None:
+    ends = answers(together(*[partial(calls.report, "progress", {"n": 1}, key="k")] * 4))
+    assert ends == ["progress"] * 4
     kit.work()
     assert calls.seen == [("seen", {"n": 1})]
 
