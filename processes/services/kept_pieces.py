@@ -15,6 +15,7 @@ from django.db.models import Q
 from processes.domain.joining import Standing
 from processes.domain.origin import kept_step, spent_actions
 from processes.models import FanOut, FanOutItem, Run
+from processes.services.known_items import known_by_sql
 from tasks.services import sql
 from tasks.services.cursors import fixed_cursor
 
@@ -27,13 +28,14 @@ _ITEM = FanOutItem._meta.db_table
 _DONE = FanOutItem.Status.COMPLETED
 #: Items that are the same are told apart by their order.
 _NUMBERED = f"""
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY item, name ORDER BY "index") AS nth FROM {_ITEM} WHERE fan_out_id = %s
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY known, name ORDER BY "index") AS nth
+    FROM (SELECT *, {{known}} AS known FROM {_ITEM} WHERE fan_out_id = %s) AS items
 """
 _KEEP = f"""
     INSERT INTO {_ITEM} (fan_out_id, "index", status, result, target, item, name)
     SELECT mine.fan_out_id, mine."index", earlier.status, earlier.result, mine.target, mine.item, mine.name
-    FROM ({_NUMBERED}) AS mine JOIN ({_NUMBERED} AND status = %s) AS earlier
-    ON mine.item = earlier.item AND mine.name = earlier.name AND mine.nth = earlier.nth
+    FROM ({_NUMBERED}) AS mine JOIN ({_NUMBERED} WHERE status = %s) AS earlier
+    ON mine.known = earlier.known AND mine.name = earlier.name AND mine.nth = earlier.nth
     WHERE TRUE
     ON CONFLICT (fan_out_id, "index") DO UPDATE SET status = excluded.status, result = excluded.result
 """
@@ -67,7 +69,7 @@ def keep_done(fan_out: FanOut) -> int:
     if earlier is None:
         return 0
     with fixed_cursor() as cursor:
-        cursor.execute(_KEEP, [fan_out.pk, earlier.pk, _DONE.value])
+        cursor.execute(_KEEP.format(known=known_by_sql()), [fan_out.pk, earlier.pk, _DONE.value])
     return FanOutItem.objects.filter(fan_out=fan_out, status=_DONE).count()
 
 

@@ -287,6 +287,26 @@ def test_a_mended_list_keeps_what_was_done_of_it_wherever_that_stands_now(kit: A
     assert [paid["paid"] for paid in kit.data(new_id)["paid"]["results"]] == [6, 5, 7]
 
 
+def test_an_item_whose_keys_come_in_another_order_is_known_as_the_same(kit: Any, operator: User) -> None:
+    broken, charged = [True], []
+
+    def charge(app: Application) -> None:
+        if broken and app.data["item"]["n"] == 2:
+            raise PermanentError("no money", code="poor")
+        charged.append(app.data["item"])
+
+    rows = [{"n": 1, "to": "a"}, {"n": 2, "to": "b"}]
+    actions = each(kit, kit.script(charge, effect="once"), items=[], config={"items": "%{data:rows}", "concurrency": 1})
+    run_id = kit.start(*actions, data={"rows": rows})
+    kit.work()
+    broken.clear()
+    edit = DataEdit(values={"rows": [{"to": "a", "n": 1}, {"to": "c", "n": 2}]}, seen={"rows": rows})
+    new_id = retry_run(run_id=run_id, user=operator, edit=edit)
+    kit.work()
+    assert kit.run(new_id).status == "completed"
+    assert charged == [{"n": 1, "to": "a"}, {"n": 2, "to": "c"}]
+
+
 def test_branches_that_have_completed_are_kept_when_the_run_is_retried(kit: Any, operator: User) -> None:
     mended: list[bool] = []
 
