@@ -79,6 +79,9 @@ class FanOutItem(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     #: {"state"?, "value"?, "data"?} or {"error"}.
     result = models.JSONField(null=True)
+    #: The item that has added this one to its loop, below 0 where one of an earlier execution has (kept_pieces); None
+    #: for what the action itself has spread.
+    added_by = models.IntegerField(null=True)
 
     def __str__(self) -> str:
         return f"{self.fan_out_id}[{self.index}]"

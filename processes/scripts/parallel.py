@@ -275,7 +275,7 @@ def _spread(app: Application, pieces: Iterable[Piece], *, wait: bool, **columns:
         progress(message=f"{total:,}")
         app.check_cancelled()
     total = total or fan_out.items.count()
-    set_total(fan_out, total, needed=columns.get("needed"))
+    total = set_total(fan_out, total, needed=columns.get("needed"))
     if not total:
         app.state = "empty"
         if columns["into"]:

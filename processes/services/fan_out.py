@@ -24,8 +24,8 @@ from processes.errors import PermanentError
 from processes.models import FanOut, FanOutItem, Run
 from processes.services.giving_up import cancel_children, cancels_rest, is_pointless
 from processes.services.inbox import JOINED, append_message, lock_run
-from processes.services.kept_pieces import SPENT, keep_done, next_span
-from processes.services.pieces import Piece, Result, insert_pieces, write_results
+from processes.services.kept_pieces import SPENT, keep_done, next_span, take_up_added
+from processes.services.pieces import Piece, Result, insert_pieces, next_pending, write_results
 from processes.services.run_steps import step_id
 from processes.services.run_store import RUN_JOB
 from tasks.models import Job
@@ -53,7 +53,7 @@ def add_pieces(*, run_id: uuid.UUID, items: Iterable[JSON]) -> int:
     They run what the child's own item runs. Raises PermanentError `no_loop` where the run is no child of a loop,
     `joined` where the loop has come to its end.
     """
-    child = Run.objects.only("fan_out_id", "first_index").get(pk=run_id)
+    child = Run.objects.only("fan_out_id", "first_index", "last_index").get(pk=run_id)
     rows = FanOut.objects.select_for_update(of=("self",)).select_related("run")
     fan_out = rows.filter(children=child).exclude(item_key="").first()
     if fan_out is None:
@@ -61,10 +61,12 @@ def add_pieces(*, run_id: uuid.UUID, items: Iterable[JSON]) -> int:
     if fan_out.standing:
         raise PermanentError(_("The loop has come to its end already."), code="joined")
     target = FanOutItem.objects.values_list("target", flat=True).get(fan_out=fan_out, index=child.first_index or 0)
-    before = fan_out.total or 0
-    total, remaining = before, (Piece(target=target, item=item) for item in items)
+    # The item at work: what has an effect begins with a checkpoint, which says of those before it that they have ended.
+    adding = next_pending(child) or 0
+    remaining = (Piece(target=target, item=item) for item in take_up_added(fan_out, items, by=adding))
+    total = fan_out.total or 0
     while chunk := list(islice(remaining, sql.ROWS_PER_STATEMENT)):
-        insert_pieces(fan_out.pk, chunk, first=total)
+        insert_pieces(fan_out.pk, chunk, first=total, added_by=adding)
         total += len(chunk)
     fan_out.total = total
     FanOut.objects.filter(pk=fan_out.pk).update(total=fan_out.total, needed=fan_out.total)
@@ -72,14 +74,19 @@ def add_pieces(*, run_id: uuid.UUID, items: Iterable[JSON]) -> int:
     return fan_out.total
 
 
-def set_total(fan_out: FanOut, total: int, *, needed: int | None) -> None:
-    """Say how many pieces there are, once all are stored; of those, what an earlier execution has done is done."""
+def set_total(fan_out: FanOut, total: int, *, needed: int | None) -> int:
+    """Say how many pieces there are, once all are stored, and return it.
+
+    Where an earlier execution has worked at them, what it has done is done, and what was added there is added.
+    """
     with transaction.atomic():
         # An attempt that has said so may have begun them.
         row = FanOut.objects.select_for_update(of=("self",)).select_related("run__previous").get(pk=fan_out.pk)
         if row.total is None:
-            counts = {"total": total, "needed": total if needed is None else needed}
-            FanOut.objects.filter(pk=row.pk).update(**counts, completed=keep_done(row))
+            row.total, row.completed = keep_done(row, total)
+            row.needed = row.total if needed is None else needed
+            row.save(update_fields=["total", "needed", "completed"])
+        return row.total
 
 
 def begin(run_id: uuid.UUID, *, ordinal: int) -> None:

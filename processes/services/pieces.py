@@ -71,11 +71,11 @@ def store_pieces(fan_out: FanOut, pieces: Iterable[Piece]) -> Iterator[int]:
         yield stored
 
 
-def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int) -> None:
-    """Insert pieces under the indexes from `first` on, by one statement."""
+def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int, added_by: int | None = None) -> None:
+    """Insert pieces under the indexes from `first` on, by one statement; `added_by` is the item that adds them."""
     parameters: list[sql.Value] = []
     for index, piece in enumerate(pieces, start=first):
-        parameters += (fan_out_id, index, sql.json_value(dict(piece.target)), dumps(piece.item), piece.name)
+        parameters += (fan_out_id, index, sql.json_value(dict(piece.target)), dumps(piece.item), piece.name, added_by)
     with fixed_cursor() as cursor:
         cursor.execute(_piece_insert(len(pieces)), parameters)
 
@@ -83,8 +83,9 @@ def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int) -> No
 @lru_cache(maxsize=4)
 def _piece_insert(rows: int) -> str:
     # The statement is long, and but two lengths are frequent: that of a whole chunk, and that of the last one.
-    one = f"(%s, %s, %s, %s, %s, '{_PENDING}')"
-    return f'INSERT INTO {_ITEM} (fan_out_id, "index", target, item, name, status) VALUES {", ".join([one] * rows)}'
+    one = f"(%s, %s, %s, %s, %s, %s, '{_PENDING}')"
+    columns = 'fan_out_id, "index", target, item, name, added_by, status'
+    return f"INSERT INTO {_ITEM} ({columns}) VALUES {', '.join([one] * rows)}"
 
 
 def read_pieces(fan_out_id: int, *, first: int, last: int) -> list[StoredPiece]:

@@ -307,6 +307,120 @@ def test_an_item_whose_keys_come_in_another_order_is_known_as_the_same(kit: Any,
     assert charged == [{"n": 1, "to": "a"}, {"n": 2, "to": "c"}]
 
 
+class Visits:
+    """Visit pages, which name others; some fail before they have named them, some after that."""
+
+    def __init__(self, links: dict[str, list[str]], *, before: set[str], after: set[str]) -> None:
+        self.links, self.before, self.after = links, before, after
+        self.visited: list[str] = []
+
+    def visit(self, app: Application) -> object:
+        page = app.data["item"]
+        if page in self.before:
+            raise PermanentError("no answer", code="silent")
+        self.visited.append(page)
+        app.data["found"] = self.links.get(page, [])
+        return page
+
+    def leave(self, app: Application) -> object:
+        if app.data["item"] in self.after:
+            raise PermanentError("no answer", code="silent")
+        return app.data["item"]
+
+
+def visiting(kit: Any, visits: Visits, *, items: list[str], **config: Any) -> uuid.UUID:
+    config = {"items": "%{data:pages}", "action": "visit", "concurrency": 1, "into": "out", **config}
+    run_id: uuid.UUID = kit.start(
+        {"name": "each", "script": "for_each", "config": config, "next": False},
+        {"name": "visit", "script": kit.script(visits.visit)},
+        {"name": "deeper", "script": "add_items", "config": {"items": "%{data:found}"}},
+        {"name": "leave", "script": kit.script(visits.leave), "next": False},
+        data={"pages": items},
+    )
+    kit.work()
+    assert kit.run(run_id).status == "failed"
+    return run_id
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_added_items_that_have_failed_begin_anew_and_those_that_are_done_are_kept(
+    kit: Any, operator: User, batch: int
+) -> None:
+    visits = Visits({"/": ["/a", "/b", "/c"], "/b": ["/d"]}, before={"/b"}, after=set())
+    run_id = visiting(kit, visits, items=["/"], batch=batch, collect=["found"])
+    assert visits.visited == ["/", "/a"]
+    visits.before.clear()
+    new_id = retry_run(run_id=run_id, user=operator)
+    kit.work()
+    assert (kit.run(new_id).status, visits.visited) == ("completed", ["/", "/a", "/b", "/c", "/d"])
+    out = kit.data(new_id)["out"]
+    assert (out["total"], out["completed"], out["failed"]) == (5, 5, 0)
+    assert [result["found"] for result in out["results"]] == [["/a", "/b", "/c"], [], ["/d"], [], []]
+
+
+def test_added_items_are_kept_through_several_retries(kit: Any, operator: User) -> None:
+    visits = Visits({"/": ["/a", "/b", "/c"], "/b": ["/d"]}, before={"/b", "/d"}, after=set())
+    run_id = visiting(kit, visits, items=["/"])
+    visits.before.remove("/b")
+    second = retry_run(run_id=run_id, user=operator)
+    kit.work()
+    assert kit.run(second).status == "failed"
+    visits.before.clear()
+    third = retry_run(run_id=second, user=operator)
+    kit.work()
+    assert (kit.run(third).status, visits.visited) == ("completed", ["/", "/a", "/b", "/c", "/d"])
+    assert kit.data(third)["out"]["total"] == 5
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_item_that_begins_anew_adds_nothing_twice(kit: Any, operator: User, batch: int) -> None:
+    # What is added is worked off before the loop fails: it fails by the second failure.
+    links = {"/": ["/a", "/a", "/b"]}
+    visits = Visits(links, before={"/b"}, after={"/"})
+    run_id = visiting(kit, visits, items=["/0", "/"], batch=batch, failures=1)
+    assert visits.visited == ["/0", "/", "/a", "/a"]
+    visits.before.clear()
+    visits.after.clear()
+    links["/"] = ["/b", "/a", "/c", "/a", "/a"]
+    new_id = retry_run(run_id=run_id, user=operator)
+    kit.work()
+    assert kit.run(new_id).status == "completed"
+    assert sorted(visits.visited) == ["/", "/", "/0", "/a", "/a", "/a", "/b", "/c"]
+    assert kit.data(new_id)["out"]["total"] == 7
+
+
+def test_an_added_item_that_the_list_names_now_is_there_once(kit: Any, operator: User) -> None:
+    visits = Visits({"/": ["/a", "/b"]}, before={"/b"}, after=set())
+    run_id = visiting(kit, visits, items=["/"])
+    visits.before.clear()
+    edit = DataEdit(values={"pages": ["/b", "/a", "/"]}, seen={"pages": ["/"]})
+    new_id = retry_run(run_id=run_id, user=operator, edit=edit)
+    kit.work()
+    assert (kit.run(new_id).status, visits.visited) == ("completed", ["/", "/a", "/b"])
+    assert kit.data(new_id)["out"]["total"] == 3
+
+
+def test_an_added_item_that_is_like_one_of_the_list_stays_beside_it(kit: Any, operator: User) -> None:
+    visits = Visits({"/": ["/a", "/b"]}, before={"/b"}, after=set())
+    run_id = visiting(kit, visits, items=["/", "/a"])
+    visits.before.clear()
+    new_id = retry_run(run_id=run_id, user=operator)
+    kit.work()
+    assert (kit.run(new_id).status, visits.visited) == ("completed", ["/", "/a", "/a", "/b"])
+    assert kit.data(new_id)["out"]["total"] == 4
+
+
+def test_an_item_with_another_value_adds_anew_what_the_one_before_it_had_added(kit: Any, operator: User) -> None:
+    visits = Visits({"/": ["/a", "/b"], "/new": ["/a", "/b"]}, before={"/b"}, after=set())
+    run_id = visiting(kit, visits, items=["/"])
+    visits.before.clear()
+    edit = DataEdit(values={"pages": ["/new"]}, seen={"pages": ["/"]})
+    new_id = retry_run(run_id=run_id, user=operator, edit=edit)
+    kit.work()
+    assert (kit.run(new_id).status, visits.visited) == ("completed", ["/", "/a", "/new", "/b"])
+    assert kit.data(new_id)["out"]["total"] == 3
+
+
 def test_branches_that_have_completed_are_kept_when_the_run_is_retried(kit: Any, operator: User) -> None:
     mended: list[bool] = []
 
