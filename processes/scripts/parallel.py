@@ -274,7 +274,6 @@ def _spread(app: Application, pieces: Iterable[Piece], *, wait: bool, **columns:
     for total in store_pieces(fan_out, pieces):
         progress(message=f"{total:,}")
         app.check_cancelled()
-    total = total or fan_out.items.count()
     total = set_total(fan_out, total, needed=columns.get("needed"))
     if not total:
         app.state = "empty"

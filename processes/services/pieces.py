@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
-from django.db.models import Max
+from django.db import transaction
 
 from processes.domain.json_values import JSON
 from processes.models import FanOut, FanOutItem, Run
@@ -60,15 +60,29 @@ class StoredPiece:
 def store_pieces(fan_out: FanOut, pieces: Iterable[Piece]) -> Iterator[int]:
     """Store pieces in their order, in chunks, and give after each chunk how many there are.
 
-    What an earlier attempt has stored stays: so many pieces are passed over, and the rest follows.
+    Where an earlier attempt has said how many there are, these are the ones, and some may have begun. What one has left
+    that didn't come so far goes: the pieces may be others by now, and none of them has begun.
     """
-    last = FanOutItem.objects.filter(fan_out=fan_out).aggregate(last=Max("index"))["last"]
-    stored = 0 if last is None else last + 1
-    remaining = islice(pieces, stored, None)
+    if fan_out.total is not None or not _is_clear(fan_out):
+        return
+    stored, remaining = 0, iter(pieces)
     while chunk := list(islice(remaining, sql.ROWS_PER_STATEMENT)):
         insert_pieces(fan_out.pk, chunk, first=stored)
         stored += len(chunk)
         yield stored
+
+
+def _is_clear(fan_out: FanOut) -> bool:
+    """Delete what is stored, unless it is complete; tell whether there is nothing now."""
+    items = FanOutItem.objects.filter(fan_out=fan_out)
+    if not items.exists():
+        return True
+    with transaction.atomic():
+        # Whoever says how many there are locks this row too: children begin only after that.
+        if FanOut.objects.select_for_update(of=("self",)).only("total").get(pk=fan_out.pk).total is not None:
+            return False
+        items.delete()
+    return True
 
 
 def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int, added_by: int | None = None) -> None:

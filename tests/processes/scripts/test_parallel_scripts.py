@@ -1,22 +1,28 @@
 """The scripts `run_parallel` and `for_each`: work in child runs, side by side."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
 from processes.domain.application import Application
 from processes.domain.directives import Park
 from processes.errors import DefinitionError, PermanentError, ProcessError
 from processes.models import Callback, FanOut, FanOutItem, Run
 from processes.registry import querysets
+from processes.scripts import parallel as parallel_scripts
 from processes.services.access import Caller
 from processes.services.callback_tokens import token_of
 from processes.services.callbacks import report
+from processes.services.fan_out import set_total
 from processes.services.home import Section, list_work
 from processes.services.inbox import resume_run
+from processes.services.pieces import Piece, store_pieces
 from tasks.domain.listing import ListFilter, ListScope
 from tasks.models import Job, Node, TaskRoot
+from tasks.services import sql
 from tasks.services.access import Viewer
 from tasks.services.cancelling import cancel
 from tasks.services.claims import claim
@@ -335,6 +341,82 @@ def test_the_objects_of_a_queryset_are_items(kit: Any, django_user_model: Any) -
 
 def give_item(kit: Any) -> dict[str, Any]:
     return {"script": kit.script(lambda app: app.data["item"])}
+
+
+def test_what_changes_while_an_attempt_to_spread_it_fails_is_spread_as_it_is_then(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "ROWS_PER_STATEMENT", 2)
+    for name in "abcdef":
+        Group.objects.create(name=name)
+    attempts: list[int] = []
+
+    def groups(user: object) -> object:
+        if len(attempts) > 1:
+            Group.objects.filter(name__in="ae").delete()
+        return Group.objects.all()
+
+    def breaking(fan_out: FanOut, pieces: Iterable[Piece]) -> Iterator[int]:
+        attempts.append(FanOutItem.objects.count())
+        for total in store_pieces(fan_out, pieces):
+            yield total
+            if len(attempts) == 1 and total == 4:
+                raise ConnectionError("gone for a moment")
+
+    monkeypatch.setattr(parallel_scripts, "store_pieces", breaking)
+    querysets.queryset("some_groups", value="name")(groups)
+    try:
+        run_id = kit.start(
+            {
+                "name": "each",
+                "script": "for_each",
+                "config": {"items": {"queryset": "some_groups"}, "action": "item", "concurrency": 1},
+                "retry": {"attempts": 2, "delay_seconds": 0},
+                "next": False,
+            },
+            {"name": "item", "script": kit.script(lambda app: kit.notes.append(app.data["item"])), "next": False},
+        )
+        kit.work()
+        wake_due()
+        kit.work()
+    finally:
+        querysets.unregister("some_groups")
+    assert attempts == [0, 4]
+    assert (kit.run(run_id).status, kit.notes) == ("completed", ["b", "c", "d", "f"])
+
+
+def test_pieces_that_are_counted_stay_though_the_step_is_begun_once_more(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(*args: Any, **columns: Any) -> int:
+        total = set_total(*args, **columns)
+        if not broken:
+            broken.append(True)
+            raise ConnectionError("gone for a moment")
+        return total
+
+    broken: list[bool] = []
+    monkeypatch.setattr(parallel_scripts, "set_total", breaking)
+    querysets.queryset("all_groups", value="name")(lambda user: Group.objects.all())
+    Group.objects.create(name="a")
+    try:
+        run_id = kit.start(
+            {
+                "name": "each",
+                "script": "for_each",
+                "config": {"items": {"queryset": "all_groups"}, "action": "item"},
+                "retry": {"attempts": 2, "delay_seconds": 0},
+                "next": False,
+            },
+            {"name": "item", "script": kit.script(lambda app: kit.notes.append(app.data["item"])), "next": False},
+        )
+        kit.work()
+        Group.objects.create(name="b")
+        wake_due()
+        kit.work()
+    finally:
+        querysets.unregister("all_groups")
+    assert (kit.run(run_id).status, kit.notes) == ("completed", ["a"])
 
 
 def test_an_item_of_a_batch_may_wait_and_the_batch_goes_on_behind_it(kit: Any) -> None:
