@@ -140,6 +140,18 @@ class Interpreter(Entering):
         )
 
     @property
+    def may_run_again(self) -> bool:
+        """Tell whether an error of the pending action lets it, or what has led to it, run again by a policy."""
+        for frame in self._frames:
+            actions = frame.plan.actions
+            if actions[frame.index].retry is not None:
+                return True
+            # The error of a branch is one of its anchor.
+            if frame.interrupted is not None and actions[frame.entry].retry is not None:
+                return True
+        return False
+
+    @property
     def is_compensating(self) -> bool:
         """Tell whether the run undoes what it has done, and will end with an error."""
         return self._compensation.cause is not None and self._final is None

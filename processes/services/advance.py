@@ -120,8 +120,12 @@ class _Advance(HearingRun):
         if self.is_ahead and pending.effect not in _WITHOUT_EFFECT:
             # What has an effect begins where a successor would begin it.
             self._checkpoint()
-        node = self.steps.start(pending)
         limit_seconds = self._limit_seconds(pending)
+        if (self.is_ahead or self.is_unstored) and (limit_seconds is not None or self.interpreter.may_run_again):
+            # Broken off, or tried again, it goes back to what is stored: that must be what it begins with.
+            self._checkpoint()
+            limit_seconds = self._limit_seconds(pending)
+        node = self.steps.start(pending)
         # Where there is no time for it, it isn't begun.
         begins = limit_seconds is None or limit_seconds > 0 or self.run.intent == pending.ordinal
         if begins and pending.effect == "once" and not self._commit_intent(pending):

@@ -116,7 +116,7 @@ class CheckpointedRun(ClaimedRun):
                         record_heard(taken, run=self.run)
                     self._write_results()
                     checkpoint.write()
-        self.taken, self.is_ahead, self.written_at = None, False, monotonic()
+        self.taken, self.is_ahead, self.is_unstored, self.written_at = None, False, False, monotonic()
         self.waits = [step for step in self.waits if step not in left]
         self.forms, self.closes_forms_as = self.forms - left_forms, FormOutcome.OVER
         if self.batch is not None:

@@ -61,6 +61,8 @@ class ClaimedRun:
         self.batch = None if run.fan_out_id is None else Batch(run)
         #: Actions without effect have been carried out since the last checkpoint, at this time.
         self.is_ahead, self.written_at = False, monotonic()
+        #: Nothing is stored of the item that a child run is at: it would begin once more.
+        self.is_unstored = False
         #: The steps that waited when this claim began, as far as they still do.
         self.waits: list[int] = []
         self._restore(found.stands)
@@ -126,6 +128,7 @@ class ClaimedRun:
         """Begin the present item of a child run, in a context of its own; `ordinal` is the last one that was used."""
         assert self.batch is not None
         data = self.batch.begin()
+        self.is_unstored = True
         self.changed = None
         self.app = new_context(self.run, data, attributes={})
         self.app.response.clear()

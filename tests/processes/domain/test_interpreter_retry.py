@@ -8,7 +8,7 @@ from processes.domain.directives import RunAgain, Suspended
 from processes.domain.retry_policy import RetryPolicy
 from processes.errors import PermanentError, ProcessError
 from tests.processes.domain.durably import Durable
-from tests.processes.domain.support import NOW, FakeHost, action, run
+from tests.processes.domain.support import NOW, FakeHost, action, begin, run
 
 
 def flaky(fails: int, **keys: object) -> dict[str, object]:
@@ -100,3 +100,27 @@ def test_below_a_python_call_nothing_is_tried_again() -> None:
     host = FakeHost(durable=True)
     ran = run([action("a", invoke="work", next=False), flaky(1, retry=5)], host=host)
     assert ran.error.code == "busy"
+
+
+@pytest.mark.parametrize(("policy", "may"), [({"retry": 2}, True), ({}, False)])
+def test_that_an_action_may_run_again_is_known_before_it_runs(policy: dict[str, object], may: bool) -> None:
+    assert begin([flaky(1, **policy)]).interpreter.may_run_again is may
+
+
+@pytest.mark.parametrize(("policy", "may"), [({"retry": 2}, True), ({}, False)])
+def test_a_sub_process_may_run_again_with_the_action_that_has_called_it(policy: dict[str, object], may: bool) -> None:
+    host = FakeHost(durable=True)
+    host.add("sub", [action("first", script="note")])
+    call = {"name": "call", "script": "sub", **policy}
+    interpreter = begin([call], host=host, bindings={"sub": {"process": "sub"}}).interpreter
+    interpreter.step()
+    assert interpreter.pending is not None
+    assert (interpreter.pending.name, interpreter.may_run_again) == ("first", may)
+
+
+def test_a_branch_may_run_again_with_its_anchor() -> None:
+    anchor = action("anchor", script="anchor", id="c", next={"prepare": False, "progress": "b"})
+    ran = Durable.begin([{**anchor, "retry": 2}, action("b", script="note", next=False)]).go()
+    interpreter = ran.restore()
+    interpreter.report("c", "progress", is_last=False)
+    assert interpreter.may_run_again

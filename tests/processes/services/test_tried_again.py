@@ -17,6 +17,7 @@ from processes.domain.directives import Park, RunAgain
 from processes.domain.origin import spent_actions
 from processes.errors import ProcessError
 from processes.models import Checkpoint, Run
+from processes.services import advance
 from processes.services.checkpoints import newest_checkpoint
 from tasks import subtask
 from tasks.models import Job, Node
@@ -368,3 +369,126 @@ def test_a_time_zone_that_a_script_activates_is_not_that_of_the_next_run(kit: An
     kit.start({"name": "here", "script": kit.script(tell)})
     kit.work()
     assert kit.notes == [timezone.get_default_timezone_name()]
+
+
+# -- in items and branches, which begin without a checkpoint -----------------------------------------------------------
+
+
+AGAIN = {"attempts": 2, "delay_seconds": 0}
+
+
+def busy_once(kit: Any, *keys: str, effect: str = "idempotent") -> tuple[str, list[object]]:
+    """Return a script that fails once for what its data hold under `keys`, and the list of what it has seen there."""
+    seen: list[object] = []
+
+    def work(app: Application) -> None:
+        seen.append([app.data.get(key) for key in keys])
+        app.data["half"] = True
+        if seen.count(seen[-1]) == 1:
+            raise ProcessError("not yet", code="busy")
+
+    return kit.script(work, effect=effect), seen
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "pure", "transactional"])
+def test_an_item_is_tried_again_with_what_it_has_begun_with(kit: Any, effect: str) -> None:
+    script, seen = busy_once(kit, "item", "index", "more", effect=effect)
+    run_id = kit.start(
+        {"name": "each", "script": "for_each", "next": False,
+         "config": {"items": [7, 8], "action": "work", "batch": 2, "input": ["more"]}},
+        {"name": "work", "script": script, "retry": AGAIN, "next": False},
+        data={"more": "m"},
+    )  # fmt: skip
+    kit.work()
+    assert seen == [[7, 0, "m"]] * 2 + [[8, 1, "m"]] * 2
+    assert kit.run(run_id).status == "completed"
+
+
+def test_a_branch_is_tried_again_with_what_it_has_begun_with(kit: Any) -> None:
+    script, seen = busy_once(kit, "more")
+    kit.start(
+        {"name": "split", "script": "run_parallel", "config": {"branches": {"a": "work"}}, "next": False},
+        {"name": "work", "script": script, "retry": AGAIN, "next": False},
+        data={"more": "m"},
+    )
+    kit.work()
+    assert seen == [["m"], ["m"]]
+
+
+def test_what_actions_without_an_effect_have_come_to_is_there_for_each_try(kit: Any) -> None:
+    script, seen = busy_once(kit, "x", effect="pure")
+    kit.start(
+        {"name": "each", "script": "for_each", "config": {"items": [1, 2], "action": "first", "batch": 2},
+         "next": False},
+        {"name": "first", "script": kit.script(lambda app: app.data.update(x=10 * app.data["item"]), effect="pure")},
+        {"name": "work", "script": script, "retry": AGAIN, "next": False},
+    )  # fmt: skip
+    kit.work()
+    assert seen == [[10], [10], [20], [20]]
+
+
+def test_an_item_whose_sub_process_fails_calls_it_again_with_its_data(kit: Any) -> None:
+    script, seen = busy_once(kit, "item", effect="pure")
+    template = kit.template(
+        {"name": "each", "script": "for_each", "config": {"items": [7], "action": "call"}, "next": False},
+        {"name": "call", "script": "sub", "retry": AGAIN, "next": False},
+        bindings={"sub": {"process": [{"name": "work", "script": script}]}},
+    )
+    kit.start(template=template)
+    kit.work()
+    assert seen == [[7], [7]]
+
+
+def test_an_item_that_takes_too_long_fails_with_its_data(kit: Any) -> None:
+    def look(app: Application) -> None:
+        seen.append((app.data.get("item"), app.data.get("half")))
+
+    def sleep(app: Application) -> None:
+        app.data["half"] = True
+        time.sleep(LONG)
+
+    seen: list[object] = []
+    part = [
+        {"name": "sleep", "script": kit.script(sleep), "timeout_seconds": 0.2},
+        {"name": "@error", "script": kit.script(look)},
+    ]
+    template = kit.template(
+        {"name": "each", "script": "for_each", "config": {"items": [7], "process": "${part}"}, "next": False},
+        bindings={"part": {"process": part}},
+    )
+    kit.start(template=template)
+    kit.work()
+    assert seen == [(7, None)]
+
+
+def test_an_action_of_an_item_does_not_inherit_the_time_of_one_before_it_that_has_no_effect(
+    kit: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(advance, "WRITTEN_EVERY_SECONDS", LONG)
+
+    def slow(app: Application) -> None:
+        time.sleep(0.4)
+
+    run_id = kit.start(
+        {"name": "each", "script": "for_each", "config": {"items": [1], "action": "slow"}, "next": False},
+        {"name": "slow", "script": kit.script(slow, effect="pure"), "timeout_seconds": 30},
+        {"name": "quick", "script": kit.script(lambda app: None, effect="pure"), "timeout_seconds": 0.3, "next": False},
+    )
+    kit.work()
+    assert kit.run(run_id).status == "completed"
+
+
+@pytest.mark.parametrize(("policy", "stored"), [({}, 0), ({"retry": AGAIN}, 1), ({"timeout_seconds": 30}, 1)])
+def test_an_item_is_stored_before_its_first_action_only_where_that_may_have_to_go_back_to_it(
+    kit: Any, policy: dict[str, Any], stored: int
+) -> None:
+    def look(app: Application) -> None:
+        seen.append(Checkpoint.objects.filter(run_id=app.get("run_id")).count())
+
+    seen: list[int] = []
+    kit.start(
+        {"name": "each", "script": "for_each", "config": {"items": [1], "action": "look"}, "next": False},
+        {"name": "look", "script": kit.script(look), "next": False, **policy},
+    )
+    kit.work()
+    assert seen == [stored]
