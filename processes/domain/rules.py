@@ -270,7 +270,7 @@ class Rules:
     def _fail_action(self, error: ProcessError, ordinal: int, *, called: bool = False) -> None:
         """Deal with an error of the current action: by trying it again, by `@error`, or by ending its process.
 
-        And so on outward; `called` says that it is the error of the sub process that the action runs.
+        And so on outward; `called` says that it is the error of the sub process that the action runs, or of a branch.
         """
         frame = self._frames[-1]
         if frame.index != EXIT:
@@ -349,7 +349,8 @@ class Rules:
         self._back_to(owner)
         self._called_at(owner)
         self.app.error, self._outcome = owner.error_in_force, RUNNING
-        self._fail_action(error, self.app.ordinal)
+        # That step is the branch's: where the anchor is tried again, it is another one.
+        self._fail_action(error, self.app.ordinal, called=True)
 
     def _end_above(self, depth: int, error: ProcessError) -> None:
         """End what a frame has called, with an error."""

@@ -187,6 +187,17 @@ def test_a_handler_that_resets_the_error_lets_the_run_wait_on() -> None:
     assert ran.finished
 
 
+def test_an_anchor_that_is_tried_again_for_an_error_in_a_branch_is_another_step() -> None:
+    tried = {**anchor(prepare=False, progress="bad"), "retry": {"attempts": 2, "delay_seconds": 0}}
+    ran = Durable.begin([tried, action("bad", script="flaky", fails=1, next=False)]).go()
+    ran.report("c", "progress")
+    assert ran.waits_for == "retry"
+    [bad] = [entry for entry in ran.trace if entry.action == "bad"]
+    ran.again()
+    assert ran.waits_for == "callback"
+    assert (ran.trace[-1].action, ran.trace[-1].ordinal) == ("anchor", bad.ordinal + 1)
+
+
 def test_an_error_in_an_outer_branch_ends_what_the_process_has_called() -> None:
     host = FakeHost(durable=True)
     host.add("inner", [anchor("in", id="i"), note("call", say="in call")])
