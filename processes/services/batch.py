@@ -10,7 +10,7 @@ from processes.domain.directives import Failed, Finished
 from processes.domain.json_values import JSON, copy_json, json_problems
 from processes.models import FanOutItem, Run
 from processes.services.kept_pieces import SPENT
-from processes.services.pieces import Result, StoredPiece, next_pending, read_pieces
+from processes.services.pieces import Result, StoredPiece, count_failed, next_pending, read_pieces
 from tasks.domain.jsonvalue import storable
 
 __all__ = ["INDEX", "Batch"]
@@ -31,7 +31,7 @@ class Batch:
         #: The present item; None once all have ended.
         self.index = next_pending(run)
         self.results: list[Result] = []
-        self._failures = 0
+        self._failures = self._count_failures()
         self.target: Mapping[str, JSON] = {}
         self.name = ""
         self._read: deque[StoredPiece] = deque()
@@ -96,6 +96,13 @@ class Batch:
         self._failures += isinstance(outcome, Failed)
         self.index = self.index + 1 if self.index < (self._run.last_index or 0) else None
         return self.index is not None and not self._fails
+
+    def _count_failures(self) -> int:
+        """Count the items that have failed in earlier claims, where it matters how many there are."""
+        first = self._run.first_index or 0
+        if not self.fan_out.failures_allowed or self.index in (None, first):
+            return 0
+        return count_failed(self.fan_out.pk, first=first, last=self._run.last_index or 0)
 
     @property
     def _fails(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "Piece",
     "Result",
     "StoredPiece",
+    "count_failed",
     "insert_pieces",
     "next_pending",
     "read_pieces",
@@ -121,6 +122,12 @@ def next_pending(run: Run) -> int | None:
         fan_out_id=run.fan_out_id, index__gte=run.first_index, index__lte=run.last_index, status=_PENDING
     )
     return rows.order_by("index").values_list("index", flat=True).first()
+
+
+def count_failed(fan_out_id: int, *, first: int, last: int) -> int:
+    """Count the pieces from one index to another, both included, that have failed."""
+    rows = FanOutItem.objects.filter(fan_out_id=fan_out_id, index__gte=first, index__lte=last)
+    return rows.filter(status=FanOutItem.Status.FAILED).count()
 
 
 def write_results(fan_out_id: int, results: Iterable[Result]) -> None:

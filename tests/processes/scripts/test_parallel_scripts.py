@@ -292,6 +292,21 @@ def test_so_many_items_may_fail(kit: Any, failures: object, status: str, batch: 
         assert [error["index"] for error in kit.data(run_id)["done"]["errors"]] == [0, 2]
 
 
+def test_items_of_a_batch_that_have_failed_before_it_waited_count(kit: Any) -> None:
+    def work(app: Application) -> Park | None:
+        kit.notes.append(str(app.data["item"]))
+        if app.data["item"] == 2:
+            return Park(reason="human")
+        raise ProcessError("bad row", code="bad")
+
+    start_each(kit, [1, 2, 3, 4], {"script": kit.script(work, durable=True)}, failures=1, batch=4)
+    kit.work()
+    [child] = children()
+    resume_run(run_id=child.pk, ordinal=child.ordinal, state=None, dedupe_key="go")
+    kit.work()
+    assert (children()[0].status, kit.notes) == ("failed", ["1", "2", "3"])
+
+
 def test_a_list_without_items_is_passed_over(kit: Any) -> None:
     run_id = start_each(kit, [], double(kit), into="doubled")
     kit.work()
