@@ -142,8 +142,9 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
     if not isinstance(action, str) or action not in REPORTS:
         raise _bad(f'"action" is one of {", ".join([*REPORTS, _QUERY])}.')
     key = request.headers.get("Idempotency-Key", "")
-    if len(key) > _KEY_CHARS:
-        raise _bad(f"Idempotency-Key has at most {_KEY_CHARS} characters.")
+    # PostgreSQL stores no NUL, which not every server refuses in headers.
+    if len(key) > _KEY_CHARS or "\0" in key:
+        raise _bad(f"Idempotency-Key has at most {_KEY_CHARS} characters, and no NUL.")
     key = f"http:{target}:{key}" if key else ""
     standing = report_callback(target, report=REPORTS[action], data=data, files=files, key=key)
     return {"callbackStatus": standing.status.value}
