@@ -35,6 +35,7 @@ class FanOut(models.Model):
     concurrency = models.IntegerField(default=1)
     #: None until all items are stored.
     total = models.IntegerField(null=True)
+    #: None for all of them.
     needed = models.IntegerField(null=True)
     failures_allowed = models.IntegerField(null=True)
     losers = models.CharField(max_length=8, choices=Losers.choices, default=Losers.CANCEL)

@@ -177,8 +177,10 @@ def run_parallel(app: Application) -> Park | None:
     }
     pieces = [Piece(target=_target(app, branch), name=name) for name, branch in branches.items() if _holds(app, branch)]
     total = len(pieces)
-    needed = total if config.join == "all" else min(total, 1 if config.join == "any" else int(config.join))
-    tolerates = needed < total or config.failures == "tolerate"
+    asked = 1 if config.join == "any" else total if config.join == "all" else int(config.join)
+    # All that there are, which names none of them, also where conditions have left but one.
+    needed = None if config.join == "all" or asked > total else asked
+    tolerates = (needed is not None and needed < total) or config.failures == "tolerate"
     return _spread(
         app,
         pieces,

@@ -69,13 +69,13 @@ def add_pieces(*, run_id: uuid.UUID, items: Iterable[JSON]) -> int:
         insert_pieces(fan_out.pk, chunk, first=total, added_by=adding)
         total += len(chunk)
     fan_out.total = total
-    FanOut.objects.filter(pk=fan_out.pk).update(total=fan_out.total, needed=fan_out.total)
+    FanOut.objects.filter(pk=fan_out.pk).update(total=fan_out.total, needed=None)
     _start_children(fan_out)
     return fan_out.total
 
 
 def set_total(fan_out: FanOut, total: int, *, needed: int | None) -> int:
-    """Say how many pieces there are, once all are stored, and return it.
+    """Say how many pieces there are, once all are stored, and return it; None of `needed` for all of them.
 
     Where an earlier execution has worked at them, what it has done is done, and what was added there is added.
     """
@@ -84,7 +84,7 @@ def set_total(fan_out: FanOut, total: int, *, needed: int | None) -> int:
         row = FanOut.objects.select_for_update(of=("self",)).select_related("run__previous").get(pk=fan_out.pk)
         if row.total is None:
             row.total, row.completed = keep_done(row, total)
-            row.needed = row.total if needed is None else needed
+            row.needed = needed
             row.save(update_fields=["total", "needed", "completed"])
         return row.total
 

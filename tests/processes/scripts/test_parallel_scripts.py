@@ -530,6 +530,26 @@ def test_branches_whose_condition_does_not_hold_are_left_out(kit: Any) -> None:
     assert kit.data(run_id)["branches"]["total"] == 1
 
 
+@pytest.mark.parametrize(("join", "state"), [("all", "complete"), (2, "complete"), ("any", "a"), (1, "a")])
+def test_the_one_branch_that_is_left_gives_its_name_only_where_any_one_was_enough(
+    kit: Any, join: object, state: str
+) -> None:
+    branches = {"a": {"action": "a", "if": "1 > 0"}, "b": {"action": "b", "if": "1 < 0"}}
+    run_id = kit.start(
+        {
+            "name": "split",
+            "script": "run_parallel",
+            "config": {"branches": branches, "join": join},
+            "next": {state: "after", "*": False},
+        },
+        {"name": "after", "script": kit.note("after"), "next": False},
+        {"name": "a", "script": kit.note("a"), "next": False},
+        {"name": "b", "script": kit.note("b"), "next": False},
+    )
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("completed", ["a", "after"])
+
+
 def test_where_no_branch_is_left_the_run_goes_on(kit: Any) -> None:
     run_id = kit.start(
         {
