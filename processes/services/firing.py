@@ -55,10 +55,19 @@ def _act(trigger_id: uuid.UUID) -> bool:
             "template", "user"
         )
         trigger = rows.filter(pk=trigger_id, next_at__lte=Now()).first()
-        schedule = None if trigger is None else schedule_of(trigger)
-        if trigger is None or schedule is None or trigger.next_at is None:
+        if trigger is None or trigger.next_at is None:
             return False
-        due = decide(schedule, due_at=trigger.next_at, now=_database_time(), catches_up=trigger.catches_up)
+        now = _database_time()
+        try:
+            schedule = schedule_of(trigger)
+            if schedule is None:
+                return False
+            due = decide(schedule, due_at=trigger.next_at, now=now, catches_up=trigger.catches_up)
+        except Exception as error:  # noqa: BLE001 - it is told, and logged
+            # A zone that is no more, say: nobody knows when it would be due next, and others are due behind it.
+            Trigger.objects.filter(pk=trigger_id).update(next_at=None)
+            note_failure(trigger, error, key=f"due:{trigger.next_at.isoformat()}", due_at=trigger.next_at)
+            return True
         Trigger.objects.filter(pk=trigger_id).update(next_at=due.next_at)
         key = f"due:{due.at.isoformat()}"
         if due.fires:

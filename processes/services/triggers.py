@@ -91,8 +91,8 @@ def fire_now(*, trigger: Trigger, editor: User) -> uuid.UUID:
 
 def next_times(trigger: Trigger, *, count: int = 5) -> list[datetime]:
     """Return when a trigger is due next, in its zone; nothing while it is disabled, or where it has no schedule."""
-    schedule = schedule_of(trigger)
-    if schedule is None or not trigger.enabled or trigger.next_at is None:
+    # One whose schedule can't be read any more has no next time, and its page is where it is mended.
+    if not trigger.enabled or trigger.next_at is None or (schedule := schedule_of(trigger)) is None:
         return []
     zone = zone_of(zone_name(trigger))
     times = upcoming(schedule, after=trigger.next_at, count=count - 1)

@@ -157,6 +157,21 @@ def test_what_fails_unexpectedly_is_logged_and_told_without_its_words(
     assert "the disk sings" in caplog.text
 
 
+def test_a_trigger_whose_schedule_can_not_be_read_any_more_stops_no_other_one(kit: RunKit) -> None:
+    broken, sound = a_trigger(), a_trigger()
+    due_at = make_due(broken, ago=timedelta(seconds=2))
+    make_due(sound)
+    Trigger.objects.filter(pk=broken.pk).update(time_zone="US/Pacific-New")
+    assert fire_due(limit=1) == 1
+    assert fire_due(limit=1) == 1
+    assert firings(sound) == [("started", "")]
+    assert firings(broken) == [("failed", "It failed unexpectedly: the log of this site has the details.")]
+    assert broken.firings.get().due_at == due_at
+    broken.refresh_from_db()
+    assert broken.next_at is None
+    assert next_times(broken) == []
+
+
 def failing_at(table: str) -> Callable[..., object]:
     def wrap(execute: Callable[..., object], sql: str, params: object, many: bool, context: object) -> object:
         if f"INSERT INTO {table}" in sql.replace('"', ""):
