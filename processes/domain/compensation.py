@@ -45,10 +45,14 @@ class Done:
 
 @dataclass(slots=True, kw_only=True)
 class Compensation:
-    """Hold what can be undone, in the order in which it was done, and for which error it is being undone, if it is."""
+    """Hold what can be undone, in the order in which it was done, and for which error it is being undone, if it is.
+
+    `cancelled` says that the end of the run was asked for, before it began to undo or while it does.
+    """
 
     done: list[Done] = field(default_factory=list)
     cause: ProcessError | None = None
+    cancelled: bool = False
 
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form; empty where there is nothing to undo."""
@@ -57,6 +61,8 @@ class Compensation:
             result["done"] = [done.to_json() for done in self.done]
         if self.cause is not None:
             result["cause"] = self.cause.to_json()
+        if self.cancelled:
+            result["cancelled"] = True
         return result
 
     @classmethod
@@ -73,4 +79,8 @@ class Compensation:
             for stored in value.get("done", ())
         ]
         cause = value.get("cause")
-        return cls(done=done, cause=None if cause is None else ProcessError.from_json(cause))
+        return cls(
+            done=done,
+            cause=None if cause is None else ProcessError.from_json(cause),
+            cancelled=bool(value.get("cancelled")),
+        )

@@ -1,8 +1,8 @@
 """Keep a run's place: a stack of frames, which is stored as JSON after each action of a durable run.
 
 `{"format": 1, "ordinal": 7, "frames": […], "parked"?, "finished"? {"state", "value"}, "failed"?, "compensated"?,
-"compensation"? {"done"?, "cause"?}}`; the frame at the top is the last one. A frame names its plan by hash and its
-actions by name.
+"compensation"? {"done"?, "cause"?, "cancelled"?}}`; the frame at the top is the last one. A frame names its plan by
+hash and its actions by name.
 """
 
 from collections.abc import Callable, Mapping

@@ -157,6 +157,11 @@ class Interpreter(Entering):
         return self._compensation.cause is not None and self._final is None
 
     @property
+    def was_cancelled(self) -> bool:
+        """Tell whether the run was cancelled, and has undone or undoes what it had done."""
+        return self._compensation.cancelled
+
+    @property
     def can_compensate(self) -> bool:
         """Tell whether something is done that can be undone."""
         return bool(self._compensation.done)
@@ -301,10 +306,14 @@ class Interpreter(Entering):
 
         What undoes is then pending. A run that is undoing already goes on with that.
         """
-        if self._final is not None or self._compensation.cause is not None:
-            return self.is_compensating
+        if self._final is not None:
+            return False
+        if self._compensation.cause is not None:
+            self._compensation.cancelled = True
+            return True
         if not self._compensation.done:
             return False
+        self._compensation.cancelled = True
         if self._parked is None:
             # The pending action may have begun: its number is used.
             self.app.ordinal += 1

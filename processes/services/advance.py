@@ -327,7 +327,10 @@ class _Advance(HearingRun):
             described: JSON = {"code": CANCELLED, "message": reason}
             return outcomes.Cancelled(reason=reason, **self._ending(RunStatus.CANCELLED, described))
         undoes = self.interpreter.is_compensating
-        if not undoes:
+        if undoes:
+            # What else it was to work off is given up all the same.
+            self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
+        else:
             self.steps.cancel_open(reason)
             # An action that was left in the middle has changed what it shouldn't have.
             self._restore(newest_checkpoint(self.run.pk))

@@ -28,10 +28,11 @@ class Batch:
     def __init__(self, run: Run) -> None:
         assert run.fan_out is not None
         self._run, self.fan_out = run, run.fan_out
-        #: The present item; None once all have ended.
+        #: The present item; None once the run works off no more.
         self.index = next_pending(run)
         self.results: list[Result] = []
         self._failures = self._count_failures()
+        self._is_cancelled = False
         self.target: Mapping[str, JSON] = {}
         self.name = ""
         self._read: deque[StoredPiece] = deque()
@@ -82,10 +83,12 @@ class Batch:
             self._reads = max(1, min(4 * self._reads, _AT_ONCE, _CHARS_AT_ONCE // average))
         return self._read.popleft()
 
-    def end(self, outcome: Finished | Failed, app: Application, *, spent: Sequence[str] = ()) -> bool:
+    def end(
+        self, outcome: Finished | Failed, app: Application, *, spent: Sequence[str] = (), cancelled: bool = False
+    ) -> bool:
         """Note what has come of the present item, and go on to the next; False where the run ends with this one.
 
-        `spent` names what must not be done twice.
+        `spent` names what must not be done twice; `cancelled` says that nobody wants the rest.
         """
         assert self.index is not None
         status = FanOutItem.Status.COMPLETED if isinstance(outcome, Finished) else FanOutItem.Status.FAILED
@@ -94,8 +97,11 @@ class Batch:
             result[SPENT] = list(spent)
         self.results.append(Result(index=self.index, status=status, result=result))
         self._failures += isinstance(outcome, Failed)
-        self.index = self.index + 1 if self.index < (self._run.last_index or 0) else None
-        return self.index is not None and not self._fails
+        self._is_cancelled = cancelled
+        is_last = self.index >= (self._run.last_index or 0)
+        # What is asked once more must not take the next item for one that has ended like this one.
+        self.index = None if is_last or cancelled or self._fails else self.index + 1
+        return self.index is not None
 
     def _count_failures(self) -> int:
         """Count the items that have failed in earlier claims, where it matters how many there are."""
@@ -112,7 +118,7 @@ class Batch:
     @property
     def tolerates(self) -> bool:
         """Tell whether the run has completed though its last item has failed."""
-        return self.fan_out.item_key != "" and not self._fails
+        return self.fan_out.item_key != "" and not self._fails and not self._is_cancelled
 
     def take_results(self) -> list[Result]:
         """Give, once, what is to be stored."""

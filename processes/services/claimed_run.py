@@ -168,7 +168,7 @@ class ClaimedRun:
         if spent:
             # From now on the item says so itself.
             self.origin = begin_anew(origin)
-        if not self.batch.end(outcome, self.app, spent=spent):
+        if not self.batch.end(outcome, self.app, spent=spent, cancelled=self.interpreter.was_cancelled):
             return False
         self.dropped += self.interpreter.take_dropped()
         self._begin_item(ordinal=self.app.ordinal)

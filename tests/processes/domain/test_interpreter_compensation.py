@@ -131,3 +131,20 @@ def test_a_run_that_undoes_already_goes_on_with_that_when_it_is_cancelled() -> N
     ran.resume()
     assert ran.data["log"] == ["car", "hotel", "undo car"]
     assert ran.failed.error.code == "x"
+
+
+def test_that_a_run_was_cancelled_is_known_as_long_as_it_undoes() -> None:
+    ran = Durable.begin([step("car"), action("wait", script="park"), {**undo("car"), "script": "park"}]).go()
+    assert not ran.restore().was_cancelled
+    ran.cancel()
+    assert ran.restore().was_cancelled
+    ran.resume()
+    assert ran.restore().was_cancelled
+
+
+def test_a_run_that_is_cancelled_while_it_undoes_for_an_error_was_cancelled_too() -> None:
+    late = action("late", fail="x", next=False)
+    ran = Durable.begin([step("car"), late, {**undo("car"), "script": "park"}]).go()
+    assert not ran.restore().was_cancelled
+    ran.cancel()
+    assert ran.restore().was_cancelled

@@ -13,7 +13,7 @@ from processes.domain.application import Application
 from processes.domain.data_edit import DataEdit
 from processes.domain.directives import Park
 from processes.errors import PermanentError, ProcessError
-from processes.models import Callback, FanOut, Run, StoredFile
+from processes.models import Callback, FanOut, FanOutItem, Run, StoredFile
 from processes.services import fan_out as spreading
 from processes.services import hearing_run
 from processes.services.callback_tokens import token_of
@@ -173,6 +173,67 @@ def test_a_part_whose_parent_has_ended_unnoticed_is_the_last_one(kit: Any) -> No
     kit.work()
     assert kit.notes == ["item"]
     assert FanOut.objects.get().standing == "failed"
+
+
+def booking_batch(kit: Any, *, hit: str, unbook: str) -> uuid.UUID:
+    """Leave a run whose only part books and hits each of three items, and waits or undoes at the second one."""
+    run_id: uuid.UUID = kit.start(
+        {"name": "each", "script": "for_each", "next": False,
+         "config": {"items": [1, 2, 3], "action": "book", "batch": 3, "failures": "tolerate"}},
+        {"name": "book", "script": kit.note("book"), "compensate": "unbook"},
+        {"name": "hit", "script": hit, "next": False},
+        {"name": "unbook", "script": unbook, "next": False},
+    )  # fmt: skip
+    kit.work()
+    return run_id
+
+
+def second_waits(kit: Any) -> str:
+    script = kit.script(lambda app: Park(reason="human") if app.data["item"] == 2 else None, durable=True)
+    return str(script)
+
+
+def outcomes_of(run_id: uuid.UUID) -> list[tuple[str, str]]:
+    rows = FanOutItem.objects.filter(fan_out__run_id=run_id).order_by("index").values_list("status", "result")
+    return [(status, result.get("error", {}).get("code", "")) for status, result in rows]
+
+
+def test_a_part_that_is_cancelled_undoes_the_item_it_is_at_and_begins_no_other(kit: Any) -> None:
+    run_id = booking_batch(kit, hit=second_waits(kit), unbook=kit.note("unbook"))
+    cancel(root_id=children(run_id)[0].pk, reason="enough")
+    kit.work()
+    assert kit.notes == ["book", "book", "unbook"]
+    assert statuses(run_id) == ["compensated"]
+    assert outcomes_of(run_id)[:2] == [("completed", ""), ("failed", "cancelled")]
+    assert outcomes_of(run_id)[2][0] == "failed"
+
+
+def test_a_part_that_is_cancelled_begins_no_other_item_where_the_undoing_fails(kit: Any) -> None:
+    run_id = booking_batch(kit, hit=second_waits(kit), unbook=kit.script(breaks))
+    cancel(root_id=children(run_id)[0].pk, reason="enough")
+    kit.work()
+    assert (kit.notes, statuses(run_id)) == (["book", "book"], ["failed"])
+
+
+def test_a_part_that_is_cancelled_in_an_action_that_fails_begins_no_other_item(kit: Any) -> None:
+    def hit(app: Application) -> None:
+        if app.data["item"] == 2:
+            cancel(root_id=uuid.UUID(app.get("run_id")), reason="enough")
+            raise PermanentError("no room", code="full")
+
+    run_id = booking_batch(kit, hit=kit.script(hit), unbook=kit.script(waits, durable=True))
+    [child] = children(run_id)
+    assert child.status == "compensating"
+    resume_run(run_id=child.pk, ordinal=kit.run(child.pk).ordinal, state=None, dedupe_key="go")
+    kit.work()
+    assert (kit.notes, statuses(run_id)) == (["book", "book"], ["compensated"])
+    assert outcomes_of(run_id)[1] == ("failed", "full")
+
+
+def test_items_that_were_not_begun_are_not_told_to_have_failed_like_the_last_one(kit: Any) -> None:
+    run_id = kit.start(*each(kit, kit.script(breaks), items=[1, 2, 3], config={"batch": 3}))
+    kit.work()
+    assert outcomes_of(run_id) == [("failed", "full"), ("failed", "failed"), ("failed", "failed")]
 
 
 def killed_before_losers_are_cancelled(kit: Any, monkeypatch: Any) -> uuid.UUID:
