@@ -26,6 +26,7 @@ from processes.errors import (
     RunCancelled,
 )
 from processes.models import FormOutcome, Run
+from processes.services.batch import Batch
 from processes.services.callback_ends import end_callbacks, next_expiry
 from processes.services.checkpoints import newest_checkpoint, write_checkpoint
 from processes.services.claimed_run import Changed, Columns, RunTakenOver
@@ -158,7 +159,9 @@ class _Advance(HearingRun):
         Such actions may run again; a row for each of many small items would cost more than they do.
         """
         soon = monotonic() - self.written_at < WRITTEN_EVERY_SECONDS and not self.context.must_yield
-        if self.batch is not None and pending.effect in _WITHOUT_EFFECT and soon:
+        # What can be undone is looked for in what is stored.
+        is_free = pending.effect in _WITHOUT_EFFECT and not self.interpreter.can_compensate
+        if self.batch is not None and is_free and soon:
             self.is_ahead = True
         else:
             self._checkpoint(node)
@@ -323,22 +326,34 @@ class _Advance(HearingRun):
 
     def _cancel(self, reason: str) -> outcomes.Outcome | None:
         """End the run, or begin to undo what it has done; a run that undoes already goes on with that."""
-        if not (self.interpreter.can_compensate or self.interpreter.is_compensating):
-            described: JSON = {"code": CANCELLED, "message": reason}
-            return outcomes.Cancelled(reason=reason, **self._ending(RunStatus.CANCELLED, described))
         undoes = self.interpreter.is_compensating
         if undoes:
             # What else it was to work off is given up all the same.
             self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
-        else:
-            self.steps.cancel_open(reason)
-            # An action that was left in the middle has changed what it shouldn't have.
-            self._restore(newest_checkpoint(self.run.pk))
-            self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
+        elif not self._begins_to_undo(reason):
+            described: JSON = {"code": CANCELLED, "message": reason}
+            return outcomes.Cancelled(reason=reason, **self._ending(RunStatus.CANCELLED, described))
         self.closes_forms_as = FormOutcome.CANCELLED
         self.paused = None
         self._checkpoint(consumes_cancel=True, gives_up=not undoes)
         return None
+
+    def _begins_to_undo(self, reason: str) -> bool:
+        """Go back to what is stored, and begin to undo what is done there; tell whether anything is."""
+        if not self.interpreter.can_compensate:
+            return False
+        self.steps.cancel_open(reason)
+        if self.batch is not None:
+            # Items that have ended since then haven't, and are read once more.
+            self.batch = Batch(self.run)
+        # An action that was left in the middle has changed what it shouldn't have.
+        used = self.app.ordinal
+        self._restore(newest_checkpoint(self.run.pk))
+        # Steps that are told already keep their numbers.
+        self.app.ordinal = max(self.app.ordinal, used)
+        begins = self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
+        # What has ended, though that isn't stored yet, ends as it has.
+        return begins or isinstance(self.interpreter.outcome, Finished | Failed)
 
     def _pause(self) -> outcomes.Outcome:
         """Return how the claim ends of a run that stands still: whatever else it waits for is looked at afterwards."""

@@ -82,7 +82,10 @@ class RunSteps:
     def begin_item(self, number: int, name: str) -> None:
         """Start the node of an item, or take up the one that an interrupted attempt has left."""
         known = uuid.uuid5(self._run_id, f"item {number}")
-        self._item = self._left.pop(known, None) or self._recorder.start(name, type="item", id=known)
+        if self._item is None or self._item.id != known:
+            # A run that undoes may have gone back to an item that has ended, which isn't written yet.
+            present = self._left.pop(known, None) or self._recorder.touched_node(known)
+            self._item = present or self._recorder.start(name, type="item", id=known)
 
     def end_item(self, error: ProcessError | None) -> None:
         """End the node of the present item."""

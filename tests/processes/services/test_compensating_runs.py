@@ -11,6 +11,7 @@ import pytest
 from processes.domain.application import Application
 from processes.domain.directives import Park
 from processes.errors import PermanentError
+from processes.models import Run
 from processes.services.inbox import resume_run
 from tasks.errors import IllegalTransition
 from tasks.models import Job, TaskRoot
@@ -122,6 +123,62 @@ def test_an_action_that_hears_of_the_cancellation_is_not_done_and_leaves_nothing
     assert kit.run(run_id).status == "compensated"
     assert "half" not in kit.data(run_id)
     assert ("Work", "cancelled") in shape(run_id)
+
+
+def cancel_and_listen(app: Application) -> None:
+    cancel(root_id=uuid.UUID(app.get("run_id")), reason="enough")
+    for _ in range(1_000):
+        app.check_cancelled()
+        time.sleep(0.01)
+
+
+def test_a_run_is_cancelled_where_only_the_action_that_hears_of_it_has_done_what_can_be_undone(kit: Any) -> None:
+    def work(app: Application) -> None:
+        app.invoke("car")
+        cancel_and_listen(app)
+
+    run_id = kit.start(
+        {"name": "work", "script": kit.script(work)},
+        {"name": "after", "script": kit.note("after"), "next": False},
+        {"name": "car", "script": kit.note("car"), "compensate": "no_car", "next": False},
+        {"name": "no_car", "script": kit.note("no car"), "next": False},
+    )
+    kit.work()
+    assert (kit.run(run_id).status, Job.objects.get().status, kit.notes) == ("cancelled", "cancelled", ["car"])
+
+
+def test_a_part_is_cancelled_where_nothing_is_stored_of_its_first_item(kit: Any) -> None:
+    def work(app: Application) -> None:
+        app.invoke("car")
+        cancel_and_listen(app)
+
+    kit.start(
+        {"name": "each", "script": "for_each", "config": {"items": [1, 2], "action": "work", "batch": 2},
+         "next": False},
+        {"name": "work", "script": kit.script(work), "next": False},
+        {"name": "car", "script": kit.note("car"), "compensate": "no_car", "next": False},
+        {"name": "no_car", "script": kit.note("no car"), "next": False},
+    )  # fmt: skip
+    kit.work()
+    assert (Run.objects.get(fan_out__isnull=False).status, kit.notes) == ("cancelled", ["car"])
+
+
+def test_a_part_undoes_what_its_item_has_done_without_an_effect(kit: Any) -> None:
+    def hit(app: Application) -> None:
+        kit.notes.append(f"hit {app.data['item']}")
+        if app.data["item"] == 2:
+            cancel_and_listen(app)
+
+    kit.start(
+        {"name": "each", "script": "for_each", "config": {"items": [1, 2, 3], "action": "car", "batch": 3},
+         "next": False},
+        {"name": "car", "script": kit.script(lambda app: None, effect="pure"), "compensate": "no_car"},
+        {"name": "hit", "script": kit.script(hit, effect="pure"), "next": False},
+        {"name": "no_car", "script": kit.note("no car"), "next": False},
+    )  # fmt: skip
+    kit.work()
+    assert kit.notes == ["hit 1", "hit 2", "no car"]
+    assert Run.objects.get(fan_out__isnull=False).status == "compensated"
 
 
 def test_an_action_that_does_not_listen_is_broken_off_and_the_rest_undone(kit: Any) -> None:
