@@ -104,6 +104,15 @@ def newest_place(places: Iterable[Place]) -> Place | None:
     return handling
 
 
+def outer_plan(cursor: JSON) -> str | None:
+    """Give the hash of the plan that a run at a place goes by; None where the place doesn't say.
+
+    What undoes stands there alone, by the plan of the process that it is of: that may be a sub process.
+    """
+    frames = cursor["frames"]
+    return frames[0]["plan"] if frames and frames[0].get("phase") != Phase.UNDO else None
+
+
 def _handles_error(cursor: JSON) -> bool:
     return any(frame.get("phase") == Phase.ERROR for frame in cursor["frames"])
 

@@ -21,7 +21,16 @@ from processes.domain.interpreter import Interpreter
 from processes.domain.joining import Standing as Joining
 from processes.domain.json_values import JSON
 from processes.domain.origin import all_spent, begun_with
-from processes.domain.rewinding import Foresight, Obstacle, Place, begin_again, completes_at, foresee, newest_place
+from processes.domain.rewinding import (
+    Foresight,
+    Obstacle,
+    Place,
+    begin_again,
+    completes_at,
+    foresee,
+    newest_place,
+    outer_plan,
+)
 from processes.domain.run_status import RUN_TERMINAL, RunStatus
 from processes.models import Checkpoint, FanOut, Run
 from processes.services import audit
@@ -33,7 +42,7 @@ from processes.services.executions import next_execution, open_execution
 from processes.services.host import DjangoHost
 from processes.services.indicators import spoken
 from processes.services.kept_pieces import loop_at, spent_below, unfinished_spent
-from processes.services.moving import at_newest_plan
+from processes.services.moving import at_newest_plan, newest_plan
 from processes.services.run_store import CONTEXT, new_context, run_columns
 from processes.services.stored_data import StoredData
 from tasks.errors import IllegalTransition
@@ -96,7 +105,7 @@ def rewind_run(
         if newest:
             place = Place(ordinal, at_newest_plan(run, place.cursor))
         details: dict[str, JSON] = {"ordinal": ordinal, "steps": foresight.steps}
-        return _open(run, place, actor=audit.actor_of(user), how="rewind", details=details, edit=edit)
+        return _open(run, place, actor=audit.actor_of(user), how="rewind", details=details, edit=edit, newest=newest)
 
 
 def retry_run(
@@ -134,6 +143,7 @@ def retry_run(
             how="retry",
             details=details,
             edit=edit,
+            newest=newest,
             completes=known is Known.DONE,
             state=state,
         )
@@ -236,9 +246,11 @@ def _open(
     details: Mapping[str, JSON],
     edit: DataEdit | None = None,
     root: TaskRoot | None = None,
+    newest: bool = False,
     completes: bool = False,
     state: str | None = None,
 ) -> uuid.UUID:
+    plan_id = newest_plan(run) if newest else outer_plan(place.cursor) or run.plan_id
     loop = None if completes else _taken_up(run, place.ordinal, retries=how != "rewind")
     stored, data = StoredData.load(run.pk, until=place.ordinal)
     if edit is not None:
@@ -252,7 +264,7 @@ def _open(
     earlier = {} if run.origin is None else all_spent(run.origin)
     until = place.ordinal + (1 if completes else 0)
     if completes:
-        columns |= _completed(run, columns, data=data, state=state)
+        columns |= _completed(run, columns, plan_id=plan_id, data=data, state=state)
     origin = begun_with(
         columns,
         ordinal=place.ordinal,
@@ -260,12 +272,21 @@ def _open(
         keeps=None if loop is None else loop.ordinal,
     )
     new = open_execution(
-        run, origin=origin, actor=actor, how=how, details=details, changed=stored.changes(data), root=root
+        run,
+        origin=origin,
+        plan_id=plan_id,
+        actor=actor,
+        how=how,
+        details=details,
+        changed=stored.changes(data),
+        root=root,
     )
     return new.root_id
 
 
-def _completed(run: Run, columns: Mapping[str, Any], *, data: dict[str, JSON], state: str | None) -> dict[str, Any]:
+def _completed(
+    run: Run, columns: Mapping[str, Any], *, plan_id: str, data: dict[str, JSON], state: str | None
+) -> dict[str, Any]:
     """Return cursor and context behind the action that the run is at; no script runs for that."""
     stood = copy(run)
     for name in CONTEXT:
@@ -274,8 +295,7 @@ def _completed(run: Run, columns: Mapping[str, Any], *, data: dict[str, JSON], s
     caller = Caller(
         user_id=run.user_id, session_key=run.session_key, template_id=run.template_id, instance_id=run.instance_id
     )
-    plan = load_plan(columns["cursor"]["frames"][0]["plan"])
-    host = DjangoHost(caller=caller, plan=plan, durable=True, execution=str(run.pk))
+    host = DjangoHost(caller=caller, plan=load_plan(plan_id), durable=True, execution=str(run.pk))
     interpreter = Interpreter.restore(completes_at(columns["cursor"], reason="operator"), app=app, host=host)
     interpreter.resume(state)
     behind = run_columns(app, interpreter)

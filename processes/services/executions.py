@@ -50,6 +50,7 @@ def open_execution(
     run: Run,
     *,
     origin: Mapping[str, Any],
+    plan_id: str,
     actor: Actor,
     how: str,
     details: Mapping[str, JSON] | None = None,
@@ -58,9 +59,9 @@ def open_execution(
 ) -> Run:
     """Store an execution that follows `run`, whose row is locked, and return it.
 
-    `origin` says where it begins (processes.domain.origin); its plan is that of the outermost frame there. `changed`
-    are keys of data (JSON texts, None for removed ones) that are otherwise there. `root` is a new tree that has its job
-    already; without one both are made. `how` and `details` go into the audit log.
+    `origin` says where it begins (processes.domain.origin), `plan_id` by which plan. `changed` are keys of data (JSON
+    texts, None for removed ones) that are otherwise there. `root` is a new tree that has its job already; without one
+    both are made. `how` and `details` go into the audit log.
     """
     owner = Owner(user_id=run.root.owner_id, session_key=run.root.session_key)
     has_job = root is not None
@@ -69,11 +70,10 @@ def open_execution(
             title=run.root.title, owner=owner, steps=read_steps(run.root), shared=run.root.shared, previous_id=run.pk
         )
     begun = _renamed(origin, run, new_id=root.pk)
-    frames = begun["cursor"]["frames"]
     new = Run.objects.create(
         root=root,
         template_id=run.template_id,
-        plan_id=frames[0]["plan"] if frames else run.plan_id,
+        plan_id=plan_id,
         instance_id=run.instance_id,
         user_id=run.user_id,
         session_key=run.session_key,

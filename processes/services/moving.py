@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from processes.domain.json_values import JSON
 from processes.domain.moving import Misfit, find_misfits, move_cursor
+from processes.domain.rewinding import outer_plan
 from processes.domain.run_status import RUN_TERMINAL
 from processes.errors import ProcessError
 from processes.models import InboxItem, ProcessTemplate, Run
@@ -195,7 +196,7 @@ def at_newest_plan(run: Run, cursor: JSON) -> JSON:
 
     Raises NotControllableError where it doesn't fit, or has that plan.
     """
-    was, to = cursor["frames"][0]["plan"], newest_plan(run)
+    was, to = outer_plan(cursor) or run.plan_id, newest_plan(run)
     if was == to:
         raise _refusal_of_same()
     moves = moves_of(was, to)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from processes.domain.application import STORED_USER
 from processes.domain.origin import begin_anew, spent_actions
+from processes.domain.rewinding import outer_plan
 from processes.models import Run
 from processes.services import audit
 from processes.services.access import executable_by
@@ -159,4 +160,6 @@ def _begin(run: Run, user: User) -> uuid.UUID:
     """Open the execution that repeats `run`, which is locked, from its beginning, and return its id."""
     assert run.origin is not None
     actor = audit.actor_of(user if user.is_authenticated else None)
-    return open_execution(run, origin=begin_anew(run.origin), actor=actor, how="again").root_id
+    origin = begin_anew(run.origin)
+    plan_id = outer_plan(origin["cursor"]) or run.plan_id
+    return open_execution(run, origin=origin, plan_id=plan_id, actor=actor, how="again").root_id

@@ -16,6 +16,7 @@ from processes.domain.data_edit import DataEdit
 from processes.domain.directives import Park
 from processes.errors import PermanentError
 from processes.models import AuditEntry, Run
+from processes.services.authoring.templates import publish, save_draft
 from processes.services.controlling import Known, preview_retry, preview_rewind, retry_run, rewind_run
 from processes.services.errors import NotControllableError
 from processes.services.repeating import repeat_run
@@ -521,3 +522,42 @@ def test_what_nobody_knew_of_is_found_out_although_its_error_was_handled(
     new_id = retry_run(run_id=run_id, user=operator, known=known)
     kit.work()
     assert (kit.run(new_id).status, kit.notes[2:]) == ("completed", then)
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_what_undoes_in_a_sub_process_goes_on_by_the_plans_that_the_run_has(
+    kit: Any, operator: User, newest: bool
+) -> None:
+    broken = [True]
+
+    def undo(app: Application) -> None:
+        kit.notes.append("undo below")
+        if broken:
+            raise ValueError("no")
+
+    below = kit.template(
+        {"name": "book", "script": kit.note("book"), "compensate": "undo", "next": False},
+        {"name": "undo", "script": kit.script(undo)},
+    )
+    actions = [
+        {"name": "sub", "script": "sub"},
+        {"name": "fail", "script": "fail", "next": False},
+        # Named as below, and nothing of theirs was done.
+        {"name": "book", "script": None, "compensate": "undo", "next": False},
+        {"name": "undo", "script": kit.note("undo above"), "next": False},
+    ]
+    template = kit.template(*actions, bindings={"sub": {"process": below.slug}})
+    run_id = kit.start(template=template)
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("failed", ["book", "undo below"])
+    if newest:
+        definition = json.dumps([*actions, {"name": "more", "script": None}])
+        save_draft(template=template, definition=definition, bindings={"sub": {"process": below.slug}})
+        publish(template=template)
+    broken.clear()
+    new_id = retry_run(run_id=run_id, user=operator, newest=newest)
+    kit.work()
+    assert kit.notes == ["book", "undo below", "undo below"]
+    template.refresh_from_db()
+    plan_id = template.published_plan_id if newest else kit.run(run_id).plan_id
+    assert (kit.run(new_id).plan_id, kit.run(new_id).status) == (plan_id, "compensated")
