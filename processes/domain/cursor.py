@@ -126,7 +126,7 @@ class Frame:
             # Its script has read it; what comes back after the sub process is there to be looked at.
             result["config"] = copy_json(redacted(self.config))
         if self.value is not None:
-            result["value"] = _storable(self.value, self.plan.name)
+            result["value"] = storable_value(self.value, self.plan.name)
         if self.ordinal:
             result["ordinal"] = self.ordinal
         if self.tries is not None:
@@ -172,7 +172,7 @@ class Cursor:
             if self.final.compensated:
                 result["compensated"] = True
         elif self.final is not None:
-            result["finished"] = {"state": self.final.state, "value": _storable(self.final.value, None)}
+            result["finished"] = {"state": self.final.state, "value": storable_value(self.final.value, None)}
         if compensation := self.compensation.to_json():
             result["compensation"] = copy_json(compensation)
         return result
@@ -247,7 +247,16 @@ def _error_from_json(value: Mapping[str, Any] | None) -> ProcessError | None:
     return None if value is None else ProcessError.from_json(value)
 
 
-def _storable(value: object, process: str | None) -> JSON:
+def check_park(park: Park) -> None:
+    """Raise NotJsonError, naming the place, for what no cursor can keep of how an action waits."""
+    if park.until is not None and park.until.tzinfo is None:
+        raise NotJsonError("The action waits until a moment without a time zone: nobody knows when that is.")
+    if problems := json_problems({"facts": dict(park.facts), "private": dict(park.private)}, limit=1):
+        place = problems[0].path
+        raise NotJsonError(f"The action waits with what can't be stored: {problems[0].message}", path=place)
+
+
+def storable_value(value: object, process: str | None) -> JSON:
     """Give a script's value if it is JSON; raises NotJsonError."""
     if problems := json_problems(value, limit=1):
         whose = "The process" if process is None else f'"{process}"'

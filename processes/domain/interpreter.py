@@ -8,13 +8,14 @@ Between actions the whole state is the cursor.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, Final
 
 from processes.domain.application import UNSET, Application, Host, entry_of
-from processes.domain.cursor import Cursor, Frame, Phase
+from processes.domain.cursor import Cursor, Frame, Phase, check_park
 from processes.domain.directives import (
     INHERITED,
     RUNNING,
@@ -420,6 +421,10 @@ class Interpreter(Entering):
                 raise
             except Exception as exception:  # noqa: BLE001 - whatever a script raises is the process's to deal with
                 frame.index = index
+                if guard is not None:
+                    # What it has left goes on from here as well; of two errors the script's own is the one to tell.
+                    with suppress(Exception):
+                        guard(app, None)
                 self._fail_action(ProcessError.wrap(exception), ordinal)
             except BaseException:
                 frame.index, app.ordinal = index, ordinal - 1
@@ -442,6 +447,8 @@ class Interpreter(Entering):
         app = self.app
         if isinstance(value, ProcessError):
             raise value
+        if self.guard is not None:
+            self.guard(app, None)
         if isinstance(value, CallProcess):
             found = app.resolve(value.target)
             if not isinstance(found, Plan):
@@ -455,8 +462,6 @@ class Interpreter(Entering):
                 raise DurableInCallError("A callback can't be awaited below a call from Python code")
             frame.anchors[value.callback] = action.name
             app.state = "prepare"
-            if self.guard is not None:
-                self.guard(app, None)
             self._report(frame, action, "prepare", ordinal)
             self._complete(frame, action, "prepare", None, ("create", "anchor"))
         elif not isinstance(value, Suspending):
@@ -465,13 +470,13 @@ class Interpreter(Entering):
             raise DurableInCallError("The run can't stop below a call from Python code: return CallProcess")
         elif isinstance(value, Background):
             state = app.state = None if app.state is None else _state_text(app.state)
-            if self.guard is not None:
-                self.guard(app, None)
             self._report(frame, action, state, ordinal)
             self._complete(frame, action, state, None)
             if not self.host.durable:
                 self._outcome = Suspended(value)
         elif isinstance(value, Park):
+            if self.host.durable:
+                check_park(value)
             self._limit(frame, action)
             self._outcome = Suspended(replace(value, at=ordinal))
         else:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from processes.domain.application import UNSET, Application, Host
 from processes.domain.compensation import Compensation, Done
-from processes.domain.cursor import MAX_NESTING, Frame, Phase
+from processes.domain.cursor import MAX_NESTING, Frame, Phase, storable_value
 from processes.domain.directives import INHERITED, RUNNING, Failed, Finished, Outcome, Park, RunAgain, Suspended
 from processes.domain.entry import Nothing, find_entry
 from processes.domain.json_values import JSON
@@ -138,7 +138,7 @@ class Rules:
             return
         if frame.phase is _END:
             if action.name != "@end":
-                frame.state, frame.value = state, value
+                frame.state, frame.value = state, self._kept(frame, value)
             elif state is not None:
                 frame.state = state
             if after == EXIT:
@@ -171,7 +171,7 @@ class Rules:
             frame.index = after
 
     def _end_main(self, frame: Frame, state: str | None, value: object) -> None:
-        frame.state, frame.value = state, value
+        frame.state, frame.value = state, self._kept(frame, value)
         if frame.anchors:
             self._rest(frame)
             return
@@ -180,6 +180,12 @@ class Rules:
             self._leave(frame)
         else:
             frame.phase, frame.index = _END, end.index
+
+    def _kept(self, frame: Frame, value: object) -> object:
+        """Give the value of a process as a run keeps it; raises NotJsonError, while the action can still fail by it."""
+        if value is None or self._nested or not self.host.durable:
+            return value
+        return storable_value(value, frame.plan.name if len(self._frames) > 1 else None)
 
     def _leave(self, frame: Frame) -> None:
         """Take a finished frame from the stack."""

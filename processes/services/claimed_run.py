@@ -1,6 +1,7 @@
 """What one claim of a run works with: its place, its context, and the items of a child run."""
 
 from collections.abc import Mapping
+from copy import copy
 from time import monotonic
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from processes.domain.interpreter import Interpreter, Pending
 from processes.domain.json_values import JSON, json_problems
 from processes.domain.origin import begin_anew, give_back, spent_actions
 from processes.domain.outside import Answer, OutboundRequest
+from processes.domain.request import Request
+from processes.domain.response import Response
 from processes.domain.run_status import RunStatus
 from processes.errors import (
     ActionTimeoutError,
@@ -224,8 +227,11 @@ class ClaimedRun:
                 code="broken_transaction",
             )  # fmt: skip
         try:
+            self._check_kinds(app)
             self.stored_context.look(app)
             self.changed = self.stored.changes(app.data)
+            if app.state is not None and (problems := json_problems(app.state, limit=1)):
+                raise NotJsonError(f"The action's state can't be stored: {problems[0].message}")
         except NotJsonError:
             self._drop_unstorable()
             raise
@@ -237,10 +243,32 @@ class ClaimedRun:
             del self.app.data[key]
             if key in stored:
                 self.app.data[key] = stored[key]
-        for name in [name for name, value in self.app.attributes.items() if json_problems(value, limit=1)]:
-            self.app.remove(name)
-        if json_problems(self.app.response.to_json(), limit=1):
-            self.app.response.clear()
+        app, kept = self.app, self._context_before()
+        for name in [name for name, value in app.attributes.items() if json_problems(value, limit=1)]:
+            app.remove(name)
+            if name in kept.attributes:
+                app.set(name, kept.attributes[name])
+        if json_problems(app.request.to_json(), limit=1):
+            app.request = kept.request
+        if json_problems(app.response.to_json(), limit=1):
+            app.response = kept.response
+
+    def _check_kinds(self, app: Application) -> None:
+        """Raise NotJsonError where a script has put something else in the place of a part, which is put back."""
+        if not isinstance(app.data, dict):
+            self.stored, app.data = StoredData.load(self.run.pk, lazily=True)
+            raise NotJsonError("app.data was replaced by something that is no dict.")
+        for name, kind in (("request", Request), ("response", Response)):
+            if not isinstance(getattr(app, name), kind):
+                setattr(app, name, getattr(self._context_before(), name))
+                raise NotJsonError(f"app.{name} was replaced by something that is no {kind.__name__}.")
+
+    def _context_before(self) -> Application:
+        """Return the context as it was when it was last looked at: copies, which a script may have."""
+        stood = copy(self.run)
+        for name, part in self.stored_context.parts.items():
+            setattr(stood, name, part)
+        return new_context(stood, {})
 
     def _forget_changes(self) -> None:
         """Put the context back to what is stored: an action that was broken off leaves nothing behind."""
