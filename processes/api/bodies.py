@@ -33,7 +33,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        value = read_json(body, make_object=_each_once)
+        value = read_json(body, make_object=_each_once, takes_constants=True)
     except UnreadableJson:
         value = None
     if not isinstance(value, dict):

@@ -190,7 +190,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_BYTES:
         raise _too_large()
     try:
-        body = read_json(raw)
+        body = read_json(raw, takes_constants=True)
     except UnreadableJson as error:
         raise _bad(f"This is not JSON: {error}.") from None
     if not isinstance(body, dict):

@@ -52,17 +52,20 @@ class UnreadableJson(ValueError):
         self.column = column
 
 
-def read_json(text: str | bytes, *, make_object: MakeObject | None = None) -> JSON:
+def read_json(text: str | bytes, *, make_object: MakeObject | None = None, takes_constants: bool = False) -> JSON:
     """Return the value that a JSON text says; bytes are UTF-8, and a byte order mark before it is passed over.
 
     Of a name that an object has twice the last value is taken, unless `make_object` decides; what that raises comes
-    through. Raises UnreadableJson.
+    through. With `takes_constants` NaN and infinities are read, for who looks through the value anyway, and can name
+    their place. Raises UnreadableJson.
     """
     text = json_characters(text)
     if _nests_absurdly(text):
         raise _too_deep()
     try:
-        value: JSON = json.loads(text, object_pairs_hook=make_object, parse_constant=_refuse)
+        value: JSON = json.loads(
+            text, object_pairs_hook=make_object, parse_constant=float if takes_constants else _refuse
+        )
     except json.JSONDecodeError as error:
         place = f"{error.msg} at line {error.lineno}, column {error.colno}"
         raise UnreadableJson(JsonFault.SYNTAX, place, detail=error.msg, line=error.lineno, column=error.colno) from None

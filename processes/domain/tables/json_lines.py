@@ -56,7 +56,7 @@ class JsonLinesRecords:
 
     def _read(self, text: str, line: int) -> Record:
         try:
-            value: JSON = read_json(text)
+            value: JSON = read_json(text, takes_constants=True)
         except UnreadableJson as error:
             # It is one line: its own number says nothing.
             fault = f"{error.detail} at character {error.column:,}" if error.line else str(error)

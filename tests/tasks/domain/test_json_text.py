@@ -66,6 +66,11 @@ def test_depth_is_counted_outside_of_texts(text: str, absurd: bool) -> None:
     assert (fault is JsonFault.DEPTH) is absurd
 
 
+def test_what_is_no_number_is_read_for_who_can_name_its_place() -> None:
+    value = read_json('{"a": [NaN, -Infinity]}', takes_constants=True)
+    assert repr(value) == "{'a': [nan, -inf]}"
+
+
 def test_little_stack_is_told_as_depth() -> None:
     def below(levels: int) -> object:
         return below(levels - 1) if levels else read_json("[" * 300 + "]" * 300)
