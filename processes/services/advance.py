@@ -258,7 +258,7 @@ class _Advance(HearingRun):
         """Return how the claim ends at an action that waits, or that wants to run again later."""
         if not isinstance(directive, Park | RunAgain):
             return self._fail(ProcessError("The run has stopped in a way that can't be stored.", code="not_storable"))
-        if isinstance(directive, RunAgain) and directive.reason == RETRY:
+        if self._is_tried_again:
             # The next try begins with what the last checkpoint has stored, as after a worker's death.
             self._forget_changes()
         try:
