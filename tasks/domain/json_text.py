@@ -95,7 +95,7 @@ def read_sent(text: str | bytes) -> JSON:
         value = read_json(text)
         # Half of a surrogate pair could be neither looked for, stored nor answered with: UTF-8 doesn't know it.
         dumps(value).encode()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest("This is not JSON.") from None
     return value
 
