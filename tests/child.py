@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,12 @@ Ask = Callable[[str], bool]
 
 @contextmanager
 def child(module: str, **variables: str) -> Iterator[Ask]:
-    """Run a module that reads lines and answers each with `killed` or `survived`; it must end well with its input."""
+    """Run a module that reads lines and answers each with `killed` or `survived`; it must end well with its input.
+
+    An answer comes once the database knows too: what a dead process had sent to PostgreSQL is still carried out, and a
+    late beat of its heart would prolong the lease that a test has just let run out.
+    """
+    name = f"child {uuid.uuid4()}"
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         env={
@@ -24,6 +31,7 @@ def child(module: str, **variables: str) -> Iterator[Ask]:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": database_url(),
             "LOG_LEVEL": "CRITICAL",
+            "PGAPPNAME": name,
             **variables,
         },
         cwd=Path(__file__).parents[1],
@@ -35,16 +43,30 @@ def child(module: str, **variables: str) -> Iterator[Ask]:
     assert process.stdout is not None
 
     def ask(line: str) -> bool:
+        before = _connections(name)
         process.stdin.write(f"{line}\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
         answer = process.stdout.readline().strip()  # type: ignore[union-attr]
         assert answer in {"killed", "survived"}
+        until = time.monotonic() + 10
+        while _connections(name) > before:
+            assert time.monotonic() < until, "the dead process still has a connection"
+            time.sleep(0.005)
         return answer == "killed"
 
     yield ask
     process.stdin.close()
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+def _connections(name: str) -> int:
+    """Count a child's connections to PostgreSQL, which stay open there until their last statement has ended."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name])
+        return int(cursor.fetchone()[0])
 
 
 def database_url() -> str:

@@ -20,9 +20,9 @@ from tasks.domain.tree import Tree
 from tasks.models import Job, TaskRoot
 from tasks.services.losses import release_expired
 from tasks.services.reading import read_snapshot, read_updates
-from tasks.services.work import work_off
 from tests.child import child
 from tests.killed_worker import BOOK, FLAKY, NOTE, ONCE, register_scripts
+from tests.processes.services.conftest import RunKit
 
 AT_ONCE = {"attempts": 3, "delay_seconds": 0}
 
@@ -105,8 +105,7 @@ def finish() -> None:
     """Take over whatever a killed worker has held, and carry everything to its end."""
     Job.objects.filter(status="running").update(lease_until=timezone.now() - timedelta(seconds=1))
     release_expired()
-    while work_off("default"):
-        pass
+    RunKit.work()
 
 
 def shape_of(run_id: UUID) -> list[tuple[str, str]]:
