@@ -73,19 +73,18 @@ def find_misfits(cursor: JSON, *, moves: Mapping[str, str | None], find_plan: Fi
     """Give what of a stored cursor doesn't fit once its plans are moved (see `follow`); nothing where all fits."""
     document = _read(cursor)
     misfits: dict[Misfit, None] = {}
-    parked = document.get("parked")
-    last = len(document["frames"]) - 1
     reachable: list[tuple[Plan, Plan]] = []
-    for depth, frame in enumerate(document["frames"]):
+    # A cursor at its end has no frames.
+    for frame, parked in zip(document["frames"], _waits(document), strict=False):
         was, now = _plans(frame["plan"], moves, find_plan)
         if now is None:
             misfits[Misfit(_PROCESS, was.name, was.name)] = None
             continue
         reachable.append((was, now))
-        waits = depth == last and parked is not None and not frame.get("resting")
+        waits = parked is not None and not frame.get("resting")
         misfits |= dict.fromkeys(_of_frame(frame, was, now, waits=waits))
-    if reachable and parked is not None:
-        misfits |= dict.fromkeys(_of_form(parked, reachable))
+        if parked is not None:
+            misfits |= dict.fromkeys(_of_form(parked, reachable))
     for done in document.get("compensation", {}).get("done", ()):
         was, now = _plans(done["plan"], moves, find_plan)
         if now is None:
@@ -101,6 +100,15 @@ def move_cursor(cursor: JSON, *, moves: Mapping[str, str | None]) -> dict[str, J
     for item in (*result["frames"], *result.get("compensation", {}).get("done", ())):
         item["plan"] = moves.get(item["plan"]) or item["plan"]
     return result
+
+
+def _waits(document: Mapping[str, Any]) -> list[Mapping[str, Any] | None]:
+    """Give what each frame waits for: the last one, and those that a branch has interrupted, which wait again then."""
+    frames = document["frames"]
+    return [
+        *(frame["interrupted"][1] if "interrupted" in frame else None for frame in frames[1:]),
+        document.get("parked"),
+    ]
 
 
 def _of_frame(frame: Mapping[str, Any], was: Plan, now: Plan, *, waits: bool) -> Iterator[Misfit]:

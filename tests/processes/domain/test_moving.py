@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from processes.domain.entering import LEADS
 from processes.domain.moving import Misfit, find_misfits, follow, move_cursor
 from processes.domain.plan import Plan
 
@@ -79,12 +80,27 @@ def test_the_stored_cursor_is_left_alone() -> None:
 PARKED = {"reason": "wait", "at": 1}
 
 
+def interrupted(action: str, waits_for: dict[str, Any] = PARKED) -> dict[str, Any]:
+    """Write a cursor at an action that waits, and waits again after a branch that is at `call`, and waits too."""
+    branch = {"plan": OLD.hash, "phase": "main", "action": "call", "entry": "call", "interrupted": [0, waits_for, {}]}
+    cursor = at(action, parked={"reason": "wait", "at": 2})
+    cursor["frames"].append(branch)
+    return cursor
+
+
 @pytest.mark.parametrize(
     ("new", "cursor", "expected"),
     [
         pytest.param(WITHOUT, at("ask"), Misfit("action", "ask", "main"), id="the action is gone"),
         pytest.param(OTHER_SCRIPT, at("call"), Misfit("kind", "call", "main"), id="a process has become a script"),
         pytest.param(OTHER_SCRIPT, at("ask", parked=PARKED), Misfit("script", "ask", "main"), id="it waits there"),
+        pytest.param(OTHER_SCRIPT, interrupted("ask"), Misfit("script", "ask", "main"), id="it waits there once more"),
+        pytest.param(
+            plan("main", ("ask", script("wait")), ("call", process("sub", SUB))),
+            interrupted("ask", {**PARKED, "private": {LEADS: {"go": "undo"}}}),
+            Misfit("action", "undo", "main"),
+            id="a form leads there that is open once more",
+        ),
         pytest.param(
             OTHER_SCRIPT,
             at("call", frame={"anchors": {"c": "ask"}}),
