@@ -134,6 +134,8 @@ class ClaimedRun:
         self.is_unstored = True
         self.changed = None
         self.app = new_context(self.run, data, attributes={})
+        # The row may hold what the item before has left.
+        self.app.request = Request(language=self.app.request.language)
         self.app.response.clear()
         self.app.ordinal, self.app.authority = ordinal, self.batch.authority
         target = self.batch.target

@@ -330,16 +330,23 @@ def test_items_get_the_data_that_are_named(kit: Any) -> None:
 
 
 def test_an_item_leaves_nothing_to_the_next_one_of_its_batch(kit: Any) -> None:
-    def look(app: Application) -> object:
-        seen = [sorted(app.data), app.get("mark"), app.response.title]
-        app.data["left"] = True
+    def look(app: Application) -> None:
+        seen = [sorted(app.data), app.get("mark"), app.response.title, app.request.to_json()]
+        app.data["seen"] = seen
         app.set("mark", True)
+        app.request.parameters["left"], app.request.path = True, "/left/"
         app.response.title = "left"
-        return seen
 
-    run_id = start_each(kit, [1, 2], {"script": kit.script(look)}, batch=2, into="seen")
+    give = {"name": "give", "script": kit.script(lambda app: app.data["seen"]), "next": False}
+    config = {"items": [1, 2], "action": "look", "batch": 2, "into": "seen"}
+    run_id = kit.start(
+        {"name": "each", "script": "for_each", "config": config, "next": False},
+        # A checkpoint stands between the two, and holds what the item leaves.
+        {"name": "look", "script": kit.script(look), "next": "give"},
+        give,
+    )
     kit.work()
-    assert kit.data(run_id)["seen"]["results"] == [[["index", "item"], None, None]] * 2
+    assert kit.data(run_id)["seen"]["results"] == [[["index", "item"], None, None, {"method": "GET"}]] * 2
 
 
 def test_the_objects_of_a_queryset_are_items(kit: Any, django_user_model: Any) -> None:
