@@ -183,10 +183,11 @@ class _Advance(HearingRun):
         """Run a transactional script: what it writes is committed with the checkpoint."""
         self.steps.last_error = None
         try:
-            # Between the script and its checkpoint nobody else may write for this run.
-            with self.context.limited(limit_seconds), self.recorder.writing, transaction.atomic():
+            # Between the script and its checkpoint nobody else may write for this run. The limit ends while that holds,
+            # so that nothing breaks in once all is committed.
+            with self.recorder.writing, self.context.limited(limit_seconds), transaction.atomic():
                 point = transaction.savepoint()
-                with tracking(node):
+                with self.recorder.holding_writes(), tracking(node):
                     self.interpreter.step()
                 # Its writes go with its error; the error itself is the process's, and has its checkpoint.
                 if self.steps.last_error is not None or self._is_tried_again:

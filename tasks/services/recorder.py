@@ -16,7 +16,8 @@ import os
 import threading
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
 from types import TracebackType
@@ -66,6 +67,8 @@ class Recorder(Buffer):
         #: Held across a write, so that a checkpoint and a flush never overlap. No report ever waits for it. A claim may
         #: hold it around several writes of its own.
         self.writing = threading.RLock()
+        #: Its holder writes nothing for the time being.
+        self._held_open = False
         self._schedule = schedule
         #: The log tells already that nothing can be written.
         self._complained = False
@@ -75,7 +78,16 @@ class Recorder(Buffer):
     def is_writing(self) -> bool:
         """Tell whether this very thread is in the middle of a write."""
         # What a condition asks of its lock, too; there is no public name for it.
-        return self.writing._is_owned()  # type: ignore[attr-defined, no-any-return]
+        return self.writing._is_owned() and not self._held_open  # type: ignore[attr-defined]
+
+    @contextmanager
+    def holding_writes(self) -> Iterator[None]:
+        """Let whoever holds `writing` do something else before they write: that may be broken into."""
+        self._held_open = True
+        try:
+            yield
+        finally:
+            self._held_open = False
 
     def adopt(self) -> dict[uuid.UUID, TaskNode]:
         """Read what earlier claims left of this tree, and return its unfinished nodes by id, parents first."""
@@ -216,6 +228,7 @@ class Checkpoint:
     def __enter__(self) -> Self:
         recorder = self.recorder
         recorder.writing.acquire()
+        recorder._held_open = False
         try:
             self.batch = recorder.take(everything=True)
         except BaseException:

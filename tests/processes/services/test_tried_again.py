@@ -22,7 +22,7 @@ from processes.services.checkpoints import newest_checkpoint
 from tasks import subtask
 from tasks.models import Job, Node
 from tasks.services import context
-from tasks.services.claims import claim
+from tasks.services.claims import Beat, claim
 from tasks.services.heartbeat import Heart
 from tasks.services.jobs import wake_due
 from tasks.services.reading import read_snapshot
@@ -118,22 +118,42 @@ def test_trying_again_does_not_use_up_the_attempts_of_the_job(kit: Any) -> None:
     assert Job.objects.get().attempt == 1
 
 
-def test_an_action_that_takes_too_long_is_interrupted_and_fails(kit: Any) -> None:
+@pytest.mark.parametrize("effect", ["idempotent", "transactional"])
+def test_an_action_that_takes_too_long_is_interrupted_and_fails(kit: Any, effect: str) -> None:
     def sleep(app: Application) -> None:
         app.data["half"] = True
+        Group.objects.create(name="half")
+        kit.notes.append("begun")
         time.sleep(LONG)
 
     began = time.monotonic()
     run_id = kit.start(
-        {"name": "sleep", "script": kit.script(sleep), "timeout_seconds": 0.2},
+        {"name": "sleep", "script": kit.script(sleep, effect=effect), "timeout_seconds": 0.5},
         {"name": "@error", "script": kit.note("mended")},
     )
     kit.work()
     assert time.monotonic() - began < LONG / 2
     run = kit.run(run_id)
     assert (run.status, run.error["code"]) == ("failed", "timeout")
-    assert kit.data(run_id) == {"mended": 1}
+    assert kit.data(run_id) == {"mended": 2}
     assert shape(run_id)[0] == ("Sleep", "failed")
+    assert kit.notes == ["begun", "mended"]
+    assert Group.objects.exists() is (effect == "idempotent")
+    assert Job.objects.get().losses == 0
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "transactional"])
+def test_an_action_that_heeds_no_cancellation_is_interrupted(kit: Any, effect: str) -> None:
+    def sleep(app: Application) -> None:
+        # As the heart would hear of it; on SQLite nobody else can write now.
+        kit.hold(app).learn(Beat(held=True, cancel_requested=True))
+        time.sleep(LONG)
+
+    began = time.monotonic()
+    run_id = kit.start({"name": "sleep", "script": kit.script(sleep, effect=effect)})
+    kit.work()
+    assert time.monotonic() - began < LONG / 2
+    assert (kit.run(run_id).status, Job.objects.get().losses) == ("cancelled", 0)
 
 
 def test_an_action_that_takes_too_long_may_be_tried_again(kit: Any) -> None:
