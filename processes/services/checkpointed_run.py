@@ -124,7 +124,7 @@ class CheckpointedRun(ClaimedRun):
         self.stored.saved(changed, self.app.data)
         # The next place has a step of its own, or none: where an action has called a process, or waits.
         self.steps.last_ended = None
-        self.stored_context.saved()
+        self.stored_context.saved(self.app)
         self.run.cursor, self.run.ordinal = cursor, point.ordinal
         for name, value in changes.items():
             setattr(self.run, name, value)

@@ -1,5 +1,6 @@
 """The context of a background run as it is stored: attributes, request, response, written where they have changed."""
 
+import json
 from typing import Any, Final
 
 from processes.domain.application import Application
@@ -49,6 +50,13 @@ class StoredContext:
             return {}
         return {name: self.parts[name] for name, text in self._texts.items() if text != self._stored[name]}
 
-    def saved(self) -> None:
-        """Take note that what was looked at last is committed."""
+    def saved(self, app: Application) -> None:
+        """Take note that what was looked at last is committed; the next action has copies of the attributes of `app`.
+
+        So it finds what a worker that takes over would: no constant of a script's module, nothing that two share.
+        """
+        if self._texts is not self._stored and self._texts["attributes"] != self._stored["attributes"]:
+            for name, value in json.loads(self._texts["attributes"]).items():
+                if isinstance(value, dict | list):
+                    app.set(name, value)
         self._stored = self._texts

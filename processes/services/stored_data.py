@@ -1,5 +1,6 @@
 """The data of a background run as they are stored: read key by key, and written where they have changed."""
 
+import json
 import uuid
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
@@ -83,14 +84,20 @@ class StoredData:
         changed.update(dict.fromkeys((self._stored.keys() | self._unread.keys()) - data.keys()))
         return changed
 
-    def saved(self, changed: Mapping[str, str | None], data: Mapping[str, JSON]) -> None:
-        """Take note that `changed` is committed, and put long values of `data` away: the next action may not ask."""
+    def saved(self, changed: Mapping[str, str | None], data: dict[str, JSON]) -> None:
+        """Take note that `changed` is committed, and put long values of `data` away: the next action may not ask.
+
+        What has changed is read anew too: the next action finds what a worker that takes over would find, no constant
+        of a script's module, and nothing that two keys share.
+        """
         for key, value in changed.items():
             self._unread.pop(key, None)
             if value is None:
                 self._stored.pop(key, None)
-            else:
-                self._stored[key] = value
+                continue
+            self._stored[key] = value
+            if value.startswith(("{", "[")):
+                _read_anew(data, key, value)
         if isinstance(data, LazyData):
             for key in data.looked_at():
                 if len(self._stored.get(key, "")) > EAGER_CHARS:
@@ -103,6 +110,13 @@ class StoredData:
             self._stored[key] = read() if _may_ask_here(self._thread) else _in_thread(read)
             del self._unread[key]
         return self._stored[key]
+
+
+def _read_anew(data: dict[str, JSON], key: str, text: str) -> None:
+    if isinstance(data, LazyData):
+        data.put_away(key)
+    elif key in data:
+        data[key] = json.loads(text)
 
 
 def _read_value(run_id: uuid.UUID, key: str, ordinal: int) -> str:
