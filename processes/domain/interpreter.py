@@ -291,10 +291,8 @@ class Interpreter(Entering):
         before = {name: self.app.attributes.get(name) for name in attributes or {}}
         for name, value in (attributes or {}).items():
             self.app.set(name, value)
-        deadline = owner.deadline
-        self._report(owner, action, state, self.app.ordinal)
-        # That of what waits there: a report ends the anchor's step once more, and nothing else.
-        owner.deadline = deadline
+        # A step of its own; what the anchor has done, and can be undone, was done with the first one.
+        self._tell(owner, action, state, self.app.ordinal)
         after = destination(action, state, alternatives)
         if after == EXIT:
             self._branch_over(depth, parked, before, state=state, value=None)

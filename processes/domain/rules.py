@@ -468,6 +468,11 @@ class Rules:
         frame.deadline = None
         if error is None and action.compensate is not None:
             self._note_done(frame, action, ordinal)
+        self._tell(frame, action, state, ordinal, error)
+
+    def _tell(
+        self, frame: Frame, action: PlanAction, state: str | None, ordinal: int, error: ProcessError | None = None
+    ) -> None:
         if self.trace is not None:
             undone = frame.undoes if error is None else 0
             self.trace(TraceEntry(ordinal, action.name, action.script, state, frame.label, error, undone))

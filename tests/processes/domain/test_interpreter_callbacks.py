@@ -240,6 +240,18 @@ def test_a_report_leaves_the_time_limit_of_what_waits_in_the_same_process(slow: 
     assert (ran.data["log"], ran.restore().deadline) == (["seen"], before)
 
 
+def test_an_anchor_is_undone_once_however_often_it_was_reported() -> None:
+    begin = {**anchor(progress="seen", complete="full"), "compensate": "withdraw"}
+    full = note("full", fail="no room")
+    ran = Durable.begin([begin, note("call"), note("seen"), full, note("withdraw")]).go()
+    for _ in range(3):
+        ran.report("c", "progress")
+    ran.report("c", "complete", is_last=True)
+    assert ran.data["log"].count("withdraw") == 1
+    assert isinstance(ran.outcome, Failed)
+    assert ran.outcome.compensated
+
+
 def test_an_anchor_that_undoes_something_is_not_waited_for() -> None:
     book = {**note("book", next=True), "compensate": "unbook"}
     ran = Durable.begin([book, note("breaks", fail="full"), anchor("unbook", id="u"), note("call")]).go()
