@@ -22,7 +22,7 @@ from processes.domain.origin import spent_actions
 from processes.domain.run_status import RunStatus
 from processes.errors import PermanentError
 from processes.models import FanOut, FanOutItem, Run
-from processes.services.giving_up import cancel_children, cancels_rest, is_pointless
+from processes.services.giving_up import begins_rest, cancel_children, cancels_rest, is_pointless
 from processes.services.inbox import JOINED, append_message, lock_run
 from processes.services.kept_pieces import SPENT, keep_done, next_span, take_up_added
 from processes.services.pieces import Piece, Result, insert_pieces, next_pending, write_results
@@ -131,6 +131,8 @@ def child_ended(child: Run, results: Iterable[Result], *, status: RunStatus, rea
     fan_out.completed += counts["completed"]
     fan_out.failed += counts["failed"]
     if fan_out.standing:
+        if begins_rest(fan_out):
+            _start_children(fan_out)
         fan_out.save(update_fields=["running", "completed", "failed"])
         return
     standing = _join_of(fan_out).standing(completed=fan_out.completed, failed=fan_out.failed)
@@ -146,6 +148,8 @@ def child_ended(child: Run, results: Iterable[Result], *, status: RunStatus, rea
         fan_out.standing = standing.value
         # Before the parent's head, which `_tell` locks: its own holder takes them in this order too.
         lock_run(fan_out.run_id)
+        if begins_rest(fan_out):
+            _start_children(fan_out)
     _tell(fan_out)
     fan_out.save(update_fields=["running", "completed", "failed", "standing", "next_index", "told_at"])
     if standing is not Standing.RUNNING:

@@ -15,14 +15,26 @@ from tasks.models import Job
 from tasks.services.cancelling import cancel
 from tasks.services.committing import after_commit
 
-__all__ = ["cancel_children", "cancels_rest", "give_up", "is_pointless"]
+__all__ = ["begins_rest", "cancel_children", "cancels_rest", "give_up", "is_pointless"]
 
 
 def is_pointless(fan_out: FanOut) -> bool:
     """Tell whether nobody wants the rest of a fan-out: its parent has ended badly while it waited, or is cancelled."""
-    asked = Job.objects.values_list("status", "cancel_requested_at").get(pk=fan_out.run_id)
-    status, is_cancelled = JobStatus(asked[0]), asked[1] is not None
-    return is_cancelled or status is JobStatus.CANCELLED or (fan_out.awaited and status in JOB_TERMINAL)
+    status, is_cancelled = _parent_of(fan_out)
+    return is_cancelled or (fan_out.awaited and status in JOB_TERMINAL)
+
+
+def begins_rest(fan_out: FanOut) -> bool:
+    """Tell whether what hasn't begun is begun though enough has come together: it is left to itself then."""
+    if not fan_out.standing or cancels_rest(fan_out) or fan_out.next_index >= (fan_out.total or 0):
+        return False
+    return not _parent_of(fan_out)[1]
+
+
+def _parent_of(fan_out: FanOut) -> tuple[JobStatus, bool]:
+    """Give the status of the run that has spread it, and whether that is cancelled, or is to be."""
+    status, asked_at = Job.objects.values_list("status", "cancel_requested_at").get(pk=fan_out.run_id)
+    return JobStatus(status), asked_at is not None or status == JobStatus.CANCELLED.value
 
 
 def cancels_rest(fan_out: FanOut) -> bool:

@@ -29,7 +29,7 @@ from tasks.services.claims import claim
 from tasks.services.jobs import wake_due
 from tasks.services.lists import read_list
 from tasks.services.reading import read_snapshot
-from tasks.services.work import carry_out
+from tasks.services.work import carry_out, work_off
 from tests.processes.services.conftest import kit
 from tests.processes.services.test_advance import fold, shape
 from tests.tasks.celery.conftest import wait_until
@@ -165,6 +165,28 @@ def test_branches_that_are_not_needed_any_more_may_be_left_to_themselves(kit: An
     resume_run(run_id=slow.pk, ordinal=slow.ordinal, state=None, dedupe_key="go")
     kit.work()
     assert by_name()["slow"] == "completed"
+
+
+def left_with_one_at_a_time(kit: Any) -> Any:
+    scripts = {name: {"script": kit.note(name)} for name in ("a", "b", "c")}
+    return kit.start(*parallel(kit, scripts, join="any", losers="leave", concurrency=1))
+
+
+def test_branches_that_are_left_to_themselves_are_begun_however_few_may_be_at_work(kit: Any) -> None:
+    run_id = left_with_one_at_a_time(kit)
+    kit.work()
+    assert (kit.run(run_id).status, sorted(kit.notes)) == ("completed", ["a", "after", "b", "c"])
+    fan_out = FanOut.objects.get()
+    assert (fan_out.completed, fan_out.running) == (3, 0)
+
+
+def test_branches_that_are_left_to_themselves_begin_no_more_once_the_run_is_cancelled(kit: Any) -> None:
+    run_id = left_with_one_at_a_time(kit)
+    for _ in range(2):
+        assert work_off("default")
+    cancel(root_id=run_id, reason="enough")
+    kit.work()
+    assert kit.notes == ["a"]
 
 
 def test_some_of_the_branches_may_be_enough(kit: Any) -> None:
