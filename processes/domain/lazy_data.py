@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from pydantic_core import SchemaSerializer, core_schema
+
 from processes.domain.json_values import JSON
 
 __all__ = ["LazyData"]
@@ -19,6 +21,11 @@ class LazyData(dict[str, JSON]):
     """Hold data whose values are read from JSON texts, which `text_of` gives for one key."""
 
     __slots__ = ("_text_of",)
+
+    #: What a model holds as Any pydantic reads in C, past all that is said here; unless it is told how to.
+    __pydantic_serializer__ = SchemaSerializer(
+        core_schema.any_schema(serialization=core_schema.plain_serializer_function_ser_schema(dict))
+    )
 
     def __init__(self, keys: Mapping[str, object], text_of: Callable[[str], str]) -> None:
         super().__init__(dict.fromkeys(keys, _UNREAD))

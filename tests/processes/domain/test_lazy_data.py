@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from processes.domain.json_values import json_problems
 from processes.domain.lazy_data import LazyData
@@ -56,6 +57,9 @@ def _popped(data: LazyData) -> dict[str, Any]:
         pytest.param(lambda data: json.loads(json.dumps(data)), id="json"),
         pytest.param(lambda data: json.loads(json.dumps(data, indent=1, sort_keys=True)), id="json-indented"),
         pytest.param(lambda data: eval(repr(data)), id="repr"),
+        pytest.param(lambda data: TypeAdapter(Any).dump_python(data), id="pydantic"),
+        pytest.param(lambda data: json.loads(TypeAdapter(Any).dump_json(data)), id="pydantic-json"),
+        pytest.param(lambda data: TypeAdapter(dict[str, Any]).validate_python(data), id="pydantic-validated"),
     ],
 )
 def test_whatever_takes_a_dict_finds_the_values(data: LazyData, whole: Callable[[LazyData], Any]) -> None:
