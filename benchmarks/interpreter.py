@@ -45,6 +45,10 @@ class MemoryHost:
         """Give a moment."""
         return datetime(2026, 11, 20, tzinfo=UTC)
 
+    def tell_time(self, ordinal: int) -> datetime:
+        """Give a moment."""
+        return self.now()
+
     def check_cancelled(self) -> None:
         """Go on."""
 

@@ -58,6 +58,10 @@ class Host(Protocol):
         """Give the present time, aware of its zone."""
         ...
 
+    def tell_time(self, ordinal: int) -> datetime:
+        """Give the present time to the action with this ordinal: a recording keeps what it was told."""
+        ...
+
     def check_cancelled(self) -> None:
         """Raise RunCancelled if the run has been cancelled."""
         ...
@@ -310,7 +314,7 @@ class Application:
 
     def now(self) -> datetime:
         """Give the present time, aware of its zone; in a test, what its clock shows."""
-        return self._running()[0].now()
+        return self._running()[0].tell_time(self.ordinal)
 
     def check_cancelled(self) -> None:
         """Leave the run here if it has been cancelled (raises RunCancelled); call it in long loops."""

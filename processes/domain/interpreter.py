@@ -434,7 +434,7 @@ class Interpreter(Entering):
         app = self.app
         # Nobody's config is in force while this one is being filled.
         app._config = None
-        context = Context(app.request.parameters, app.data, app.describe, self.host.now)
+        context = Context(app.request.parameters, app.data, app.describe, app.now)
         app._config = fill(action.config, action.fillers, context)
         if isinstance(action.target, ScriptTarget):
             # Now that all values are known the model must accept them, whether or not the script looks.

@@ -81,6 +81,8 @@ class LazyData(dict[str, JSON]):
 
     def __eq__(self, other: object) -> bool:
         self._read_all()
+        if isinstance(other, LazyData):
+            other._read_all()
         return super().__eq__(other)
 
     def __ne__(self, other: object) -> bool:

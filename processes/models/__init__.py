@@ -3,6 +3,7 @@
 from processes.models.audit_entry import AuditEntry
 from processes.models.callback import Callback, CallbackWaiter
 from processes.models.checkpoint import Checkpoint
+from processes.models.clock_reading import ClockReading
 from processes.models.connection import Connection, ConnectionKind
 from processes.models.data_node import DataNode, DataNodeKind
 from processes.models.driven import DrivenFields
@@ -39,6 +40,7 @@ __all__ = [
     "Callback",
     "CallbackWaiter",
     "Checkpoint",
+    "ClockReading",
     "Connection",
     "ConnectionKind",
     "DataNode",

@@ -290,6 +290,7 @@ class _Advance(HearingRun):
                 give_up(self.run.pk, ordinals=left)
             self._write_results()
             self._keep_answers()
+            self.readings.write()
             if isinstance(directive, Park):
                 begin(self.run.pk, ordinal=directive.at)
                 if directive.at not in self.forms:

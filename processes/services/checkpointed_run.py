@@ -92,7 +92,8 @@ class CheckpointedRun(ClaimedRun):
         with self.recorder.checkpoint() as checkpoint:
             if not is_more and checkpoint.can_be_whole and len(changed) <= MOST_ROWS:
                 along: list[Along] = [prepared.change(Run, self.run.pk, changes)] if changes else []
-                checkpoint.write_whole([*along, *checkpoint_along(self.run.pk, point, changed=changed)])
+                along += checkpoint_along(self.run.pk, point, changed=changed)
+                checkpoint.write_whole([*along, *self.readings.along()])
             else:
                 with transaction.atomic():
                     if consumes_cancel:
@@ -111,6 +112,7 @@ class CheckpointedRun(ClaimedRun):
                     elif left:
                         give_up(self.run.pk, ordinals=left)
                     self._keep_answers()
+                    self.readings.write()
                     if taken is not None:
                         mark_taken(taken)
                         record_heard(taken, run=self.run)
@@ -121,6 +123,7 @@ class CheckpointedRun(ClaimedRun):
         self.forms, self.closes_forms_as = self.forms - left_forms, FormOutcome.OVER
         if self.batch is not None:
             self.batch.take_results()
+        self.readings.clear()
         self.stored.saved(changed, self.app.data)
         # The next place has a step of its own, or none: where an action has called a process, or waits.
         self.steps.last_ended = None
@@ -207,7 +210,7 @@ class CheckpointedRun(ClaimedRun):
         ended: Columns = {"status": status.value, "error": error, "finished_at": timezone.now()}
         ended |= {"waiting_for": None, "paused": None, "step_began_at": None, **(columns or {})}
         changed = changed or {}
-        along: list[Along] = [prepared.change(Run, self.run.pk, ended)]
+        along: list[Along] = [prepared.change(Run, self.run.pk, ended), *self.readings.along()]
         apart = len(changed) > MOST_ROWS or names_files(changed)
         if columns is not None:
             point = self._point(cast(JSON, columns["cursor"]))

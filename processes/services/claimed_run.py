@@ -27,6 +27,7 @@ from processes.errors import (
 from processes.models import Checkpoint, FormOutcome, InboxItem, RunAnswer
 from processes.services.access import Caller
 from processes.services.batch import Batch
+from processes.services.clock_readings import ClockReadings
 from processes.services.derivation import load_plan
 from processes.services.host import DjangoHost
 from processes.services.outside.hearing import answer_json
@@ -59,6 +60,8 @@ class ClaimedRun:
         self.recorder = context.recorder
         #: What other systems have answered since the last checkpoint.
         self.answers: list[RunAnswer] = []
+        #: What the clock has shown to its actions since then; a part doesn't become a test.
+        self.readings = ClockReadings(run.pk)
         self.steps = RunSteps(run_id=run.pk, recorder=self.recorder, continues=context.claim.continues)
         #: The items of a child run.
         self.batch = None if run.fan_out_id is None else Batch(run)
@@ -123,6 +126,7 @@ class ClaimedRun:
             durable=True,
             why_cancelled=self._why_cancelled,
             heard=self._hear_answer,
+            told_time=None if self.batch is not None else self.readings.note,
             # What was lent to an execution serves its parts too.
             execution=str(run.lent_to or run.pk),
         )

@@ -65,7 +65,7 @@ class DjangoHost:
 
     `caller` is who the run works for. A durable run's driver passes `why_cancelled`; a foreground run can't be
     cancelled. `submitted` are the values that the request's form has brought. `execution` names this execution, for
-    which grants are made. `heard` is told what other systems answer.
+    which grants are made. `heard` is told what other systems answer, `told_time` which times scripts are given.
     """
 
     #: Whether `run_as_owner` lends the rights of the template's owner. Where somebody tries a process out, with data of
@@ -82,6 +82,7 @@ class DjangoHost:
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
         heard: Heard | None = None,
+        told_time: Callable[[int, datetime], None] | None = None,
         execution: str = "",
         is_looking: bool = False,
     ) -> None:
@@ -90,7 +91,7 @@ class DjangoHost:
         self.is_looking = is_looking
         self.execution = execution or uuid.uuid4().hex
         self._users: dict[object, tuple[datetime, AbstractBaseUser | None]] = {}
-        self._outside, self._heard = outside, heard
+        self._outside, self._heard, self._told_time = outside, heard, told_time
         #: The plan of the run itself, whichever sub process is at work.
         self.main_plan = plan
         self.submitted: Mapping[str, JSON] = submitted or {}
@@ -105,6 +106,13 @@ class DjangoHost:
     def now(self) -> datetime:
         """Return the present time, in UTC."""
         return timezone.now()
+
+    def tell_time(self, ordinal: int) -> datetime:
+        """Return the present time, and tell `told_time` of it."""
+        moment = self.now()
+        if self._told_time is not None:
+            self._told_time(ordinal, moment)
+        return moment
 
     def check_cancelled(self) -> None:
         """Raise RunCancelled if the run has been cancelled."""

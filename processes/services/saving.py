@@ -13,6 +13,7 @@ from processes.models import Checkpoint, Run, RunAnswer
 from processes.services.access import User, find_run
 from processes.services.audit import actor_of
 from processes.services.background import record_control
+from processes.services.clock_readings import read_clock_readings
 from processes.services.errors import NotControllableError
 from processes.services.exporting import plans_behind
 from processes.services.inbox import ANSWER, EDIT, MOVE, REPORT, RESUME
@@ -79,13 +80,14 @@ def record_run(run: Run) -> dict[str, JSON]:
             "attributes": origin["attributes"],
             "request": origin["request"],
             "response": origin["response"],
-            "data": StoredData.load(run.pk, until=origin["ordinal"])[1],
+            "data": dict(StoredData.load(run.pk, until=origin["ordinal"])[1]),
         },
         "times": {str(row.ordinal): row.created_at.isoformat() for row in rows},
         "answers": [
             {"method": answer.method, "url": answer.url, "answer": answer.answer}
             for answer in RunAnswer.objects.filter(run_id=run.pk).order_by("id")
         ],
+        "clock": {str(ordinal): moments for ordinal, moments in read_clock_readings(run.pk).items()},
         "messages": [
             {"at": item.created_at.isoformat(), **item.payload}
             for item in run.inbox.filter(kind__in=(RESUME, ANSWER), taken_at__isnull=False).order_by("id")
@@ -93,7 +95,7 @@ def record_run(run: Run) -> dict[str, JSON]:
         "ends": {
             "status": run.status,
             "error": None if not isinstance(run.error, Mapping) else run.error.get("code"),
-            "data": StoredData.load(run.pk)[1],
+            "data": dict(StoredData.load(run.pk)[1]),
             "steps": [[row.action, row.state] for row in rows[1:] if row.action],
         },
     }

@@ -1,7 +1,9 @@
 """Serve a test's run: in memory, at the time of its clock, with users that no database knows."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from processes.domain.application import Application
 from processes.domain.json_values import JSON
@@ -20,7 +22,10 @@ __all__ = ["KitHost"]
 
 
 class KitHost(LocalHost):
-    """Serve one run; what its scripts report goes to `reported`."""
+    """Serve one run; what its scripts report goes to `reported`.
+
+    `told` are the times that each step is told, by ordinal; after them, and without them, it is what the clock shows.
+    """
 
     def __init__(
         self,
@@ -30,6 +35,7 @@ class KitHost(LocalHost):
         clock: FakeClock,
         answers: Answers,
         durable: bool = False,
+        told: Mapping[int, list[datetime]] | None = None,
         cancel_when: Callable[[], bool] | None = None,
     ) -> None:
         super().__init__(
@@ -42,6 +48,7 @@ class KitHost(LocalHost):
         )
         self.clock, self.reported = clock, Reported(runnable.name)
         self._is_durable, self._cancel_when = durable, cancel_when
+        self._told = {ordinal: deque(moments) for ordinal, moments in (told or {}).items()}
         #: The ordinal of the action whose script reports now.
         self._reporting = 0
 
@@ -49,6 +56,11 @@ class KitHost(LocalHost):
     def durable(self) -> bool:
         """Tell whether the test wants a run that may wait."""
         return self._is_durable
+
+    def tell_time(self, ordinal: int) -> datetime:
+        """Return what this step was told then, and else what the clock shows."""
+        moments = self._told.get(ordinal)
+        return moments.popleft() if moments else self.now()
 
     def check_cancelled(self) -> None:
         """Raise RunCancelled once the test says so."""

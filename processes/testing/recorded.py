@@ -90,6 +90,11 @@ class _Replay:
             clock=self.clock,
             answers=self.answers,
             durable=True,
+            told={
+                int(ordinal): [datetime.fromisoformat(moment) for moment in moments]
+                # Recordings of older releases have none.
+                for ordinal, moments in recording.get("clock", {}).items()
+            },
         )
         self.app = Application(
             data=copy_json(begins["data"]),

@@ -143,6 +143,9 @@ class FakeHost:
     def now(self) -> datetime:
         return NOW
 
+    def tell_time(self, ordinal: int) -> datetime:
+        return NOW
+
     def check_cancelled(self) -> None:
         if self.cancelled:
             raise RunCancelled("cancelled")

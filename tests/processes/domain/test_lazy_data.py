@@ -77,6 +77,10 @@ def test_it_equals_a_dict_with_the_same_values_and_no_other(data: LazyData) -> N
     assert data != {**VALUES, "total": 4}
 
 
+def test_two_of_which_nothing_was_read_are_equal(data: LazyData) -> None:
+    assert data == LazyData(VALUES, lambda key: json.dumps(VALUES[key]))
+
+
 def test_it_is_storable_where_its_values_are(data: LazyData) -> None:
     assert json_problems(data) == []
 

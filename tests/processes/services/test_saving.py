@@ -15,9 +15,10 @@ from processes.domain.data_edit import DataEdit
 from processes.domain.directives import Park
 from processes.domain.outside import Answer, Mail, OutboundRequest
 from processes.errors import ProcessError
-from processes.models import AuditEntry, RunAnswer
+from processes.models import AuditEntry, ClockReading, RunAnswer
 from processes.services import host
 from processes.services.callback_tokens import token_of
+from processes.services.clock_readings import MOST_READINGS
 from processes.services.errors import NotControllableError, OutboundTimeoutError
 from processes.services.inbox import resume_run
 from processes.services.operators import edit_run
@@ -105,6 +106,47 @@ def test_a_request_without_an_answer_fails_again_and_is_tried_again(kit: Any, mo
     again(kit, run_id)
 
 
+def test_a_run_goes_again_at_the_times_that_it_was_told(kit: Any) -> None:
+    def look(app: Application) -> None:
+        app.data["looked"] = [app.now().isoformat(), app.now().isoformat()]
+
+    def fails_once(app: Application) -> None:
+        seen.append(app.now().isoformat())
+        app.data["last"] = seen[-1]
+        if len(seen) % 2:
+            raise ProcessError("not yet", code="busy")
+
+    seen: list[str] = []
+    run_id = kit.start(
+        {"name": "note", "script": "set_data", "config": {"values": {"noted": "%{now}"}}},
+        {"name": "look", "script": kit.script(look)},
+        {"name": "human", "script": kit.script(park, durable=True), "next": {"yes": "again", "*": False}},
+        {"name": "again", "script": kit.script(fails_once), "retry": {"attempts": 2, "delay_seconds": 0}},
+        {"name": "book", "script": kit.script(look, effect="transactional"), "next": False},
+    )
+    kit.work()
+    resume_run(run_id=run_id, ordinal=kit.run(run_id).ordinal, state="yes", dedupe_key="answer")
+    kit.work()
+    assert kit.run(run_id).status == "completed"
+    then = list(seen)
+    assert again(kit, run_id).data == kit.data(run_id)
+    assert seen[2:] == then
+
+
+def test_of_a_script_that_looks_at_the_clock_all_the_time_so_many_times_are_kept(kit: Any) -> None:
+    run_id = kit.start({"name": "look", "script": kit.script(lambda app: [app.now() for _ in range(100)] and None)})
+    kit.work()
+    assert len(saved(kit, run_id)["clock"]["1"]) == MOST_READINGS
+
+
+def test_a_recording_without_times_shows_those_of_its_checkpoints(kit: Any) -> None:
+    run_id = kit.start({"name": "note", "script": "set_data", "config": {"values": {"noted": "%{now}"}}})
+    kit.work()
+    recording = saved(kit, run_id)
+    del recording["clock"]
+    assert replay(recording).data["noted"] == recording["times"]["0"]
+
+
 def test_what_was_waited_for_comes_when_it_came(kit: Any) -> None:
     now: list[Any] = []
     until = timezone.now() + timedelta(days=3)
@@ -122,6 +164,8 @@ def test_what_was_waited_for_comes_when_it_came(kit: Any) -> None:
     Job.objects.update(wake_at=timezone.now() - timedelta(seconds=1))
     assert wake_due() == 1
     kit.work()
+    # It was told a time before `until`, for which it has not really waited.
+    ClockReading.objects.all().delete()
     replayed = again(kit, run_id)
     assert replayed.steps == [["human", "yes"], ["think", None], ["look", None]]
     assert now[-1] >= until, "the clock of the test shows the time for which it has waited"
