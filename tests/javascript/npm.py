@@ -60,5 +60,5 @@ def packed_client(folder: Path) -> list[str]:
     if result.returncode:
         raise RuntimeError(f"npm can't pack the client:\n{result.stderr}")
     (told,) = json.loads(result.stdout)
-    shutil.unpack_archive(folder / told["filename"], folder)
+    shutil.unpack_archive(folder / told["filename"], folder, filter="data")
     return [file["path"] for file in told["files"]]

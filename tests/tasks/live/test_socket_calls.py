@@ -6,13 +6,14 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.db import SessionStore
+from pydantic import BeforeValidator
 
 from tasks import check_cancelled, mutation, output, progress, query
 from tasks.errors import NotAllowed, TaskCancelled
@@ -323,10 +324,23 @@ async def test_a_token_that_isnt_good_for_it_opens_no_socket(
 
 async def test_a_call_is_cancelled_while_it_is_still_being_prepared(connect: Connect, user: User) -> None:
     made: list[str] = []
-    mutation("test.made")(lambda context: made.append("made"))
+    cancelled = threading.Event()
+
+    def wait(value: object) -> object:
+        assert cancelled.wait(10)
+        return value
+
+    @mutation("test.made")
+    def make(context: CallContext, what: Annotated[str, BeforeValidator(wait)]) -> None:
+        made.append(what)
+
     socket = await connect(user)
-    request_id = await say(socket, type="call", fn="test.made")
+    request_id = await say(socket, type="call", fn="test.made", args={"what": "it"})
     await say(socket, type="cancel", requestId=request_id)
+    # What is said is heard in order.
+    await say(socket, type="nonsense", requestId=None)
+    assert (await heard(socket))["type"] == "error"
+    cancelled.set()
     over = await until_over(socket, request_id)
     assert (over[-1]["type"], over[-1]["code"]) == ("error", "cancelled")
     assert made == []
