@@ -14,14 +14,12 @@ from processes.models import Run
 from processes.services.controlling import told_obstacle
 from processes.services.executions import next_execution
 from processes.services.indicators import progress_url
-from tasks.domain.statuses import JobStatus
 
 __all__ = ["RUN_STATUSES", "CheckpointsSerializer", "ForesightSerializer", "IdSerializer", "MessageSerializer",
     "OpenedSerializer", "RunDataSerializer", "RunDetailSerializer", "RunSerializer", "RunStatusField", "SaidSerializer",
-    "StoppingSerializer", "foresight_json", "row_json", "run_json"]  # fmt: skip
+    "StoppingSerializer", "foresight_json", "row_json", "run_json", "stopping_json"]  # fmt: skip
 
 RUN_STATUSES: Final = [status.value for status in RunStatus]
-_JOB_STATUSES: Final = [status.value for status in JobStatus]
 
 
 class RunStatusField(serializers.ChoiceField):
@@ -65,6 +63,7 @@ class RunSerializer(serializers.Serializer):
 class RunDetailSerializer(RunSerializer):
     """Be a run."""
 
+    cancel_requested_at = serializers.DateTimeField(allow_null=True, help_text="When it was asked to end.")
     error = serializers.DictField(allow_null=True, help_text="What went wrong: code and message.")
     next = serializers.UUIDField(allow_null=True, help_text="The run that repeats it.")
     why = serializers.DictField(allow_null=True, help_text="Why it doesn't move: code, text and facts.")
@@ -116,9 +115,10 @@ class IdSerializer(serializers.Serializer):
 
 
 class StoppingSerializer(IdSerializer):
-    """Say how a run's task stands after it was cancelled."""
+    """Say how a run stands after it was cancelled."""
 
-    status = serializers.ChoiceField(choices=_JOB_STATUSES)
+    status = RunStatusField()
+    cancel_requested_at = serializers.DateTimeField(allow_null=True, help_text="When it was asked to end.")
 
 
 class OpenedSerializer(IdSerializer):
@@ -172,7 +172,22 @@ def row_json(found: Run) -> dict[str, JSON]:
 def run_json(found: Run) -> dict[str, JSON]:
     """Return a run whole."""
     following = next_execution(found)
-    return {**row_json(found), "error": found.error, "next": None if following is None else str(following)}
+    return {
+        **row_json(found),
+        **stopping_json(found),
+        "error": found.error,
+        "next": None if following is None else str(following),
+    }
+
+
+def stopping_json(found: Run) -> dict[str, JSON]:
+    """Return how a run stands that may have been asked to end."""
+    asked_at = found.root.job.cancel_requested_at
+    return {
+        "id": str(found.pk),
+        "status": found.status,
+        "cancel_requested_at": None if asked_at is None else asked_at.isoformat(),
+    }
 
 
 def foresight_json(foresight: Foresight) -> dict[str, JSON]:

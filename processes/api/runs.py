@@ -27,6 +27,7 @@ from processes.api.run_schema import (
     SaidSerializer,
     StoppingSerializer,
     run_json,
+    stopping_json,
 )
 from processes.domain.json_values import JSON
 from processes.domain.rewinding import is_place
@@ -40,6 +41,7 @@ from processes.services.saving import run_as_test
 from processes.services.standing import why_waiting
 from processes.services.stored_data import StoredData
 from tasks.api.streamed import StreamedText
+from tasks.api.views import CancelSerializer, reason_in
 from tasks.errors import TaskNotFound
 
 __all__ = ["MOST_CHECKPOINTS", "RunCancellation", "RunCheckpoints", "RunData", "RunDetail", "RunExport", "RunMessage",
@@ -177,11 +179,11 @@ class RunUnpause(ApiView):
 class RunCancellation(ApiView):
     """The end of a run, asked for."""
 
-    @extend_schema(operation_id="runs_cancel", request=None, responses={202: StoppingSerializer})
+    @extend_schema(operation_id="runs_cancel", request=CancelSerializer, responses={202: StoppingSerializer})
     def post(self, request: Request, run_id: uuid.UUID) -> Response:
-        """Cancel a run, and what it has started; the status of its task tells whether it has ended."""
-        status = cancel_run(run_id=run_id, user=request.user)
-        return Response({"id": str(run_id), "status": status.value}, status=202)
+        """Cancel a run, and what it has started; the status is the run's, which may have to stop or to undo first."""
+        cancel_run(run_id=run_id, user=request.user, reason=reason_in(request))
+        return Response(stopping_json(find_run(run_id, user=request.user)), status=202)
 
 
 def said(run_id: uuid.UUID, number: int) -> Response:

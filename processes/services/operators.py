@@ -24,6 +24,7 @@ from processes.services.derivation import load_plan
 from processes.services.errors import NotControllableError
 from processes.services.inbox import EDIT, GO_ON, MOVE, PAUSE, append_message, has_messages
 from processes.services.stored_data import StoredData
+from tasks.domain.bounds import ERROR_CHARS, shorten
 from tasks.domain.statuses import JobStatus
 from tasks.services.cancelling import cancel
 
@@ -71,11 +72,12 @@ def unpause_run(*, run_id: uuid.UUID, user: User) -> None:
         record_control(run, "run.resumed", audit.actor_of(user))
 
 
-def cancel_run(*, run_id: uuid.UUID, user: User) -> JobStatus:
+def cancel_run(*, run_id: uuid.UUID, user: User, reason: str = "") -> JobStatus:
     """Cancel a run, and what it has started; return the status that clients see then.
 
-    What waits ends at once; what is at work, or has something to undo first, is asked to. Asking twice is asking once.
-    Raises TaskNotFound, and NotControllableError where the run has ended, or undoes what it did already.
+    What waits ends at once; what is at work, or has something to undo first, is asked to. The reason is told as that of
+    its end. Asking twice is asking once. Raises TaskNotFound, and NotControllableError where the run has ended, or
+    undoes what it did already.
     """
     with transaction.atomic():
         run = living_run(run_id, user=user)
@@ -84,7 +86,7 @@ def cancel_run(*, run_id: uuid.UUID, user: User) -> JobStatus:
             raise NotControllableError(text, fields={"reason": "undoing"})
         if run.root.job.cancel_requested_at is None:
             record_control(run, "run.cancelled", audit.actor_of(user))
-        return cancel(root_id=run_id, reason=_("cancelled by an operator"))
+        return cancel(root_id=run_id, reason=shorten(reason, ERROR_CHARS) or _("cancelled by an operator"))
 
 
 def edit_run(*, run_id: uuid.UUID, user: User, edit: DataEdit) -> int:

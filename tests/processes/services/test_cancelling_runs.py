@@ -1,5 +1,6 @@
 """Operators cancel runs that aren't theirs, with what those have started."""
 
+import json
 import uuid
 from typing import Any
 
@@ -12,6 +13,7 @@ from processes.services.errors import NotControllableError
 from processes.services.operators import cancel_run, pause_run
 from tasks.errors import TaskNotFound
 from tasks.models import Job
+from tasks.services.reading import read_updates
 from tests.processes.scripts.test_parallel_scripts import parallel
 from tests.processes.services.conftest import with_control
 from tests.processes.services.test_compensating_runs import booking, park
@@ -87,6 +89,32 @@ def test_for_everybody_else_there_is_no_such_run(kit: Any, operator: User) -> No
 def test_over_http_a_run_is_cancelled_and_a_second_time_refused(kit: Any, api: Client) -> None:
     run_id = waiting(kit)
     answer = post(api, f"/api/runs/{run_id}/cancel/")
-    assert (answer.status_code, answer.json()) == (202, {"id": str(run_id), "status": "cancelled"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
     again = post(api, f"/api/runs/{run_id}/cancel/")
     assert (again.status_code, again.json()["fields"]) == (409, {"reason": "ended"})
+
+
+def test_over_http_the_reason_is_that_of_its_end(kit: Any, api: Client) -> None:
+    run_id = waiting(kit)
+    answer = post(api, f"/api/runs/{run_id}/cancel/", {"reason": "the wrong file"})
+    assert answer.status_code == 202, answer.content
+    last = json.loads(read_updates(run_id, after=0, limit=100)[-1][1])
+    assert (last["type"], last["reason"]) == ("taskAborted", "the wrong file")
+
+
+@pytest.mark.parametrize("sent", [{"reason": 5}, {"reason": "x" * 501}, {"resaon": "the wrong file"}])
+def test_over_http_a_reason_that_cant_be_told_cancels_nothing(kit: Any, api: Client, sent: dict[str, Any]) -> None:
+    run_id = waiting(kit)
+    assert post(api, f"/api/runs/{run_id}/cancel/", sent).status_code == 400
+    assert kit.run(run_id).status == "waiting"
+
+
+def test_over_http_the_answer_is_how_the_run_is_told_afterwards(kit: Any, api: Client) -> None:
+    asked = kit.start(*booking(kit, {"name": "wait", "script": kit.script(park, durable=True)}))
+    kit.work()
+    for run_id, is_over in ((asked, False), (waiting(kit), True)):
+        answer = post(api, f"/api/runs/{run_id}/cancel/").json()
+        told = api.get(f"/api/runs/{run_id}/").json()
+        assert answer == {name: told[name] for name in ("id", "status", "cancel_requested_at")}
+        assert answer["status"] in ({"cancelled"} if is_over else {"created", "running", "waiting"})
+        assert is_over or answer["cancel_requested_at"] is not None
