@@ -34,8 +34,8 @@ def read_object(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = read_json(body, make_object=_each_once, takes_constants=True)
-    except UnreadableJson:
-        value = None
+    except UnreadableJson as error:
+        raise bad_request(f"This is not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise bad_request("Send a JSON object.")
     # What lies below a key may be as deep as it may be anywhere else.

@@ -10,6 +10,7 @@ from typing import Final
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -129,7 +130,7 @@ class RunData(ApiView):
         """Return a run's data, as they are or as they were at the place `ordinal`."""
         found = find_run(run_id, user=request.user)
         until = request.query_params.get("ordinal")
-        _, values = StoredData.load(found.pk, until=None if until is None else ordinal_in(until))
+        values = StoredData.load(found.pk, until=None if until is None else ordinal_in(until))[1]
         return Response({"data": values})
 
     @extend_schema(operation_id="runs_edit_data", request=DataEditSerializer, responses={202: SaidSerializer})
@@ -148,7 +149,7 @@ class RunMessage(ApiView):
         """Return what has become of it; `result` is null until the run has heard it."""
         item = find_run(run_id, user=request.user).inbox.filter(pk=number, kind__in=CONTROLS).first()
         if item is None:
-            raise TaskNotFound
+            raise TaskNotFound(_("There is no such message to this run."))
         return Response({"message": item.pk, "kind": item.kind, "result": item.result})
 
 

@@ -167,7 +167,7 @@ def find_run(run_id: uuid.UUID, *, user: User, lock: bool = False) -> Run:
         rows = rows.select_for_update(of=("self",)) if lock else rows
         run = rows.filter(pk=run_id).first()
     if run is None:
-        raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(run_id))
+        raise TaskNotFound(_("There is no such run, or you may not see it."), task_id=str(run_id))
     return run
 
 

@@ -85,7 +85,7 @@ def repeat_run(*, run_id: uuid.UUID, viewer: Viewer, user: User) -> Repetition:
         rows = Run.objects.select_for_update(of=("self",)).select_related("root", "template", "instance")
         run = rows.filter(pk=run_id).first()
         if run is None or not owns(viewer, run.root):
-            raise TaskNotFound("There is no such task, or you may not see it.", task_id=str(run_id))
+            raise TaskNotFound(_("There is no such run, or you may not see it."), task_id=str(run_id))
         repeated_as = next_execution(run)
         if repeated_as is not None:
             return Repetition(run_id=repeated_as, is_new=False)

@@ -37,5 +37,5 @@ def find_seen_run(run_id: uuid.UUID, *, user: User, session: Any) -> Run:
     found = rows.first()
     # Whoever controls runs is asked nothing by a team's rule, here as elsewhere.
     if found is None or (not may_control(user) and is_kept_from(viewer, found.root)):
-        raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(run_id))
+        raise TaskNotFound(_("There is no such run, or you may not see it."), task_id=str(run_id))
     return found

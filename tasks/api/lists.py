@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from tasks.api.errors import error_response
+from tasks.domain.json_text import UnreadableJson, json_characters
 from tasks.domain.listing import WINDOW
 from tasks.errors import BadRequest, TaskNotFound, TasksError
 from tasks.live import current_hub
@@ -98,6 +99,6 @@ async def _ask_line(request: HttpRequest, *, action: str) -> HttpResponseBase:
 
 def _text_of(request: HttpRequest) -> str:
     try:
-        return request.body.decode()
-    except UnicodeDecodeError:
-        raise BadRequest("This is not JSON.") from None
+        return json_characters(request.body)
+    except UnreadableJson as error:
+        raise BadRequest(f"This is not JSON: {error}.") from None

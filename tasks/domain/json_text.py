@@ -95,8 +95,16 @@ def read_sent(text: str | bytes) -> JSON:
         value = read_json(text)
         # Half of a surrogate pair could be neither looked for, stored nor answered with: UTF-8 doesn't know it.
         dumps(value).encode()
-    except (ValueError, RecursionError):
-        raise BadRequest("This is not JSON.") from None
+    except UnreadableJson as error:
+        raise BadRequest(f"This is not JSON: {error}.") from None
+    except UnicodeEncodeError:
+        raise BadRequest("This is not JSON: it holds half of a surrogate pair.") from None
+    except ValueError:
+        # As 1e999: what is written like a number, and becomes an infinity.
+        raise BadRequest("This is not JSON: it holds a number that is too large.") from None
+    except RecursionError:
+        # Little of the stack was left.
+        raise BadRequest(f"This is not JSON: {_too_deep()}.") from None
     return value
 
 

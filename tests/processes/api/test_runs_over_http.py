@@ -97,6 +97,12 @@ def test_what_can_t_be_started_says_why(
     assert not Run.objects.exists()
 
 
+def test_a_body_that_is_no_json_is_told_where_it_goes_wrong(http: Client) -> None:
+    answer = http.post("/api/runs/", '{"process": "import",\n "parameters" {}}', content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "line 2, column 15" in answer.json()["message"]
+
+
 def test_somebody_not_signed_in_starts_what_is_public_and_sees_their_own(process: ProcessTemplate) -> None:
     publish_process("open", [action("a")], access=Access.PUBLIC)
     client = Client()
@@ -174,6 +180,17 @@ def test_what_a_teams_own_rule_keeps_from_somebody_is_in_no_answer(
     assert http.get(f"/api/runs/{kept}/").status_code == 404
     assert http.get(f"/api/runs/{other}/").status_code == 200
     assert signed_in(person("cory", "control_run")).get(f"/api/runs/{kept}/").status_code == 200
+
+
+def test_where_there_is_no_run_it_is_runs_that_are_told_of(process: ProcessTemplate, http: Client) -> None:
+    missing = "00000000-0000-0000-0000-000000000000"
+    operator = signed_in(person("cory", "control_run"))
+    for client, path in ((http, ""), (operator, "data/"), (operator, "messages/1/")):
+        answer = client.get(f"/api/runs/{missing}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.json()["message"] == "There is no such run, or you may not see it."
+    run_id = started(None)
+    assert operator.get(f"/api/runs/{run_id}/messages/1/").json()["message"] == "There is no such message to this run."
 
 
 # --- the list --------------------------------------------------------------------------------------------------------

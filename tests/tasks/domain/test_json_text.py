@@ -101,3 +101,19 @@ def test_an_object_is_made_as_the_reader_is_told() -> None:
 def test_what_cannot_be_answered_with_is_a_bad_request(text: str | bytes) -> None:
     with pytest.raises(BadRequest, match="not JSON"):
         read_sent(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"a": 1,\n "b" 2}', "line 2, column 6"),
+        ("[NaN]", "NaN isn't a JSON number"),
+        (b'{"a": "\xff"}', "byte 8"),
+        ('"\\ud800"', "half of a surrogate pair"),
+        ("[" * 500, "nested too deeply"),
+        ("[1e999]", "a number that is too large"),
+    ],
+)
+def test_whoever_has_sent_what_is_no_json_is_told_where_or_why(text: str | bytes, told: str) -> None:
+    with pytest.raises(BadRequest, match=told):
+        read_sent(text)
