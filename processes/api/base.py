@@ -7,9 +7,10 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from processes.api.bodies import StrictJson, bad_request
+from processes.services.run_lists import check_may_control
 from tasks.api import base
 
-__all__ = ["IDEMPOTENCY_KEY", "IF_MATCH", "PAGE", "ApiList", "ApiView", "FileView", "page_of"]
+__all__ = ["IDEMPOTENCY_KEY", "IF_MATCH", "PAGE", "ApiList", "ApiView", "ControlsRun", "FileView", "page_of"]
 
 _MAX_PAGE_DIGITS = 4
 
@@ -30,6 +31,15 @@ class ApiView(base.ApiView):
     """Be a view of the API that reads JSON strictly."""
 
     parser_classes: ClassVar[Any] = [StrictJson]
+
+
+class ControlsRun(ApiView):
+    """Be a view of one run for those who may control runs: 403 for all others who see it, 404 for those who don't."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse whoever may not control runs before anything else is looked at."""
+        super().initial(request, *args, **kwargs)
+        check_may_control(kwargs["run_id"], user=request.user, session=request.session)
 
 
 class AsItIs(BaseContentNegotiation):

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.base import ApiView
+from processes.api.base import ApiView, ControlsRun
 from processes.api.bodies import Flag, Sent, sent
 from processes.api.run_schema import RunStatusField, SaidSerializer
 from processes.api.runs import said
@@ -51,7 +51,7 @@ class MovedSerializer(serializers.Serializer):
     more = serializers.BooleanField()
 
 
-class RunMove(ApiView):
+class RunMove(ControlsRun):
     """The moving of a run to another plan."""
 
     @extend_schema(operation_id="runs_move", request=MoveSerializer, responses={202: SaidSerializer})

@@ -1,7 +1,8 @@
 """One background run over HTTP, for those who may control runs: how it stands, what it knows, and holding it.
 
-Everything here is for staff with the permission `processes.control_run`; for everybody else there is no such run, but
-for how it stands, which its owner and staff who may view runs are told (docs/control.md).
+Everything here is for staff with the permission `processes.control_run`, but for how a run stands, which its owner and
+staff who may view runs are told, too: the rest is refused to them (403), and for everybody else there is no such run
+(docs/control.md).
 """
 
 import uuid
@@ -17,7 +18,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.base import ApiView, FileView
+from processes.api.base import ApiView, ControlsRun, FileView
 from processes.api.bodies import Object, Sent, Text, bad_request, edit_from, sent
 from processes.api.run_schema import (
     CheckpointsSerializer,
@@ -74,7 +75,7 @@ class RunDetail(ApiView):
         return Response({**run_json(found), "why": None if why is None else why.to_json()})
 
 
-class RunCheckpoints(ApiView):
+class RunCheckpoints(ControlsRun):
     """The places where a run has been."""
 
     @extend_schema(
@@ -93,7 +94,7 @@ class RunCheckpoints(ApiView):
         return Response({"checkpoints": told, "more": len(page) > MOST_CHECKPOINTS})
 
 
-class RunExport(FileView):
+class RunExport(ControlsRun, FileView):
     """A run as a file."""
 
     @extend_schema(
@@ -106,7 +107,7 @@ class RunExport(FileView):
         return response
 
 
-class RunTest(FileView):
+class RunTest(ControlsRun, FileView):
     """A run as a test."""
 
     @extend_schema(operation_id="runs_test", request=None, responses={(200, _PYTHON): OpenApiTypes.STR})
@@ -118,7 +119,7 @@ class RunTest(FileView):
         return response
 
 
-class RunData(ApiView):
+class RunData(ControlsRun):
     """The data of a run."""
 
     @extend_schema(
@@ -141,7 +142,7 @@ class RunData(ApiView):
         return said(run_id, edit_run(run_id=run_id, user=request.user, edit=edit))
 
 
-class RunMessage(ApiView):
+class RunMessage(ControlsRun):
     """What was said to a run."""
 
     @extend_schema(operation_id="runs_message", responses=MessageSerializer)
@@ -153,7 +154,7 @@ class RunMessage(ApiView):
         return Response({"message": item.pk, "kind": item.kind, "result": item.result})
 
 
-class RunPause(ApiView):
+class RunPause(ControlsRun):
     """The standing still of a run."""
 
     @extend_schema(
@@ -167,7 +168,7 @@ class RunPause(ApiView):
         return Response({"id": str(run_id)}, status=202 if is_new else 200)
 
 
-class RunUnpause(ApiView):
+class RunUnpause(ControlsRun):
     """The going on of a run that stands still."""
 
     @extend_schema(operation_id="runs_unpause", request=None, responses={202: IdSerializer})
@@ -177,7 +178,7 @@ class RunUnpause(ApiView):
         return Response({"id": str(run_id)}, status=202)
 
 
-class RunCancellation(ApiView):
+class RunCancellation(ControlsRun):
     """The end of a run, asked for."""
 
     @extend_schema(operation_id="runs_cancel", request=CancelSerializer, responses={202: StoppingSerializer})

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.base import ApiView
+from processes.api.base import ControlsRun
 from processes.api.bodies import Flag, Sent, Text, edit_from, sent
 from processes.api.run_schema import ForesightSerializer, OpenedSerializer, foresight_json
 from processes.api.runs import DataEditSerializer, ordinal_in
@@ -40,7 +40,7 @@ class RewindSerializer(Sent):
     newest = Flag(required=False, help_text="By the plan that is in force now.")
 
 
-class RunRetry(ApiView):
+class RunRetry(ControlsRun):
     """Another go at the action that failed."""
 
     problem_statuses: ClassVar = {"GET": (409,)}
@@ -65,7 +65,7 @@ class RunRetry(ApiView):
         return _opened(new_id)
 
 
-class RunRewind(ApiView):
+class RunRewind(ControlsRun):
     """A run, taken up at an earlier place."""
 
     problem_statuses: ClassVar = {"GET": (409,)}

@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from processes.models import Run
-from processes.services.access import User, may_control, may_view
-from tasks.errors import TaskNotFound
+from processes.services.access import CONTROL_RUNS, User, may_control, may_view
+from tasks.errors import NotAllowed, TaskNotFound
 from tasks.models import TaskRoot
 from tasks.services.access import is_kept_from, owned_by, viewer_of
 
-__all__ = ["find_seen_run", "may_see_runs", "roots_of_runs"]
+__all__ = ["check_may_control", "find_seen_run", "may_see_runs", "roots_of_runs"]
 
 
 def may_see_runs(user: User) -> bool:
@@ -39,3 +39,15 @@ def find_seen_run(run_id: uuid.UUID, *, user: User, session: Any) -> Run:
     if found is None or (not may_control(user) and is_kept_from(viewer, found.root)):
         raise TaskNotFound(_("There is no such run, or you may not see it."), task_id=str(run_id))
     return found
+
+
+def check_may_control(run_id: uuid.UUID, *, user: User, session: Any) -> None:
+    """Raise NotAllowed where somebody sees a run and may not control it, TaskNotFound where they don't even see it.
+
+    Whoever may control runs passes; whether there is one, what they do with it tells.
+    """
+    if may_control(user):
+        return
+    find_seen_run(run_id, user=user, session=session)
+    text = _('Controlling runs, and seeing their data, is for staff with the permission "%(name)s".')
+    raise NotAllowed(text % {"name": CONTROL_RUNS})

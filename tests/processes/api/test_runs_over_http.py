@@ -139,10 +139,10 @@ def test_a_token_reaches_as_far_as_its_scopes(
 @pytest.mark.parametrize(
     ("permissions", "staff", "mine", "theirs", "controlling"),
     [
-        ((), False, 200, 404, 404),
-        ((), True, 200, 404, 404),
-        (("view_run", "control_run"), False, 200, 404, 404),
-        (("view_run",), True, 200, 200, 404),
+        ((), False, 200, 404, 403),
+        ((), True, 200, 404, 403),
+        (("view_run", "control_run"), False, 200, 404, 403),
+        (("view_run",), True, 200, 200, 403),
         (("control_run",), True, 200, 200, 200),
     ],
 )
@@ -164,6 +164,30 @@ def test_owners_see_their_own_and_staff_all(
         )
     assert client.get(f"/api/runs/{own}/data/").status_code == controlling
     assert client.get(f"/api/runs/{own}/checkpoints/").status_code == controlling
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *[("get", path) for path in ("data/", "checkpoints/", "messages/1/", "retry/", "rewind/?ordinal=0")],
+        *[("post", path) for path in ("export/", "test/", "data/", "pause/", "unpause/")],
+        *[("post", path) for path in ("cancel/", "move/", "retry/", "rewind/")],
+    ],
+)
+def test_what_one_sees_and_may_not_control_is_refused_and_what_one_doesnt_see_isnt_there(
+    process: ProcessTemplate, http: Client, ann: User, method: str, path: str
+) -> None:
+    own, other = started(ann), started(person("bob", staff=False))
+    refused = send(http, f"runs/{own}/{path}", method=method)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert "processes.control_run" in refused.json()["message"]
+    for run_id in (other, "00000000-0000-0000-0000-000000000000"):
+        hidden = send(http, f"runs/{run_id}/{path}", method=method)
+        assert (hidden.status_code, hidden.json()["code"]) == (404, "not_found")
+        assert hidden.json().get("fields") is None
+    viewer = signed_in(person("vera", "view_run"))
+    assert send(viewer, f"runs/{other}/{path}", method=method).status_code == 403
+    assert set(Run.objects.values_list("status", "paused")) == {("created", None)}
 
 
 def keep_imports(viewer: Viewer, root: TaskRoot, action: str) -> bool | None:
