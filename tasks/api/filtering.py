@@ -9,6 +9,7 @@ from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.request import Request
 
 from tasks.errors import BadRequest
+from tasks.live.queries import check_names
 
 __all__ = [
     "ChoicesFilter",
@@ -83,12 +84,5 @@ class ChoicesFilter(filters.BaseInFilter, filters.ChoiceFilter):
 
 
 def check_parameters(request: Request, *, known: Collection[str]) -> None:
-    """Raise BadRequest for a parameter that isn't known: a misspelt wish mustn't look like one that was heard.
-
-    Those that leaf through a list are known always.
-    """
-    names = {*known, "cursor", "page_size"}
-    for name in request.query_params:
-        if name not in names and name != "format":
-            told = {"name": name[:50], "names": ", ".join(sorted(names))}
-            raise BadRequest(_('There is no parameter "%(name)s" here; known are %(names)s.') % told)
+    """Raise BadRequest for a parameter of a list that isn't known; those that leaf through one are known always."""
+    check_names((name for name in request.query_params if name != "format"), known={*known, "cursor", "page_size"})

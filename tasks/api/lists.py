@@ -21,7 +21,15 @@ from tasks.live.protocol import (
     parse_subscribe,
     parse_target,
 )
-from tasks.live.queries import requested_count, requested_filter, requested_scope, requested_subscriptions
+from tasks.live.queries import (
+    OF_EVENTS,
+    OF_LIST,
+    check_names,
+    requested_count,
+    requested_filter,
+    requested_scope,
+    requested_subscriptions,
+)
 from tasks.live.visitor import visitor_of
 from tasks.services.access import viewer_of
 from tasks.services.lists import read_list
@@ -33,6 +41,7 @@ def tasks(request: HttpRequest) -> HttpResponseBase:
     """Return a list of tasks, newest first (docs/feed.md)."""
     viewer = viewer_of(user=request.user, session=request.session)
     try:
+        check_names(request.GET, known=OF_LIST)
         scope = requested_scope(request)
         count = requested_count(request, most=WINDOW)
         found = read_list(viewer, scope, requested_filter(request), count=count)
@@ -48,6 +57,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream the updates of many tasks, and lists, as server-sent events."""
     visitor = visitor_of(request)
     try:
+        check_names(request.GET, known=OF_EVENTS)
         return events_response(
             current_hub(),
             visitor=visitor,

@@ -27,7 +27,7 @@ from tasks.domain.tree import TreeNode
 from tasks.domain.updates import UpdateType, is_terminal
 from tasks.errors import BadRequest, TaskNotFound, TasksError
 from tasks.live import current_hub
-from tasks.live.queries import requested_types
+from tasks.live.queries import OF_UPDATES, check_names, requested_types
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
 from tasks.live.visitor import visitor_of
 from tasks.registry import Problem
@@ -163,6 +163,7 @@ async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
     visitor = visitor_of(request)
     wanted = request.get_preferred_type([_EVENTS_TYPE, _JSON_TYPE])
     try:
+        check_names(request.GET, known=OF_UPDATES)
         if wanted is None:
             return problem_response(
                 Problem("not_acceptable", f"Ask for {_EVENTS_TYPE} or {_JSON_TYPE} in Accept.", 406)

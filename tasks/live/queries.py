@@ -1,8 +1,10 @@
 """What the address of a request asks for: tasks, lists and positions, written as in `tasks.live.protocol`."""
 
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from tasks.domain.listing import ListFilter, ListScope
 from tasks.domain.updates import UpdateType
@@ -17,6 +19,21 @@ from tasks.live.protocol import (
     parse_subscribe,
     parse_types,
 )
+
+#: What narrows a list.
+_NARROWING: Final = ("function", "open", "since", "status", "text")
+#: What the addresses of a task's updates, of a list, and of a stream of many tasks may ask for.
+OF_UPDATES: Final = ("since", "snapshot", "types")
+OF_LIST: Final = ("limit", "scope", *_NARROWING)
+OF_EVENTS: Final = ("request", "scope", "snapshot", "task", "types", *_NARROWING)
+
+
+def check_names(given: Iterable[str], *, known: Collection[str]) -> None:
+    """Raise BadRequest for a parameter that isn't known: a misspelt wish mustn't look like one that was heard."""
+    for name in given:
+        if name not in known:
+            told = {"name": name[:50], "names": ", ".join(sorted(known))}
+            raise BadRequest(_('There is no parameter "%(name)s" here; known are %(names)s.') % told)
 
 
 def requested_subscriptions(request: HttpRequest) -> list[Subscribe]:

@@ -121,6 +121,24 @@ def test_what_is_anothers_looks_like_what_is_not_there(ann: User, trees: Trees, 
         assert (answer.status_code, answer.json()["code"], answer.json().get("fields")) == (404, "not_found", None)
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize(
+    ("part", "known"),
+    [
+        ("tasks/{}/updates/?sinc=7", "since, snapshot, types"),
+        ("tasks/?statsu=failed", "function, limit, open, scope, since, status, text"),
+        ("events/?tsak={}", "function, open, request, scope, since, snapshot, status, task, text, types"),
+    ],
+)
+def test_a_misspelt_wish_is_refused_with_those_that_are_known(
+    ann: User, client: Client, trees: Trees, part: str, known: str, accept: str
+) -> None:
+    answer = client.get(f"/api/{part.format(imported(ann, trees))}", headers={"accept": accept})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].endswith(f"known are {known}.")
+
+
 def test_followers_are_told_why_it_was_cancelled(desk: Desk, trees: Trees) -> None:
     job = desk.job()
 
