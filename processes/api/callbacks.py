@@ -30,6 +30,7 @@ from processes.services.callback_tokens import callback_of_token
 from processes.services.callbacks import MAX_DATA_DEPTH, query_callback, report_callback
 from processes.services.errors import TooLargeError
 from tasks.api.errors import problem_response
+from tasks.domain.calls import check_key
 from tasks.domain.json_text import UnreadableJson, read_json
 from tasks.registry import Problem
 
@@ -37,7 +38,7 @@ __all__ = ["MAX_BYTES", "callback", "callback_by_header"]
 
 #: The longest body that is taken.
 MAX_BYTES: Final = 1024 * 1024
-_KEY_CHARS = 100
+_KEY_HEADER: Final = "Idempotency-Key"
 _QUERY = "query"
 _KEYS = ("action", "data")
 _REPORT = "report"
@@ -141,10 +142,8 @@ def _report(request: HttpRequest, target: uuid.UUID) -> dict[str, JSON]:
         return standing.to_json()
     if not isinstance(action, str) or action not in REPORTS:
         raise _bad(f'"action" is one of {", ".join([*REPORTS, _QUERY])}.')
-    key = request.headers.get("Idempotency-Key", "")
     # PostgreSQL stores no NUL, which not every server refuses in headers.
-    if len(key) > _KEY_CHARS or "\0" in key:
-        raise _bad(f"Idempotency-Key has at most {_KEY_CHARS} characters, and no NUL.")
+    key = check_key(request.headers.get(_KEY_HEADER), place=_KEY_HEADER)
     key = f"http:{target}:{key}" if key else ""
     standing = report_callback(target, report=REPORTS[action], data=data, files=files, key=key)
     return {"callbackStatus": standing.status.value}

@@ -95,7 +95,10 @@ def check_key(value: JSON, *, place: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > MAX_KEY_CHARS or not value.isprintable():
-        raise BadRequest(f"{place} is a text of at most {MAX_KEY_CHARS} characters.", path=place)
+        raise BadRequest(
+            f"{place} is a text of at most {MAX_KEY_CHARS} characters, all of them printable: no NUL, no line breaks.",
+            path=place,
+        )
     return value
 
 

@@ -96,3 +96,11 @@ def test_a_foreign_page_publishes_nothing_in_the_name_of_its_reader(publisher: C
 
 def test_only_a_post_publishes(publisher: Client) -> None:
     assert publisher.get("/api/topics/a/").status_code == 405
+
+
+@pytest.mark.parametrize("key", ["a\0b", "a\nb", "\ud800", "k" * 101])
+def test_a_key_that_cant_be_kept_is_refused_in_words(publisher: Client, key: str) -> None:
+    answer = post(publisher, body={"payload": {}}, **{"Idempotency-Key": key})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "Idempotency-Key is a text of at most 100 characters, all of them printable" in answer.json()["message"]
+    assert not Message.objects.exists()
