@@ -165,6 +165,11 @@ def _parts(request: HttpRequest) -> tuple[bytes, dict[str, "UploadedFile[bytes]"
         raise _bad("These parts can't be read, or are too many.") from None
     if not texts:
         raise _bad(f'The part "{_REPORT}" is missing: {{"action": "complete", "data": {{}}}}.')
+    if others := sorted(set(request.POST) - {_REPORT}):
+        raise _bad(
+            f'The part {_shown(others[0])} is neither "{_REPORT}" nor a file: '
+            f'put it into "data" of the report, or send it with a filename.'
+        )
     # Which of several is meant nobody can tell, and what isn't taken mustn't be answered as if it were.
     counts = [(_REPORT, len(texts)), *((name, len(several)) for name, several in given.items())]
     for name, count in counts:

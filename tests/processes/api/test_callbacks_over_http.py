@@ -252,6 +252,16 @@ def test_two_reports_in_one_request_are_refused(client: Client, calls: CallbackK
     assert calls.callback().status == "created"
 
 
+def test_a_text_beside_the_report_is_refused_since_it_would_be_lost(client: Client, calls: CallbackKit) -> None:
+    slip = SimpleUploadedFile("slip.txt", b"paid")
+    answer = send_parts(client, calls.tokens[0], report={"action": "complete"}, slip=slip, reference="PAY-7")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "'reference'" in answer.json()["message"]
+    assert '"data" of the report' in answer.json()["message"]
+    assert not StoredFile.objects.exists()
+    assert calls.callback().status == "created"
+
+
 def test_a_file_does_not_take_the_place_of_what_the_report_says_under_its_name(
     client: Client, calls: CallbackKit
 ) -> None:
