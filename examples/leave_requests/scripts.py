@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -27,12 +28,14 @@ def manages_the_department(user: Any, instance: Any) -> bool:
 @task_script(
     "leave_request_show",
     effect="pure",
-    errors={"not_a_request": "the process is executed without a leave request: it can't be started by itself"},
+    errors={"not_a_request": "the process is executed for something that is no leave request"},
 )
 def leave_request_show(app: Application) -> None:
-    """Lead to the page of the request."""
+    """Lead to the page of the request, and where there is none yet, to the form that makes one."""
+    # Whoever starts the process from the home page has no request so far.
+    address = reverse("leave_requests:new") if object_of(app) is None else _request(app).get_absolute_url()
     app.response.clear()
-    app.response.redirect = _request(app).get_absolute_url()
+    app.response.redirect = address
 
 
 @task_script(

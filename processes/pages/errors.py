@@ -116,6 +116,12 @@ _PAGES: Mapping[str, _Page] = {
     "cancelled": _Page(409, _("This was cancelled")),
     "authority": _Page(403, _("This may not be done here any more")),
     "not_allowed": _Page(403, _("You may not do this")),
+    "no_instance": _Page(
+        409,
+        _("This can't be started by itself"),
+        _("It belongs to something that is there already: open that, and choose there what is to be done."),
+        told_to_staff=True,
+    ),
     "no_owner": _NOT_SET_UP,
     "no_credentials": _NOT_SET_UP,
     "unsafe_target": _NOT_SET_UP,

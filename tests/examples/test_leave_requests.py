@@ -96,6 +96,20 @@ def test_from_asking_to_the_calendar(mara: User, boss: User, sales: Department) 
     assert days == ["2026-06-04", "2026-06-05", "2026-06-08", "2026-06-09"]
 
 
+def test_whoever_starts_it_from_the_home_page_is_led_to_the_form_for_a_new_request(mara: User) -> None:
+    asking = visitor(mara)
+    assert 'href="/p/leave-request/"' in main_of(asking.get("/"))
+    shown = asking.get("/p/leave-request/", follow=True)
+    assert shown.redirect_chain[-1][0] == "/leave/new/"
+    assert "Ask for a leave" in main_of(shown)
+
+
+def test_what_needs_a_request_says_so_to_whoever_has_none(mara: User) -> None:
+    answer = visitor(mara).post("/p/leave-request/", {"action": "hand_in"})
+    assert answer.status_code == 409
+    assert "open that, and choose there what is to be done" in main_of(answer)
+
+
 def test_a_leave_that_ends_before_it_begins_is_refused(mara: User, sales: Department) -> None:
     kind = LeaveKind.objects.create(name="Holiday")
     form = {"kind": kind.pk, "department": sales.pk, "first_day": "2026-06-04", "last_day": "2026-06-03"}
@@ -163,7 +177,13 @@ def test_the_instance_leads_to_the_request(leave: LeaveRequest, mara: User) -> N
     assert answer.headers["Location"] == leave.get_absolute_url()
 
 
-def test_the_process_alone_says_what_it_needs(mara: User) -> None:
+def test_an_instance_without_a_request_leads_to_the_form_for_a_new_one(mara: User) -> None:
     alone = create_instance(template=ProcessTemplate.objects.get(slug="leave-request"), owner=mara)
     answer = visitor(mara).get(f"/instances/{alone.pk}/?action=%40display")
-    assert "This process belongs to a leave request." in answer.content.decode()
+    assert answer.headers["Location"] == "/leave/new/"
+
+
+def test_days_are_booked_of_requests_only(mara: User, kit: Any) -> None:  # noqa: F811
+    run_id = kit.start({"name": "book", "script": "leave_request_book"}, user=mara)
+    kit.work()
+    assert kit.run(run_id).error["message"] == "This process belongs to a leave request."
