@@ -16,10 +16,12 @@ from processes.errors import DefinitionError, Problem
 __all__ = [
     "LIFECYCLE",
     "MAX_ACTIONS",
+    "MAX_GUESSES",
     "Action",
     "Definition",
     "name_problems",
     "parse_definition",
+    "undeclared",
 ]
 
 FORMAT = 1
@@ -33,7 +35,7 @@ MAX_ACTIONS = 20_000
 MAX_NAME_CHARACTERS = 200
 MAX_PROBLEMS = 200
 #: Guessing what was meant is slow in a long document: enough for a person, not for a flood.
-_MAX_GUESSES = 20
+MAX_GUESSES = 20
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 _KEYS = (
@@ -158,10 +160,10 @@ def name_problems(
                     )
                 )
             elif declared is not None and target not in declared:
-                problems.append(_undeclared(path, target, declared, guess=len(problems) < _MAX_GUESSES))
+                problems.append(undeclared(path, target, declared, guess=len(problems) < MAX_GUESSES))
         if declared is not None and action.compensate is not None and action.compensate not in declared:
             path = f"{action.path}/compensate"
-            problems.append(_undeclared(path, action.compensate, declared, guess=len(problems) < _MAX_GUESSES))
+            problems.append(undeclared(path, action.compensate, declared, guess=len(problems) < MAX_GUESSES))
     return problems
 
 
@@ -287,7 +289,8 @@ def _unknown_key(path: str, key: str, holder: Mapping[str, JSON], known: tuple[s
     )
 
 
-def _undeclared(path: str, target: str, declared: Collection[str], *, guess: bool) -> Problem:
+def undeclared(path: str, target: str, declared: Collection[str], *, guess: bool = True) -> Problem:
+    """Return the problem of a name that no action has; a name that is meant is guessed unless there are too many."""
     suggestion = did_you_mean(target, declared) if guess else None
     return Problem(path=path, message=f'No action "{target}" is declared', value=target, suggestion=suggestion)
 

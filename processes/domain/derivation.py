@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from processes.domain.bindings import Binding, Kind, replace_references
+from processes.domain.bindings import Binding, Kind, reference_of, replace_references
 from processes.domain.config_check import config_problems
-from processes.domain.definition import MAX_ACTIONS
+from processes.domain.definition import MAX_ACTIONS, MAX_GUESSES, undeclared
+from processes.domain.entrances import UntoldEntrances, entrances_in
 from processes.domain.json_values import JSON, Path, canonical, pointer
 from processes.domain.merge import Layer, Merged, MergedAction, MergedBinding, merge
 from processes.domain.placeholders import Filler, scan_texts
@@ -68,6 +69,7 @@ def derive(
     if not abstract:
         for item in resolved:
             work.check_required(item)
+            work.check_parts(item)
     if work.problems:
         raise DefinitionError(work.problems)
     return Derivation(merged=merged, plan=None if abstract else _compile(name, resolved, work.bindings))
@@ -173,6 +175,29 @@ class _Work:
             suggestion = f"Add {canonical({'name': needed, 'script': offered})}"
             place = merged.layer.definition_path + merged.action.reference_path
             self.add(merged.layer, place, Problem("", message, merged.action.reference, suggestion))
+
+    def check_parts(self, resolved: _Resolved) -> None:
+        """Refuse a config that lets a part begin at an action which isn't declared; what is bound or filled may be."""
+        spec = self.catalogue.find(resolved.target.name) if isinstance(resolved.target, ScriptTarget) else None
+        if spec is None or spec.parts is None:
+            return
+        place = f"{resolved.merged.layer.definition_path}{resolved.merged.action.path}/config"
+        try:
+            parts = entrances_in(resolved.config, spec.parts, unknown={filler.path for filler in resolved.fillers})
+        except UntoldEntrances as error:
+            message = f'At which actions "{spec.name}" lets its parts begin can\'t be told: {error}'
+            self.add(resolved.merged.layer, place, Problem("", message))
+            return
+        declared = self._declared
+        for part in parts:
+            # What can't be resolved has been reported, and what is bound may be bound to something else below.
+            places = (pointer(*part.path[:length]) for length in range(len(part.path) + 1))
+            is_bound = reference_of(part.action) is not None or any(one in resolved.references for one in places)
+            if part.action not in declared and not is_bound:
+                guess = len(self.problems) < MAX_GUESSES
+                self.add(
+                    resolved.merged.layer, place, undeclared(pointer(*part.path), part.action, declared, guess=guess)
+                )
 
     def add(self, layer: Layer, place: str, problem: Problem) -> None:
         """Keep a problem, its path below `place` in the layer's document."""

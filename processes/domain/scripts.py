@@ -50,7 +50,8 @@ class ScriptSpec:
 
     `durable` scripts need a stored run around them; `requires` maps the names of actions that a process with this
     script must declare to the script that is offered for them; `entrances` finds the actions that its config lets
-    people enter. `example` and `errors` (a code, and when it comes) are for the reference page and the editor.
+    people enter, `parts` those of its process at which its config lets runs of their own begin. `example` and `errors`
+    (a code, and when it comes) are for the reference page and the editor.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ScriptSpec:
     version: int = 1
     requires: Mapping[str, str] = field(default_factory=dict)
     entrances: FindEntrances | None = None
+    parts: FindEntrances | None = None
     example: Example | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
 

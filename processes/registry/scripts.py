@@ -44,6 +44,7 @@ class ScriptRegistry:
         version: int = 1,
         requires: Mapping[str, str] | None = None,
         entrances: FindEntrances | None = None,
+        parts: FindEntrances | None = None,
         example: Example | None = None,
         errors: Mapping[str, str] | None = None,
     ) -> Callable[[_Function], _Function]:
@@ -51,6 +52,7 @@ class ScriptRegistry:
 
         `requires` maps actions that a process with this script must declare to the script offered for them;
         `entrances` finds the actions that a config lets people enter, so that editors are warned where there are none;
+        `parts` those at which a config lets runs of their own begin: a process that doesn't declare one is refused;
         `example` and `errors` (a code, and when it comes) go into the reference.
         Raises RegistrationError for a name that is taken and for anything that isn't what it should be.
         """
@@ -68,6 +70,7 @@ class ScriptRegistry:
                     version=version,
                     requires=dict(requires or {}),
                     entrances=entrances,
+                    parts=parts,
                     example=example,
                     errors=dict(errors or {}),
                 )

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from django.db.models import Manager, QuerySet
@@ -12,7 +13,8 @@ from processes.domain.application import Application
 from processes.domain.bindings import REF
 from processes.domain.conditions import ConditionSource, LoopConditionSource, compile_condition, variables_of
 from processes.domain.directives import Park
-from processes.domain.json_values import JSON, copy_json
+from processes.domain.entrances import Entrance, entrance_at_action
+from processes.domain.json_values import JSON, Path, copy_json
 from processes.domain.plan import Plan
 from processes.domain.scripts import Example
 from processes.domain.tables import Format
@@ -143,10 +145,26 @@ class AddItemsConfig(_Config):
     items: list[JSON] = Field(description='The items to add, such as "%{data:found}".')
 
 
+def _parts_of_branches(config: Mapping[str, Any]) -> Iterator[Entrance]:
+    branches = config.get("branches")
+    for name, branch in branches.items() if isinstance(branches, dict) else ():
+        place: Path = ("branches", name)
+        if isinstance(branch, str):
+            yield Entrance(path=place, action=branch)
+        elif isinstance(branch, dict):
+            yield from (replace(part, path=(*place, *part.path)) for part in _parts_of_items(branch))
+
+
+def _parts_of_items(config: Mapping[str, Any]) -> Iterator[Entrance]:
+    # Beside a process, the action is one of that.
+    return entrance_at_action(config) if config.get("process") is None else iter(())
+
+
 @task_script(
     "run_parallel",
     config=RunParallelConfig,
     durable=True,
+    parts=_parts_of_branches,
     aliases=("runParallel",),
     example=Example(
         definition=[
@@ -199,6 +217,7 @@ def run_parallel(app: Application) -> Park | None:
     "for_each",
     config=ForEachConfig,
     durable=True,
+    parts=_parts_of_items,
     aliases=("forEach",),
     example=Example(
         definition=[

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processes.domain.definition import LIFECYCLE
-from processes.domain.entrances import Entrance
+from processes.domain.entrances import Entrance, UntoldEntrances, entrances_in
 from processes.domain.json_values import pointer
 from processes.domain.plan import Plan, PlanAction
 from processes.domain.scripts import Catalogue
@@ -32,13 +32,13 @@ def find_loose_ends(plan: Plan, *, catalogue: Catalogue) -> list[LooseEnd]:
     found: list[LooseEnd] = []
     for action in plan.actions:
         spec = catalogue.find(action.target.name) if isinstance(action.target, ScriptTarget) else None
-        if spec is None or spec.entrances is None or not isinstance(action.config, dict):
+        if spec is None:
             continue
-        filled = {filler.path for filler in action.fillers}
         try:
-            entrances = [entrance for entrance in spec.entrances(action.config) if entrance.path not in filled]
-        except Exception as error:  # noqa: BLE001 - a script's own function may raise anything
-            message = f'What "{spec.name}" lets people enter can\'t be told: {type(error).__name__}: {error}'
+            unknown = {filler.path for filler in action.fillers}
+            entrances = entrances_in(action.config, spec.entrances, unknown=unknown)
+        except UntoldEntrances as error:
+            message = f'What "{spec.name}" lets people enter can\'t be told: {error}'
             found.append(LooseEnd(action=action, problem=Problem("/config", message)))
             continue
         for entrance in entrances:

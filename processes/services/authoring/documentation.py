@@ -23,6 +23,8 @@ from processes.domain.authoring.prose import (
 )
 from processes.domain.authoring.schema_words import ConfigTable, config_tables
 from processes.domain.bindings import REF, Binding
+from processes.domain.definition import Action
+from processes.domain.entrances import UntoldEntrances, entrances_in
 from processes.domain.json_values import JSON
 from processes.domain.merge import Merged, MergedAction, MergedBinding
 from processes.domain.scripts import Effect, ScriptSpec
@@ -252,7 +254,18 @@ class _Teller:
             entry=action.entry,
             compensate=action.compensate,
             later=leads_on if is_leading else None,
+            parts=self._parts(action, runs),
         )
+
+    def _parts(self, action: Action, runs: Runs) -> tuple[str, ...]:
+        """Return the actions at which the branches or items of an action begin, as far as its config says so."""
+        spec = self._catalogue.find(runs.name) if runs.kind == "script" else None
+        try:
+            found = [] if spec is None else entrances_in(action.config, spec.parts)
+        except UntoldEntrances:  # Publishing tells of it.
+            return ()
+        names = dict.fromkeys(part.action for part in found)
+        return tuple(name for name in names if name in self._order.declared)
 
     def _runs(self, reference: str | None) -> Runs:
         if reference is None:

@@ -8,6 +8,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from processes.domain.authoring.status_diagram import StatusDiagram, lay_out_statuses, moves_of
+from processes.domain.entrances import UntoldEntrances, entrances_in
 from processes.domain.plan import PlanAction
 from processes.domain.status_rules import NO_STATUS, Moves, StatusRules, StatusTable, moves_from, tabulate
 from processes.domain.targets import ScriptTarget
@@ -89,10 +90,10 @@ def _captions(rules: StatusRules) -> dict[str, str]:
 def _entered_later(action: PlanAction) -> list[str]:
     """Return the actions that an action's form, buttons and links enter, as far as its config says so."""
     spec = catalogue().find(action.target.name) if isinstance(action.target, ScriptTarget) else None
-    if spec is None or spec.entrances is None or not isinstance(action.config, dict):
+    if spec is None:
         return []
-    filled = {filler.path for filler in action.fillers}
     try:
-        return [entrance.action for entrance in spec.entrances(action.config) if entrance.path not in filled]
-    except Exception:  # noqa: BLE001 - a script's own function may raise anything; publishing warns of it
+        found = entrances_in(action.config, spec.entrances, unknown={filler.path for filler in action.fillers})
+    except UntoldEntrances:  # Publishing warns of it.
         return []
+    return [entrance.action for entrance in found]

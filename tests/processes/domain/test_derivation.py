@@ -1,5 +1,6 @@
 """Deriving plans: bindings resolved, configs checked, every problem at its place."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition import parse_definition
 from processes.domain.derivation import Derivation, derive
+from processes.domain.entrances import Entrance
 from processes.domain.json_values import JSON
 from processes.domain.merge import Layer
 from processes.domain.plan import EXIT, ONWARD
@@ -42,6 +44,11 @@ class Rude(BaseModel):
         raise KeyError("rude")
 
 
+def parts_of(config: Mapping[str, Any]) -> Iterator[Entrance]:
+    for place, name in enumerate(config["parts"]):
+        yield Entrance(path=("parts", place), action=name)
+
+
 registry = ScriptRegistry()
 for script_name, options in {
     "noop": {},
@@ -49,6 +56,7 @@ for script_name, options in {
     "rude": {"config": Rude},
     "start_progress": {"requires": {"renderProgress": "render_progress"}},
     "render_progress": {},
+    "spread": {"parts": parts_of},
 }.items():
     registry.task_script(script_name, **options)(lambda app: None)  # type: ignore[arg-type]
 
@@ -217,6 +225,33 @@ ACCEPTED: list[Any] = [
 @pytest.mark.parametrize("config", ACCEPTED)
 def test_a_placeholder_satisfies_any_type(config: object) -> None:
     assert plan_of([{"name": "mail", "config": config}]).actions[0].fillers
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({"parts": ["spread", "there"]}, None),
+        ({"parts": ["there", "ther"]}, ("/0/config/parts/1", 'No action "ther" is declared', 'Did you mean "there"?')),
+        ({"parts": ["%{data:which}"]}, None),
+        ({"parts": ["${bound}"]}, None),
+        ({"parts": "${all}"}, None),
+        ({}, ("/0/config", "At which actions \"spread\" lets its parts begin can't be told: KeyError: 'parts'", None)),
+    ],
+)
+def test_an_action_at_which_a_part_begins_is_declared(config: Any, found: tuple[str, str, str | None] | None) -> None:
+    definition = [{"name": "spread", "config": config}, {"name": "there", "script": "noop"}]
+    own = layer(definition, {"bound": {"value": "elsewhere"}, "all": {"value": ["elsewhere"]}})
+    if found is None:
+        assert derived(own).plan is not None
+    else:
+        assert [(one.path, one.message, one.suggestion) for one in problems_of(own)] == [found]
+
+
+def test_in_an_abstract_template_a_part_may_begin_at_what_its_descendants_declare() -> None:
+    base = layer([{"name": "spread", "config": {"parts": ["later"]}}], name="base")
+    assert derived(base, abstract=True).plan is None
+    assert [(one.path, one.source) for one in problems_of(base, layer([]))] == [("/0/config/parts/0", "base")]
+    assert derived(base, layer([{"name": "later", "script": "noop"}])).plan is not None
 
 
 def test_all_mistakes_are_found_at_once_with_the_layer_they_are_in() -> None:

@@ -14,6 +14,7 @@ from processes.models import Callback, FanOut, FanOutItem, Run
 from processes.registry import querysets
 from processes.scripts import parallel as parallel_scripts
 from processes.services.access import Caller
+from processes.services.authoring.templates import check_draft
 from processes.services.callback_tokens import token_of
 from processes.services.callbacks import report
 from processes.services.fan_out import set_total
@@ -52,6 +53,32 @@ def fail(app: Application) -> None:
 
 def park(app: Application) -> Park:
     return Park(reason="human")
+
+
+@pytest.mark.parametrize(
+    ("script", "config", "path"),
+    [
+        ("for_each", {"items": [1], "action": "chek"}, "/0/config/action"),
+        ("run_parallel", {"branches": {"a": "check", "b": "chek"}}, "/0/config/branches/b"),
+        ("run_parallel", {"branches": {"b": {"action": "chek", "if": "true"}}}, "/0/config/branches/b/action"),
+        ("for_each", {"items": [1], "action": "%{data:which}"}, None),
+        ("for_each", {"items": [1], "action": "${which}"}, None),
+        ("for_each", {"items": [1], "process": "%{data:which}", "action": "chek"}, None),
+        ("run_parallel", {"branches": {"b": {"process": "%{data:which}", "action": "chek"}}}, None),
+        ("run_parallel", {"branches": "%{data:branches}"}, None),
+    ],
+)
+@pytest.mark.django_db
+def test_where_a_part_begins_is_checked_when_a_template_is_saved(script: str, config: Any, path: str | None) -> None:
+    definition = [{"name": "go", "script": script, "config": config}, {"name": "check", "script": "noop"}]
+    options: dict[str, Any] = {"definition": json.dumps(definition), "bindings": {"which": {"value": "chek"}}}
+    if path is None:
+        check_draft(slug="parts", extends=[], **options)
+        return
+    with pytest.raises(DefinitionError) as refused:
+        check_draft(slug="parts", extends=[], **options)
+    [problem] = refused.value.problems
+    assert (problem.path, problem.suggestion) == (path, 'Did you mean "check"?')
 
 
 def parallel(kit: Any, branches: dict[str, dict[str, Any]], **config: Any) -> list[dict[str, Any]]:
@@ -533,7 +560,8 @@ def test_a_config_that_says_nothing_clear_is_refused_when_it_is_saved(kit: Any, 
 
 
 def test_a_branch_that_is_not_declared_fails_the_action(kit: Any) -> None:
-    run_id = kit.start({"name": "split", "script": "run_parallel", "config": {"branches": {"a": "wrok"}}})
+    split = {"name": "split", "script": "run_parallel", "config": {"branches": {"a": "%{data:which}"}}}
+    run_id = kit.start(split, data={"which": "wrok"})
     kit.work()
     assert kit.run(run_id).error["code"] == "not_found"
 

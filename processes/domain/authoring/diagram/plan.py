@@ -11,8 +11,9 @@ from processes.domain.next_clause import DEFAULT_NEXT, NextClause
 __all__ = ["CAPTIONS", "DiagramAction", "EdgeKind", "Link", "links_of", "standing"]
 
 #: `follows` and `jump` go by the next clause; `exit` ends the process; `missing` names an action that isn't declared;
-#: `later` is where a form or a redirect leads; `undo` is the compensating action.
-EdgeKind: TypeAlias = Literal["follows", "jump", "exit", "missing", "later", "undo"]
+#: `later` is where a form or a redirect leads; at a `part` a run of its own begins, for a branch or an item; `undo` is
+#: the compensating action.
+EdgeKind: TypeAlias = Literal["follows", "jump", "exit", "missing", "later", "part", "undo"]
 
 #: When each lifecycle action runs.
 CAPTIONS: Final = {
@@ -29,7 +30,7 @@ class DiagramAction:
     """Hold what a diagram tells of an action.
 
     `detail` says in a word what runs it, `kind` what that is; `later` names the action where its form or redirect
-    leads; the rest is as in a definition.
+    leads, `parts` those at which its branches or items begin; the rest is as in a definition.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DiagramAction:
     entry: bool = True
     compensate: str | None = None
     later: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def is_lifecycle(self) -> bool:
@@ -138,7 +140,9 @@ def _links(ways: Sequence[_Way], index: int, end: int | None) -> Iterator[Link]:
 
 
 def _asides(action: DiagramAction, index: int, places: Mapping[str, int]) -> Iterator[Link]:
-    asides: tuple[tuple[EdgeKind, str | None], ...] = (("later", action.later), ("undo", action.compensate))
+    asides: list[tuple[EdgeKind, str | None]] = [("later", action.later)]
+    asides += [("part", name) for name in action.parts]
+    asides.append(("undo", action.compensate))
     for kind, name in asides:
         if name is not None:
             target = places.get(name)

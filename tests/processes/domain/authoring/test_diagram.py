@@ -44,6 +44,7 @@ def processes(draw: st.DrawFn) -> list[DiagramAction]:
             entry=draw(st.booleans()),
             compensate=draw(st.none() | st.sampled_from([*names, "gone"])),
             later=draw(st.none() | st.sampled_from([*names, "gone"])),
+            parts=tuple(draw(st.lists(st.sampled_from([*names, "gone"]), unique=True, max_size=3))),
         )
         for name in names
     ]
@@ -204,6 +205,12 @@ def test_forms_and_compensations_are_drawn_as_what_they_are() -> None:
     diagram = lay_out([action("a", False, later="b"), action("b", compensate="c"), action("c"), action("d")])
     found = {(edge.kind, edge.source, edge.target) for edge in diagram.edges if edge.kind in ("later", "undo")}
     assert found == {("later", 1, 2), ("undo", 2, 3)}
+
+
+def test_where_parts_begin_is_drawn_too() -> None:
+    diagram = lay_out([action("a", False, parts=("b", "c")), action("b", False), action("c", False)])
+    found = {(edge.kind, edge.source, edge.target) for edge in diagram.edges if edge.kind == "part"}
+    assert found == {("part", 1, 2), ("part", 1, 3)}
 
 
 def test_jumps_to_the_same_action_share_their_arc() -> None:

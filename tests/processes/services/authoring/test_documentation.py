@@ -188,6 +188,19 @@ def test_forms_lead_on_in_the_diagram() -> None:
     assert [(edge.source, edge.target) for edge in diagram.edges if edge.kind == "later"] == [(1, 2)]
 
 
+def test_branches_and_items_begin_in_the_diagram() -> None:
+    branches = {"one": "a", "two": {"action": "b"}, "far": {"process": "${sub}", "action": "c"}, "set": "%{data:x}"}
+    both = {"name": "both", "script": "run_parallel", "config": {"branches": branches}}
+    each = {"name": "each", "script": "for_each", "config": {"items": [], "action": "c"}, "next": False}
+    publish_process("sub", [action("c")])
+    template = save_process("parts", [both, each, *map(action, "abc")], bindings={"sub": {"process": "sub"}})
+    diagram = describe_template(template).diagram
+    assert diagram is not None
+    names = [node.title and node.title.full for node in diagram.nodes]
+    found = [(names[edge.source], names[edge.target]) for edge in diagram.edges if edge.kind == "part"]
+    assert found == [("both", "a"), ("both", "b"), ("each", "c")]
+
+
 def test_it_takes_few_queries_however_many_templates_and_actions_there_are() -> None:
     bases = [publish_process(f"base-{number}", [page(f"a{number}", "x")]) for number in range(5)]
     publish_process("called", [action("x")])
