@@ -98,8 +98,8 @@ def test_only_a_post_publishes(publisher: Client) -> None:
     assert publisher.get("/api/topics/a/").status_code == 405
 
 
-@pytest.mark.parametrize("key", ["a\0b", "a\nb", "\ud800", "k" * 101])
-def test_a_key_that_cant_be_kept_is_refused_in_words(publisher: Client, key: str) -> None:
+@pytest.mark.parametrize("key", ["k" * 101, "a\0b", "a\nb", "\ud800"], ids=ascii)
+def test_a_key_that_cannot_be_kept_is_refused(publisher: Client, key: str) -> None:
     answer = post(publisher, body={"payload": {}}, **{"Idempotency-Key": key})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert "Idempotency-Key is a text of at most 100 characters, all of them printable" in answer.json()["message"]
