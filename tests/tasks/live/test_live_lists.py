@@ -294,6 +294,39 @@ def test_the_database_and_the_live_list_filter_alike(wanted: dict[str, Any], exp
     assert {one.title for one in whole if ListFilter(**wanted).takes(one)} == expected
 
 
+TITLES = ("Ärger", "ärgerlich", "ÉTÉ", "Яблоко", "100 %", "100", "a_b", "axb", "a.b", "C:\\x", "(open", "Straße")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ä", {"Ärger", "ärgerlich"}),
+        ("ÄRGER", {"Ärger", "ärgerlich"}),
+        ("été", {"ÉTÉ"}),
+        ("яБЛ", {"Яблоко"}),
+        ("0 %", {"100 %"}),
+        ("A_B", {"a_b"}),
+        (".", {"a.b"}),
+        (":\\X", {"C:\\x"}),
+        ("(", {"(open"}),
+        ("RASS", set()),
+    ],
+)
+def test_a_text_is_found_in_upper_and_lower_case_by_the_database_and_the_live_list(
+    text: str, expected: set[str]
+) -> None:
+    owner = User.objects.create_user("owner")
+    for title in TITLES:
+        create_root(title=title, owner=Owner(user_id=owner.pk))
+    viewer, wanted = Viewer(user_id=owner.pk), ListFilter(text=text)
+
+    read = {one.title for one in read_list(viewer, ListScope.MINE, wanted)}
+
+    assert read == expected
+    assert read == {one.title for one in read_list(viewer, ListScope.MINE, ListFilter()) if wanted.takes(one)}
+
+
 @pytest.mark.django_db
 def test_since_leaves_out_what_had_ended_before() -> None:
     owner = User.objects.create_user("owner")
