@@ -113,8 +113,15 @@ def outer_plan(cursor: JSON) -> str | None:
     return frames[0]["plan"] if frames and frames[0].get("phase") != Phase.UNDO else None
 
 
-def _handles_error(cursor: JSON) -> bool:
-    return any(frame.get("phase") == Phase.ERROR for frame in cursor["frames"])
+def _handles_error(cursor: JSON, *, since: JSON = None) -> bool:
+    """Tell whether a process handles an error at a place; with `since`, whether it didn't do so at that place yet."""
+    before = _handling(since) if since is not None else set()
+    return bool(_handling(cursor) - before)
+
+
+def _handling(cursor: JSON) -> set[int]:
+    """Give the frames, by number, that are at handling an error."""
+    return {number for number, frame in enumerate(cursor["frames"]) if frame.get("phase") == Phase.ERROR}
 
 
 def waiting_action(cursor: JSON, *, find_plan: FindPlan) -> tuple[Plan, PlanAction]:
@@ -124,11 +131,14 @@ def waiting_action(cursor: JSON, *, find_plan: FindPlan) -> tuple[Plan, PlanActi
     return plan, plan.by_name[frame["action"]]
 
 
-def foresee(places: Iterable[Place], *, spent: Mapping[int, str] | None, find_plan: FindPlan) -> Foresight:
+def foresee(
+    places: Iterable[Place], *, spent: Mapping[int, str] | None, find_plan: FindPlan, retries: bool = False
+) -> Foresight:
     """Tell what taking a run up at the first of `places` does again; the others are what followed, in order.
 
     `spent` names, by ordinal, the `once` actions that have begun and may have been done. Without it (a run of an older
-    release) every one that the history has is taken for done.
+    release) every one that the history has is taken for done. Where it `retries` the action that failed, what handled
+    that error doesn't happen again: should the action fail once more, that is another error.
     """
     history = iter(places)
     start = next(history)
@@ -136,6 +146,7 @@ def foresee(places: Iterable[Place], *, spent: Mapping[int, str] | None, find_pl
     if not is_place(cursor):
         return Foresight(ordinal=start.ordinal, obstacle=Obstacle.NO_PLACE)
     steps: list[tuple[int, str, str]] = []
+    handled: set[int] = set()
     done: dict[int, str] = {}
     last = cursor
     for place in (start, *history):
@@ -143,7 +154,12 @@ def foresee(places: Iterable[Place], *, spent: Mapping[int, str] | None, find_pl
         done |= {int(item["ordinal"]): str(item["action"]) for item in _done(last)}
         if is_place(last):
             frame = last["frames"][-1]
-            steps.append((place.ordinal + 1, frame["plan"], frame["action"]))
+            if retries and _handles_error(last, since=cursor):
+                handled.add(place.ordinal + 1)
+            else:
+                steps.append((place.ordinal + 1, frame["plan"], frame["action"]))
+    if spent is not None:
+        spent = {ordinal: name for ordinal, name in spent.items() if ordinal not in handled}
     undone = done.keys() - {int(item["ordinal"]) for item in _done(last)}
     again, refused = _again(steps, undone=undone, spent=spent, find_plan=find_plan)
     obstacle, names = _obstacle(cursor, undone=undone, refused=refused)

@@ -198,7 +198,7 @@ def _foresee(run: Run, ordinal: int, *, passes: int | None = None, retries: bool
     first = next(places, None)
     if first is None or first.ordinal != ordinal:
         return Foresight(ordinal=ordinal, obstacle=Obstacle.NO_PLACE)
-    return foresee(chain((first,), places), spent=spent, find_plan=load_plan)
+    return foresee(chain((first,), places), spent=spent, find_plan=load_plan, retries=retries)
 
 
 def _all_spent(run: Run, ordinal: int, *, retries: bool) -> dict[int, str]:

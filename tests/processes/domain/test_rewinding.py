@@ -83,6 +83,23 @@ def test_without_a_record_every_once_action_is_taken_for_done() -> None:
     assert (found.obstacle, found.names) == (Obstacle.ONCE, ["pay"])
 
 
+HANDLES: Any = {"frame": {"phase": "error"}}
+
+
+def test_what_handled_the_error_does_not_stand_in_the_way_of_a_retry() -> None:
+    history, spent = [at(1, "car"), at(2, "pay", **HANDLES), at(3, None)], {3: "pay"}
+    assert looked(*history, spent=spent).names == ["pay"]
+    for known in (spent, None):
+        found = foresee(history, spent=known, find_plan=find_plan, retries=True)
+        assert (found.obstacle, [again.action for again in found.again], found.steps) == (None, ["car"], 1)
+
+
+def test_a_retry_of_what_handles_an_error_does_that_again() -> None:
+    history = [at(1, "car", **HANDLES), at(2, "pay", **HANDLES), at(3, None)]
+    found = foresee(history, spent={3: "pay"}, find_plan=find_plan, retries=True)
+    assert (found.obstacle, found.names, found.steps) == (Obstacle.ONCE, ["pay"], 2)
+
+
 def test_a_once_action_that_was_undone_may_run_again() -> None:
     cause = {"code": "full", "message": "full"}
     history = (

@@ -499,6 +499,40 @@ def test_the_action_that_failed_is_taken_up_although_its_error_was_handled(
     assert (kit.run(new_id).status, kit.notes[2:]) == ("completed", then)
 
 
+@pytest.mark.parametrize("known", [Known.NOTHING, Known.DONE])
+def test_a_once_action_that_handled_the_error_is_not_done_again_by_a_retry(
+    kit: Any, operator: User, known: Known
+) -> None:
+    breaks = Breaks()
+    run_id = kit.start(
+        {"name": "pay", "script": kit.script(breaks)},
+        {"name": "after", "script": kit.note("after")},
+        {"name": "@error", "script": kit.script(lambda app: kit.notes.append("told"), effect="once")},
+    )
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("failed", ["told"])
+    assert [again.action for again in preview_retry(run_id=run_id, user=operator).again] == ["pay"]
+    with pytest.raises(NotControllableError) as refused:
+        rewind_run(run_id=run_id, user=operator, ordinal=0)
+    assert (reason(refused), refused.value.fields["names"]) == ("once", ["@error"])
+    breaks.mended = True
+    new_id = retry_run(run_id=run_id, user=operator, known=known)
+    kit.work()
+    assert (kit.run(new_id).status, kit.notes) == ("completed", ["told", "after"])
+
+
+def test_a_retry_that_fails_anew_handles_that_error_as_another_one(kit: Any, operator: User) -> None:
+    run_id = kit.start(
+        {"name": "pay", "script": kit.script(Breaks())},
+        {"name": "@error", "script": kit.script(lambda app: kit.notes.append("told"), effect="once")},
+    )
+    kit.work()
+    for count in (2, 3):
+        run_id = retry_run(run_id=run_id, user=operator)
+        kit.work()
+        assert (kit.run(run_id).status, kit.notes) == ("failed", ["told"] * count)
+
+
 @pytest.mark.parametrize(("known", "then"), [(Known.NOT_DONE, ["pay", "after"]), (Known.DONE, ["after"])])
 def test_what_nobody_knew_of_is_found_out_although_its_error_was_handled(
     kit: Any, operator: User, known: Known, then: list[str]
