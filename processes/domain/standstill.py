@@ -10,6 +10,8 @@ The rules, in this order; the first that holds names the reason:
 | `timer` | it waits for a moment | until, action |
 | `callback` | it waits for reports | callbacks, actions, until |
 | `form` | it waits for an answer to a form | title, until, action |
+| `children` | its child runs are at work | total, until, action |
+| `await` | it waits for the end of a callback | callback, until, action |
 | another one | it waits for something else, and its script says for what | the script's, until, action |
 | `retry` | an action is tried again later, or the whole job is | until, attempt, attempts, action, error |
 | `due` | it is to begin later | until |
@@ -28,12 +30,14 @@ from typing import Any, Final
 from processes.domain.json_values import JSON
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_TERMINAL, JobStatus
 
-__all__ = ["JobStand", "Reason", "find_reason"]
+__all__ = ["QUEUED", "RETRY", "JobStand", "Reason", "find_reason"]
 
+#: It is due, and no worker has got to it.
+QUEUED: Final = "queued"
 #: The job's retry, and that of an action: what people see is the same.
-_RETRY: Final = "retry"
+RETRY: Final = "retry"
 #: Of one that is held back the cause is known better than the stall is.
-_HELD_BACK: Final = frozenset({"held_back", _RETRY})
+_HELD_BACK: Final = frozenset({"held_back", RETRY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,7 @@ def find_reason(
         return None if pausing is None else Reason(code="pausing", facts=pausing)
     if job.due_at > job.now:
         if job.status is JobStatus.RETRY:
-            code, said = _RETRY, {"attempt": job.attempt, "attempts": job.attempts}
+            code, said = RETRY, {"attempt": job.attempt, "attempts": job.attempts}
         elif waiting_for is None:
             code = "due"
         return Reason(code=code, facts={**where, **said, "until": job.due_at.isoformat()})
@@ -99,4 +103,4 @@ def find_reason(
         return Reason(code="key", facts={"key": name, "held_by": list(job.held_by)})
     if kind == "rate":
         return Reason(code="rate", facts={"function": name})
-    return Reason(code="queued", facts={"queue": job.queue, "ahead": job.ahead})
+    return Reason(code=QUEUED, facts={"queue": job.queue, "ahead": job.ahead})

@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from processes.domain.request import Request
 from processes.domain.response import Response
+from processes.domain.standstill import QUEUED, RETRY
 from processes.errors import ProcessError
 from processes.models import ProcessTemplate
 from processes.pages.callers import caller_of_request
@@ -32,7 +34,8 @@ from processes.services.foreground import Visit
 from processes.services.indicators import process_of, progress_url, redirect_of
 from processes.services.repeating import Standing, repeat_run, standing_of
 from processes.services.run_forms import forms_in_tree
-from tasks.domain.statuses import NODE_TERMINAL, NodeStatus
+from processes.services.standing import ToldReason, why_told_to_followers
+from tasks.domain.statuses import NODE_TERMINAL, JobStatus, NodeStatus
 from tasks.errors import IllegalTransition, TasksError
 from tasks.models import TaskRoot
 from tasks.services.access import Viewer, find_root, may_cancel, viewer_of
@@ -153,12 +156,14 @@ def _context(
     snapshot = read_snapshot(root_id)
     finished = snapshot.tree.status in NODE_TERMINAL
     standing = standing_of(snapshot.root, viewer=viewer, user=request.user) if has_run else Standing()
+    stall = None if finished else read_stall(root_id)
+    why = why_told_to_followers(root_id) if has_run and not finished and stall is None else None
     again_url = reverse("processes:again", kwargs={"root_id": root_id})
     return {
         "title": snapshot.root.title,
         "snapshot": snapshot,
         "tree": snapshot.tree,
-        "status": snapshot.status,
+        "status": _status(snapshot.status, why),
         "is_finished": finished,
         "is_completed": snapshot.tree.status is NodeStatus.COMPLETED,
         "may_cancel": not finished and may_cancel(viewer, snapshot.root),
@@ -171,10 +176,27 @@ def _context(
         "again_status_url": again_url if has_run else "",
         "again_refused": standing.refused,
         "repetition_url": _url_of(standing.repeated_as),
-        "stall": None if finished else read_stall(root_id),
+        "stall": stall,
+        "waits": _waits(snapshot.status, why),
         "forms": forms_in_tree(root_id, visitor=visitor_of(request)) if has_run and not finished else [],
         "watch": _watch_context(request, snapshot.root),
     }
+
+
+def _status(status: str, why: ToldReason | None) -> str:
+    """Return the status to show: the job of a run that is to try an action again is pending like any other."""
+    is_tried_again = status == JobStatus.PENDING and why is not None and why.code == RETRY
+    return JobStatus.RETRY.value if is_tried_again else status
+
+
+def _waits(status: str, why: ToldReason | None) -> str:
+    """Return what the work waits for, in sentences; empty where it waits for a worker alone, or doesn't wait."""
+    if why is None:
+        is_waiting = status == JobStatus.WAITING
+        return _("The work waits for something outside. You may leave this page and come back.") if is_waiting else ""
+    if why.code == QUEUED:
+        return ""
+    return " ".join([why.text, _("You may leave this page and come back.")])
 
 
 def _watch_context(request: HttpRequest, root: TaskRoot) -> dict[str, object]:

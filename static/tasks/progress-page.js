@@ -43,7 +43,10 @@ export class ProgressPage {
     this._problem = "";
     this._isLeaving = false;
     this._hasEnded = false;
-    this._wasWaiting = page.dataset.status === "waiting";
+    /** Whether an action has failed and is tried again later: its job is pending like any other. */
+    this._isTriedAgain = page.dataset.status === "retry";
+    /** Whether the server is to be asked why the work doesn't move, and what this visitor may do about it. */
+    this._asksWhy = false;
     // What follows the first part of the title stays: the page's own title, and the site's.
     this._titleRest = document.title.slice(document.title.indexOf(" · "));
     this._drawing = new TreeDrawing(page, this._tree, this._words);
@@ -88,9 +91,18 @@ export class ProgressPage {
     if (this._tree.seq > this._seq) {
       this._seq = this._tree.seq;
       this._stalls.hear();
+      if (update.type === "taskStatus" || update.type === "snapshot") this._hearStatus(update);
       if (this._page.dataset.stalled !== undefined) this._showStall(null);
     }
     this._schedule();
+  }
+
+  _hearStatus({ type, status, waitingFor }) {
+    this._isTriedAgain = status === "pending" && waitingFor?.code === "retry";
+    // A snapshot doesn't tell what is waited for.
+    this._asksWhy = status === "waiting" || waitingFor !== undefined || (type === "snapshot" && status === "pending");
+    // What was said of another wait holds no more.
+    setText(this._parts.waits, status === "waiting" ? this._words.say("waits") : "");
   }
 
   /** However many updates arrive, the page is drawn once a frame. */
@@ -117,7 +129,7 @@ export class ProgressPage {
   }
 
   _drawRoot(root) {
-    const { status } = this._tree;
+    const status = this._isTriedAgain && this._tree.status === "pending" ? "retry" : this._tree.status;
     const parts = this._parts;
     const isOver = hasEnded(status);
     const percent = whole(this._tree.percent(root));
@@ -171,7 +183,7 @@ export class ProgressPage {
   _hearStall(stall) {
     this._showStall(stall);
     // It is quiet: parts of the work may have come to a form meanwhile, of which this log says nothing.
-    if (this._page.dataset.status === "waiting") void this._refresh();
+    if (["waiting", "pending", "retry"].includes(this._page.dataset.status)) void this._refresh();
   }
 
   _showStall(stall) {
@@ -189,14 +201,14 @@ export class ProgressPage {
   _drawWaits() {
     const { status, stalled } = this._page.dataset;
     const { forms } = this._parts;
-    const isWaiting = status === "waiting";
-    if (forms) {
-      forms.hidden = !isWaiting || forms.querySelector("a") === null;
-      // What this visitor may answer, only the server knows.
-      if (isWaiting && !this._wasWaiting) void this._refresh();
-      this._wasWaiting = isWaiting;
+    if (forms) forms.hidden = status !== "waiting" || forms.querySelector("a") === null;
+    if (this._asksWhy) {
+      // In words, and what this visitor may answer, only the server knows it.
+      this._asksWhy = false;
+      void this._refresh();
     }
-    this._parts.waits.hidden = !isWaiting || stalled !== undefined || forms?.hidden === false;
+    const { waits } = this._parts;
+    waits.hidden = !waits.textContent || hasEnded(status) || stalled !== undefined || forms?.hidden === false;
   }
 
   _show(state) {
@@ -255,6 +267,7 @@ export class ProgressPage {
     this._telling.offer();
     const { seq, status, stalled, redirect } = this._page.dataset;
     this._seq = Number(seq);
+    this._isTriedAgain = status === "retry";
     this._speakProgress(this._parts.status.textContent, this._shownPercent());
     if (stalled !== undefined && stalled !== before) this._speak(this._parts["stall-text"].textContent);
     if (hasEnded(status)) this._end(pathHere(redirect));

@@ -18,6 +18,7 @@ ORIGIN = "http://stepline.test"
 ADDRESS = f"{ORIGIN}/progress/x/"
 TASK = "0197f000-0000-7000-8000-000000000000"
 POLICY = {"Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'"}
+WAITS = "The work waits for something outside. You may leave this page and come back."
 NO_WATCH = {"url": "/progress/x/watch/", "mail": "", "is_watching": False, "may_watch": False}
 WATCH = {"url": "/progress/x/watch/", "mail": "a…@example.org", "is_watching": False, "may_watch": True}
 
@@ -114,6 +115,7 @@ def html_of(tree: Tree, /, *, language: str = "en", **context: object) -> str:
         "again_refused": "",
         "repetition_url": "",
         "stall": None,
+        "waits": WAITS if tree.status == "waiting" else "",
         "watch": NO_WATCH,
     }
     with translation.override(language):

@@ -189,6 +189,30 @@ def test_a_form_that_waits_for_the_visitor_appears_when_the_work_comes_to_it_and
     expect(link).to_be_hidden()
 
 
+def test_work_says_what_it_waits_for_and_says_so_anew_when_it_waits_for_something_else(site: Site) -> None:
+    site.open(rendered=RUNNING, told=RUNNING)
+    waits = site.page.locator('[data-part="waits"]')
+    site.render(WAITING, waits="It waits until 3 p.m.")
+    site.push(RUNNING)
+    expect(waits).to_have_text("It waits until 3 p.m.")
+    site.render(WAITING, waits="It waits for 2 parts.", snapshot=SimpleNamespace(seq=WAITING + 1))
+    site.tell({"type": "taskStatus", "status": "waiting", "waitingFor": {"code": "children", "total": 2}})
+    expect(waits).to_have_text("It waits for 2 parts.")
+    site.tell({"type": "taskStatus", "status": "running"})
+    expect(waits).to_be_hidden()
+
+
+def test_an_action_that_is_tried_again_is_not_shown_as_work_without_a_worker(site: Site) -> None:
+    site.open(rendered=RUNNING, told=RUNNING)
+    tried_again = SimpleNamespace(seq=RUNNING + 1)
+    site.render(RUNNING, waits="It is tried again at 3 p.m.", status="retry", snapshot=tried_again)
+    site.tell({"type": "taskStatus", "status": "pending", "waitingFor": {"code": "retry"}})
+    expect(site.page.locator('[data-part="status"]')).to_have_text("Will be tried again")
+    expect(site.page.locator('[data-part="waits"]')).to_have_text("It is tried again at 3 p.m.")
+    site.tell({"type": "taskStatus", "status": "running"})
+    expect(site.page.locator('[data-part="status"]')).to_have_text("Running")
+
+
 def test_work_that_waits_for_somebody_else_shows_no_form(site: Site) -> None:
     site.open(rendered=RUNNING, told=RUNNING)
     site.render(WAITING)

@@ -125,13 +125,9 @@ def waiting_text(waiting_for: Any) -> str:
 
 def why_text(why: ToldReason) -> str:
     """Return in a sentence why a run doesn't move."""
-    facts = why.facts
-    if why.code == "children":
-        return _("It waits until its child runs have come together.")
-    if why.code == "await":
-        return _("It waits for the end of a callback.")
     if why.code == "callback":
-        return _("It waits for %(what)s.") % {"what": waiting_text({"code": why.code, **facts})}
+        # Whoever operates runs knows actions by their names.
+        return _("It waits for %(what)s.") % {"what": waiting_text({"code": why.code, **why.facts})}
     return why.text
 
 

@@ -95,8 +95,7 @@ def test_each_code_that_is_offered_as_a_filter_is_said_without_facts_too(code: s
 @pytest.mark.parametrize(
     ("code", "facts", "text"),
     [
-        ("children", {"total": 2}, "It waits until its child runs have come together."),
-        ("await", {"callback": "x"}, "It waits for the end of a callback."),
+        ("children", {"total": 2}, "as the service says it"),
         ("callback", {"actions": ["a"], "until": UNTIL}, "It waits for reports to a, until 2026-12-01 09:00 UTC."),
         ("queued", {"ahead": 0}, "as the service says it"),
     ],

@@ -13,7 +13,7 @@ from processes.domain.directives import Park
 from processes.errors import ProcessError
 from processes.models import Run
 from processes.services.operators import pause_run
-from processes.services.standing import ToldReason, why_waiting
+from processes.services.standing import ToldReason, why_told_to_followers, why_waiting
 from tasks.domain.statuses import JobStatus
 from tasks.models import Job
 from tests.processes.form_answer_kit import ask
@@ -35,6 +35,55 @@ def test_a_timer_is_told_with_its_moment(kit: Any) -> None:
     assert (why(run_id).code, why(run_id).facts) == ("timer", {"action": "think", "until": until.isoformat()})
     with translation.override("de"):
         assert why(run_id).text.startswith("Es wartet bis ")
+
+
+def each(items: int) -> list[dict[str, Any]]:
+    return [
+        {"name": "each", "script": "for_each", "config": {"items": list(range(items)), "action": "one"}, "next": False},
+        {"name": "one", "script": "wait", "config": {"duration": "P1D"}, "next": False},
+    ]
+
+
+@pytest.mark.parametrize(("items", "parts"), [(1, "1 part that is"), (1200, "1,200 parts that are")])
+def test_child_runs_are_told_by_how_many_they_are(kit: Any, items: int, parts: str) -> None:
+    run_id = kit.start(*each(items))
+    kit.work()
+    assert (why(run_id).code, why(run_id).facts["total"]) == ("children", items)
+    assert why(run_id).text == f"It waits for {parts} worked on separately."
+
+
+#: What scripts of the library wait for, and what else keeps a run: each has a sentence of its own.
+@pytest.mark.parametrize(
+    "waiting_for",
+    [
+        {"code": "await", "callback": "x"},
+        {"code": "callback", "callbacks": ["x"], "actions": ["ask_bank"]},
+        {"code": "children", "total": 3},
+        {"code": "form", "title": "Approve it"},
+        {"code": "paused", "by": "olga", "since": "2026-11-30T12:00:00Z"},
+    ],
+)
+def test_whatever_is_waited_for_is_told_with_until_when(kit: Any, waiting_for: dict[str, Any]) -> None:
+    run_id = kit.start({"name": "wait", "script": kit.script(park, durable=True)})
+    kit.work()
+    Run.objects.update(waiting_for=waiting_for)
+    assert "something outside" not in why(run_id).text
+    Run.objects.update(waiting_for={**waiting_for, "until": "2099-01-01T15:00:00+00:00"})
+    assert "Jan. 1, 2099, 3 p.m" in why(run_id).text
+
+
+def test_who_follows_a_run_is_told_why_it_waits_but_not_who_has_paused_it_or_its_key(kit: Any) -> None:
+    run_id = kit.start({"name": "wait", "script": kit.script(park, durable=True)})
+    kit.work()
+    Run.objects.update(waiting_for={"code": "paused", "by": "olga", "since": "2026-11-30T12:00:00Z"})
+    told = why_told_to_followers(run_id)
+    assert told is not None
+    assert (told.code, told.text, told.facts) == ("paused", "It is paused.", {})
+    Job.objects.update(status=JobStatus.PENDING.value, blocked_by="key:bank:7", concurrency_key="bank:7")
+    told = why_told_to_followers(run_id)
+    assert told is not None
+    assert "bank" not in told.text
+    assert told.code == "key"
 
 
 def test_a_pause_is_told_before_and_after_it_is_heard(kit: Any, operator: Any) -> None:
