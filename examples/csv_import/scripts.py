@@ -51,7 +51,8 @@ def csv_check(app: Application) -> None:
 def csv_read(app: Application) -> None:
     """Read the file from end to end, and store what it is in `data.facts`: {rows, lines, bytes, encoding, delimiter}.
 
-    Reports progress in bytes. Raises `TableError` where the file can't be read to its end.
+    Reports progress in bytes, and at the end in rows: how many there are nobody knows before. Raises `TableError`
+    where the file can't be read to its end.
     """
     config: TableConfig = app.config
     size, name = app.data["upload"]["size"], app.data["upload"]["name"]
@@ -62,7 +63,7 @@ def csv_read(app: Application) -> None:
         for rows, _row in enumerate(table, start=1):
             if rows % _LOOK_EVERY_ROWS == 0:
                 app.check_cancelled()
-                progress(current=min(table.bytes_read, size), message=_rows_read(rows))
+                progress(current=min(table.bytes_read, size), message=_rows_in_bytes(rows, read=table.bytes_read))
         if not rows:
             message = _("The file has a header, and no rows below it. Upload a file with rows.")
             raise TableError("no_rows", message, line=table.header_line)
@@ -73,7 +74,7 @@ def csv_read(app: Application) -> None:
             "encoding": encoding_name(table.encoding),
             "delimiter": table.delimiter,
         }
-        progress(current=size, message=_rows_read(rows))
+        progress(current=rows, total=rows, message=_rows_read(rows))
         told = _("%(name)s: %(rows)s rows, %(columns)s columns, %(encoding)s") % {
             "name": name,
             "rows": intcomma(rows),
@@ -191,6 +192,11 @@ def _run_id(app: Application) -> uuid.UUID:
 
 def _rows_read(rows: int) -> str:
     return ngettext("%(rows)s row read", "%(rows)s rows read", rows) % {"rows": intcomma(rows)}
+
+
+def _rows_in_bytes(rows: int, *, read: int) -> str:
+    told = ngettext("%(rows)s row in %(bytes)s bytes", "%(rows)s rows in %(bytes)s bytes", rows)
+    return told % {"rows": intcomma(rows), "bytes": intcomma(read)}
 
 
 def _line_of(problem: RowProblem) -> str:

@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Manager, QuerySet
+from django.utils.translation import ngettext
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from processes.domain.application import Application
@@ -202,6 +204,7 @@ def run_parallel(app: Application) -> Park | None:
     return _spread(
         app,
         pieces,
+        told=_branches,
         wait=config.wait,
         input=dict(app.data) if config.input is None else _chosen(app, config.input),
         collect=config.collect,
@@ -250,6 +253,7 @@ def for_each(app: Application) -> Park | None:
         return _spread(
             app,
             (Piece(target=target, item=item) for item in _wanted(app, config, items)),
+            told=_counted_items,
             wait=config.wait,
             input=_chosen(app, config.input),
             item_key=config.item,
@@ -287,13 +291,18 @@ def add_items(app: Application) -> None:
     add_pieces(run_id=uuid.UUID(app.get("run_id")), items=config.items)
 
 
-def _spread(app: Application, pieces: Iterable[Piece], *, wait: bool, **columns: Any) -> Park | None:
-    """Store the pieces, however often this is begun anew, and wait for them; they begin when the run waits."""
+def _spread(
+    app: Application, pieces: Iterable[Piece], *, told: Callable[[int], str], wait: bool, **columns: Any
+) -> Park | None:
+    """Store the pieces, however often this is begun anew, and wait for them; they begin when the run waits.
+
+    `told` says in words how many there are.
+    """
     run_id, ordinal = uuid.UUID(app.get("run_id")), app.ordinal
     fan_out = open_fan_out(run_id=run_id, ordinal=ordinal, authority=app.authority, awaited=wait, **columns)
     total = 0
     for total in store_pieces(fan_out, pieces):
-        progress(message=f"{total:,}")
+        progress(message=told(total))
         app.check_cancelled()
     total = set_total(fan_out, total, needed=columns.get("needed"))
     if not total:
@@ -307,6 +316,14 @@ def _spread(app: Application, pieces: Iterable[Piece], *, wait: bool, **columns:
     begin(run_id, ordinal=ordinal)
     app.state = "begun"
     return None
+
+
+def _branches(count: int) -> str:
+    return ngettext("%(count)s branch", "%(count)s branches", count) % {"count": intcomma(count)}
+
+
+def _counted_items(count: int) -> str:
+    return ngettext("%(count)s item", "%(count)s items", count) % {"count": intcomma(count)}
 
 
 def _holds(app: Application, branch: BranchConfig) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import IO, Final, Literal
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import ngettext
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from processes.domain.application import Application
@@ -128,7 +130,8 @@ def _read(app: Application, records: Records, config: ReadTableConfig, sink: IO[
                 sink.write(json.dumps(values, ensure_ascii=False).encode() + b"\n")
         if number % _LOOK_EVERY_ROWS == 0:
             app.check_cancelled()
-            progress(message=f"{number:,} rows read")
+            told = ngettext("%(count)s row read", "%(count)s rows read", number) % {"count": intcomma(number)}
+            progress(message=told)
     return {
         "count": count,
         "columns": list(wanted or records.columns),

@@ -292,6 +292,13 @@ def test_each_item_is_worked_off_and_results_come_in_order(kit: Any, batch: int)
     assert len(children()) == -(-5 // batch)
 
 
+@pytest.mark.parametrize(("items", "told"), [(1, "1 item"), (1200, "1,200 items")])
+def test_the_step_of_a_loop_says_what_it_has_counted(kit: Any, items: int, told: str) -> None:
+    run_id = start_each(kit, list(range(items)), {"script": kit.script(park, durable=True)}, concurrency=1)
+    kit.work()
+    assert read_snapshot(run_id).tree.children[1].message == told
+
+
 def test_only_the_run_itself_is_in_its_owners_lists(kit: Any) -> None:
     run_id = start_each(kit, [1, 2, 3], double(kit))
     kit.work()
