@@ -63,7 +63,7 @@ class RunSteps:
         present = self._left.pop(known, None)
         if present is not None:
             for node in [node for node in self._left.values() if _hangs_below(node, present)]:
-                node.cancel(_("interrupted; it runs again"))
+                self._recorder.give_up(node, reason=_("interrupted; it runs again"))
                 self._left.pop(node.id, None)
             self._recorder.restart(present)
             node = present

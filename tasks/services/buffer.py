@@ -84,6 +84,8 @@ class Buffer:
         self._entries: list[_Entry] = []
         self._touched: dict[TaskNode, None] = {}
         self._open: dict[uuid.UUID, TaskNode] = {}
+        #: The ends of what earlier attempts have left, by their `id()`.
+        self._given_up: dict[int, Draft] = {}
         self._ordinal = 0
 
     def flush(self) -> None:
@@ -156,6 +158,21 @@ class Buffer:
                     self._end_one(other, status, error)
             self._end_one(node, status, error)
 
+    def give_up(self, node: TaskNode, *, reason: str) -> None:
+        """End as cancelled what an earlier attempt has left open, with what is below it.
+
+        Nobody goes on with it, whatever becomes of this attempt: unlike other ends it waits for no checkpoint.
+        """
+        with self.mutex:
+            given_up = [other for other in self._open.values() if _is_below(other, node)][::-1]
+            for each in [*given_up, node]:
+                if each.status in NODE_TERMINAL:
+                    continue
+                before = len(self._entries)
+                self._end_one(each, NodeStatus.CANCELLED, reason)
+                self._given_up |= {id(entry): entry for entry in self._entries[before:] if isinstance(entry, Draft)}
+                each.settled = _current(each)
+
     def end_again(self, node: TaskNode, status: NodeStatus) -> None:
         """Say what has become of a node after its end; raises IllegalTransition for what can't."""
         with self.mutex:
@@ -179,7 +196,7 @@ class Buffer:
         What a flush may write stays, so that the tree shows how far that work came.
         """
         with self.mutex:
-            self._entries = [entry for entry in self._entries if may_go_early(entry)]
+            self._entries = [entry for entry in self._entries if self._may_go_early(entry)]
             for node in self._touched:
                 node.status, node.error, node.meta = node.settled
                 if node is not self.root and node.is_open:
@@ -272,10 +289,10 @@ class Buffer:
                 taken, self._entries = self._entries, []
                 touched, self._touched = self._touched, {}
             else:
-                taken = [entry for entry in self._entries if may_go_early(entry)]
+                taken = [entry for entry in self._entries if self._may_go_early(entry)]
                 if not taken:
                     return Batch(entries=[], drafts=[], rows=[], root_columns={}, touched={}, settled=[])
-                self._entries = [entry for entry in self._entries if not may_go_early(entry)]
+                self._entries = [entry for entry in self._entries if not self._may_go_early(entry)]
                 touched, self._touched = self._touched, {}
                 # What has ended meanwhile is written again, whole, by the checkpoint.
                 self._touched = {node: None for node in touched if node.settled != _current(node)}
@@ -293,6 +310,10 @@ class Buffer:
             columns = self._root_columns(dict(settled)[self.root][2]) if self.root in touched else {}
         rows.sort(key=lambda row: row[3])  # type: ignore[arg-type, return-value]  # by ordinal: one lock order
         return Batch(entries=entries, drafts=drafts, rows=rows, root_columns=columns, touched=touched, settled=settled)
+
+    def _may_go_early(self, entry: _Entry) -> bool:
+        is_early = not isinstance(entry, Draft) or entry.type in OUT_OF_BAND_TYPES
+        return is_early or id(entry) in self._given_up
 
     def put_back(self, batch: Batch) -> None:
         """Take back what could not be written."""
@@ -368,10 +389,6 @@ def _is_below(node: TaskNode, ancestor: TaskNode) -> bool:
             return True
         parent = parent.parent
     return False
-
-
-def may_go_early(entry: _Entry) -> bool:
-    return not isinstance(entry, Draft) or entry.type in OUT_OF_BAND_TYPES
 
 
 def _draft_progress(entry: ProgressEntry) -> Draft:

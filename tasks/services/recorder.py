@@ -5,7 +5,8 @@ flusher. Four rules hold (docs/architecture.md argues them):
 
 1. Numbers are taken from the head row inside the transaction that writes the updates (tasks.services.log).
 2. A flush between two checkpoints writes only starts, progress and output. Everything that a successor would have to
-   keep (ends, errors, data, meta, statuses) waits for the checkpoint, because the work before it may run again.
+   keep (ends, errors, data, meta, statuses) waits for the checkpoint, because the work before it may run again. The
+   ends of what an earlier attempt has left are no work of this one, and don't wait.
 3. The mutex that guards the buffers is never held across I/O. Buffers are given up after the commit, never before: a
    write that fails puts them back.
 4. A recorder writes to its own root only; children that fan out have their own.

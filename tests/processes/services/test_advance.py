@@ -147,6 +147,32 @@ def test_an_interrupted_action_keeps_its_node_and_closes_what_it_had_begun(kit) 
     assert [(node.title, node.status) for node in parts] == [("Part", "cancelled"), ("Part", "completed")]
 
 
+def test_what_a_dead_worker_has_begun_is_over_for_readers_while_the_action_runs_again(kit) -> None:  # type: ignore[no-untyped-def]
+    deaths = [KeyboardInterrupt, KeyboardInterrupt]
+    seen: list[list[str]] = []
+
+    def fragile(app: Application) -> None:
+        with subtask("Part"), subtask("Smaller part") as inner:
+            inner.node.recorder.flush()  # type: ignore[attr-defined]  # as the flusher would, out of band
+            parts = read_snapshot(run_id).tree.children[0].children
+            seen.append([part.status.value for whole in parts for part in (whole, *whole.children)])
+            if deaths:
+                raise deaths.pop()
+
+    run_id = kit.start({"name": "fragile", "script": kit.script(fragile)})
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            work_off("default")
+        Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        release_expired()
+    kit.work()
+    dead = ["cancelled", "cancelled"]
+    assert seen == [["running"] * 2, [*dead, "running", "running"], [*dead, *dead, "running", "running"]]
+    tree = fold(run_id)
+    assert tree.snapshot() == read_snapshot(run_id).to_json()
+    assert shape(run_id) == [("Fragile", "completed")]
+
+
 def test_a_script_that_fails_ends_the_run_with_its_error(kit) -> None:  # type: ignore[no-untyped-def]
     def fail(app: Application) -> None:
         raise ValueError("row 7 is broken")
