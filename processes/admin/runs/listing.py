@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -38,7 +39,7 @@ from processes.services.deeds import deeds_for
 from processes.services.standing import why_waiting
 from tasks.admin.acting import viewer_behind
 from tasks.admin.pages import live_address
-from tasks.admin.words import badge, moment, once
+from tasks.admin.words import badge, moment, once, span
 from tasks.domain.bounds import MESSAGE_CHARS, shorten
 
 
@@ -47,10 +48,10 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
     """List background runs, and show one with where it has been, its data, its inbox and what belongs to it."""
 
     page = "processes_run_change"
-    heading = gettext_lazy("Background runs")
+    heading = gettext_lazy("Runs")
     change_form_template = "processes/admin/runs/run.html"
     ordering = ("-created_at",)
-    list_display = ("run_id", "process", "shown", "owner", "waits_for", "failed_with", "created", "ended")
+    list_display = ("title", "shown", "stands", "owner", "created", "took")
     list_filter = (StatusFilter, WhyFilter, ProcessFilter, PartFilter)
     list_select_related = ("template", "user", "root")
     list_defer = (
@@ -58,6 +59,7 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         "fan_out__input", "fan_out__authority",
     )  # fmt: skip
     search_fields = (
+        "root__title",
         "template__title",
         "template__slug",
         f"user__{get_user_model().USERNAME_FIELD}",
@@ -66,7 +68,7 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         "error__message",
     )
     search_help_text = gettext_lazy(
-        "Searches processes, owners and errors for each of the words; an id, or its first 8 digits or more."
+        "Searches titles, processes, owners and errors for each of the words; an id, or its first 8 digits or more."
     )
     fields = (
         "run_id", "process", "instance", "plan_named", "shown", "why", "owner", "waits_besides", "waiting",
@@ -111,8 +113,8 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         possible = deeds_for(run) if may_control(request.user) else []
         checkpoints, more_before = checkpoints_of(run, before=whole_number(request.GET.get("before")))
         context |= {
-            "title": _("Background run"),
-            "subtitle": run.template.title if run.template is not None else str(run.pk),
+            "title": _("Run"),
+            "subtitle": run.root.title or str(run.pk),
             "run": run,
             "buttons": [(PAGES[deed], PAGES[deed].address(run.pk, site)) for deed in possible],
             "rewind_address": PAGES[Deed.REWIND].address(run.pk, site) if Deed.REWIND in possible else "",
@@ -133,6 +135,13 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("run"))
+    def title(self, run: Run) -> SafeString:
+        """Show what it is called, and its process where that is called otherwise."""
+        process = self.process(run)
+        title = run.root.title or process
+        return format_html("{}{}", title, "" if process == title else format_html("<small>{}</small>", process))
+
+    @admin.display(description=gettext_lazy("id"))
     def run_id(self, run: Run) -> str:
         """Show the id."""
         return str(run.pk)
@@ -152,10 +161,11 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         """Show for whom it works."""
         return _("not signed in") if run.user is None else run.user.get_username()
 
-    @admin.display(description=gettext_lazy("waits for"))
-    def waits_for(self, run: Run) -> str:
+    @admin.display(description=gettext_lazy("waits for, or failed with"), empty_value="")
+    def stands(self, run: Run) -> SafeString | str:
         """Show in words why it doesn't go on."""
-        return waiting_text(run.waiting_for)
+        error = _message(run)
+        return format_html('<span class="task-error">{}</span>', error) if error else waiting_text(run.waiting_for)
 
     @admin.display(description=gettext_lazy("why it doesn't move"))
     def why(self, run: Run) -> str:
@@ -189,15 +199,16 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
         return shown_json(run.waiting_for)
 
     @admin.display(description=gettext_lazy("error"))
-    def failed_with(self, run: Run) -> str:
-        """Show the error's text."""
-        error = run.error if isinstance(run.error, dict) else {}
-        return shorten(str(error.get("message", "")), MESSAGE_CHARS)
-
-    @admin.display(description=gettext_lazy("error"))
     def error_told(self, run: Run) -> SafeString | str:
-        """Show all that is known of the error."""
-        return shown_json(run.error)
+        """Say what went wrong; all that is known of it is unfolded below."""
+        if run.error is None:
+            return ""
+        return format_html(
+            '<p class="task-error">{}</p><details><summary>{}</summary>{}</details>',
+            _message(run) or _("It says nothing."),
+            _("All that is known of it"),
+            shown_json(run.error),
+        )
 
     @admin.display(description=gettext_lazy("began"), ordering="created_at")
     def created(self, run: Run) -> SafeString | str:
@@ -208,6 +219,17 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
     def ended(self, run: Run) -> SafeString | str:
         """Show when it ended."""
         return moment(run.finished_at)
+
+    @admin.display(description=gettext_lazy("took"))
+    def took(self, run: Run) -> str:
+        """Show how long it took from its beginning on, or has taken until now."""
+        return span(run.created_at, run.finished_at)
+
+
+def _message(run: Run) -> str:
+    """Return what a run's error says to people; empty where there is none."""
+    error = run.error if isinstance(run.error, dict) else {}
+    return shorten(str(error.get("message", "")), MESSAGE_CHARS)
 
 
 def _reason(run: Run) -> tuple[str, str]:

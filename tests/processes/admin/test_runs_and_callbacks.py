@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import Callback, DataNode, Run
+from tasks.models import TaskRoot
 from tests.processes.callback_kit import CallbackKit
 from tests.processes.form_answer_kit import answer, ask, person, visitor
 from tests.processes.services.conftest import kit  # noqa: F401 - a fixture
@@ -63,6 +64,28 @@ def test_a_failed_run_shows_its_error_and_is_found_by_it(reader: Client, calls: 
     assert [run.pk for run in found(reader, RUNS, "none left")] == [run_id]
     assert [run.pk for run in found(reader, RUNS, "sold_out")] == [run_id]
     assert "None left of it" in reader.get(f"{RUNS}{run_id}/change/").content.decode()
+
+
+def test_the_list_tells_runs_by_their_titles_and_says_what_they_have_failed_with(
+    reader: Client, calls: CallbackKit
+) -> None:
+    config = {"code": "sold_out", "message": "None left of it"}
+    run_id = calls.begin({"name": "a", "script": "fail", "config": config})
+    TaskRoot.objects.filter(pk=run_id).update(title="Order 17")
+    listed = reader.get(RUNS).content.decode()
+    for text in (">Order 17<", "A process</small>", "None left of it"):
+        assert text in listed, text
+    assert ">" + str(run_id) not in listed
+    assert "sold_out" not in listed
+    assert [run.pk for run in found(reader, RUNS, "order 17")] == [run_id]
+
+
+def test_an_error_is_said_in_words_before_all_that_is_known_of_it(reader: Client, calls: CallbackKit) -> None:
+    run_id = calls.begin({"name": "a", "script": "fail", "config": {"code": "full", "message": "No room <b>"}})
+    shown = reader.get(f"{RUNS}{run_id}/change/").content.decode()
+    said, _opens, known = shown.partition("<details>")
+    assert '<p class="task-error">No room &lt;b&gt;</p>' in said
+    assert "&quot;code&quot;: &quot;full&quot;" in known.partition("</details>")[0]
 
 
 def test_a_callback_shows_its_response_store(reader: Client, calls: CallbackKit) -> None:
