@@ -18,7 +18,7 @@ from processes.pages.process import errors_as_pages
 from processes.pages.sent_forms import visitor_of
 from processes.services.access import EDIT_TEMPLATES
 from processes.services.home import Listing, Section, list_drafts, list_instances, list_templates, list_work
-from processes.services.instance_types import creatable_by
+from processes.services.instance_types import offered_to
 from processes.services.run_forms import forms_for
 from processes.services.waiting_instances import list_waiting
 from tasks.domain.statuses import JobStatus, NodeStatus
@@ -112,9 +112,7 @@ def _templates(request: HttpRequest) -> Mapping[str, object]:
     return {
         "query": query,
         "templates": found[:shown],
-        "types": []
-        if query
-        else list(creatable_by(request.user).only("slug", "title", "description")[:TEMPLATES_SHOWN]),
+        "types": [] if query else offered_to(request.user, most=TEMPLATES_SHOWN),
         "are_more": are_more and shown < TEMPLATES_LISTED,
         "is_cut": are_more and shown >= TEMPLATES_LISTED,
         "can_search": bool(query) or len(found) > TEMPLATES_SHOWN,

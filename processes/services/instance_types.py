@@ -2,11 +2,16 @@
 
 from django.db.models import Q, QuerySet
 
+from processes.domain.targets import ScriptTarget
 from processes.models import Access, InstanceType
 from processes.services.access import User, executable_by, may_execute
+from processes.services.derivation import load_plan
 from processes.services.errors import SignInRequiredError, TemplateNotFoundError
 
-__all__ = ["creatable_by", "find_creatable", "may_create"]
+__all__ = ["creatable_by", "find_creatable", "may_create", "offered_to"]
+
+#: The script of a process that makes instances.
+_CREATES = "create_instance"
 
 
 def creatable_by(user: User) -> QuerySet[InstanceType]:
@@ -21,6 +26,25 @@ def creatable_by(user: User) -> QuerySet[InstanceType]:
         allowed |= Q(access=Access.STAFF)
     mine = InstanceType.groups.through.objects.filter(group__user=user.pk).values("instancetype")
     return types.filter(allowed | Q(access=Access.GROUPS, pk__in=mine))
+
+
+def offered_to(user: User, *, most: int) -> list[InstanceType]:
+    """Return up to `most` types whose instances `user` may begin on a page of their own.
+
+    What a process makes itself, once it has asked for what belongs to it, is begun with that process.
+    """
+    types = creatable_by(user).select_related("template").only("slug", "title", "description", "template")
+    return [type for type in types[: 2 * most] if not _is_made_by_its_process(type)][:most]
+
+
+def _is_made_by_its_process(type: InstanceType) -> bool:
+    plan_hash = type.template.published_plan_id
+    actions = () if plan_hash is None else load_plan(plan_hash).actions
+    for action in actions:
+        creates = isinstance(action.target, ScriptTarget) and action.target.name == _CREATES
+        if creates and isinstance(action.config, dict) and action.config.get("type") == type.slug:
+            return True
+    return False
 
 
 def may_create(user: User, type: InstanceType) -> bool:

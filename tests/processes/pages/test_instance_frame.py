@@ -10,6 +10,7 @@ from processes.services.doer import STEPLINE
 from processes.services.instance_status import set_status
 from tests.processes.pages.browsing import links_of, main_of
 from tests.processes.services.instance_kit import leave, leave_type, member
+from tests.processes.services.published import action, publish_process
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +159,13 @@ def test_the_inbox_is_for_those_who_are_signed_in() -> None:
     assert Client().get("/inbox/").headers["Location"] == "/accounts/login/?next=/inbox/"
 
 
+def test_the_inbox_and_the_forms_that_wait_lead_to_each_other(owner: User) -> None:
+    assert links_of(signed_in(owner).get("/inbox/"))["Forms that wait for you"] == "/forms/"
+    assert links_of(signed_in(owner).get("/forms/"))["What waits for you besides"] == "/inbox/"
+    # The inbox of nobody is no place to lead to.
+    assert "/inbox/" not in main_of(Client().get("/forms/"))
+
+
 def test_a_new_one_is_begun_on_its_type_s_page(type: InstanceType, owner: User) -> None:
     client = signed_in(owner)
     assert 'href="/new/leave/"' in main_of(client.get("/"))
@@ -168,6 +176,18 @@ def test_a_new_one_is_begun_on_its_type_s_page(type: InstanceType, owner: User) 
     assert (created.type, created.owner, created.status, created.status_rules) == (
         type, owner, "draft", type.status_rules,
     )  # fmt: skip
+
+
+def test_what_a_process_makes_itself_is_begun_with_the_process_and_offered_once(
+    type: InstanceType, owner: User
+) -> None:
+    own = {"name": "hand_in", "script": "create_instance", "config": {"type": "leave"}, "next": False}
+    template = publish_process("ask-leave", [action("ask"), own])
+    InstanceType.objects.update(template=template)
+    shown = main_of(signed_in(owner).get("/"))
+    assert "/p/ask-leave/" in shown
+    assert "/new/leave/" not in shown
+    assert signed_in(owner).get("/new/leave/").status_code == 200
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"access": "staff"}, {"access": "groups"}])
