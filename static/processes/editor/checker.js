@@ -14,12 +14,19 @@ export class Checker {
     this._timer = undefined;
     this._pause = PAUSE_MS;
     this._lists = [];
+    this._hasBegun = false;
   }
 
   soon() {
     clearTimeout(this._timer);
     // An answer that is still to come is about a text that isn't there any more.
     this._asked?.abort();
+    // Nothing is wrong with what nobody has begun to write.
+    this._hasBegun ||= [...this.editors.keys()].some(({ value }) => value.trim() !== "");
+    if (!this._hasBegun && this._lists.length === 0) {
+      this._say("Nothing written yet", "unknown");
+      return;
+    }
     this._timer = setTimeout(() => this._check(), this._pause);
   }
 

@@ -222,8 +222,13 @@ def test_nobody_knows_whether_it_was_done_so_the_page_asks(kit: Any, api: Client
     shown = api.get(page_of(run_id, "retry")).content.decode()
     for text in ("must not be done twice", "say so below", "Stands in the way.", "Its next names these: paid"):
         assert text in shown, text
-    refused = api.post(page_of(run_id, "retry"), {"known": ""})
-    assert (refused.status_code, kit.run(run_id).root.closed, breaks.calls) == (409, True, 1)
+    # What can't be is not to be chosen, and nothing is chosen for whoever hasn't found out.
+    assert 'name="known" value=""' not in shown
+    assert "checked" not in shown.partition('class="run-field run-known"')[2].partition("</fieldset>")[0]
+    for known in ("", "not known at all"):
+        refused = api.post(page_of(run_id, "retry"), {"known": known})
+        assert "known" in refused.context["form"].errors
+        assert (kit.run(run_id).root.closed, breaks.calls) == (True, 1)
     assert api.post(page_of(run_id, "retry"), {"known": "done", "state": "paid"}).status_code == 302
     kit.work()
     assert (kit.notes, breaks.calls) == (["read", "thank"], 1)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
 from django.http import Http404, HttpRequest
@@ -27,6 +27,11 @@ __all__ = ["RETRY", "REWIND"]
 
 #: No place at all, to ask whether a run can be taken up anywhere before one is chosen.
 _NOWHERE: Final = -1
+_KNOWN = [
+    (Known.NOTHING.value, gettext_lazy("Nothing more: it runs again")),
+    (Known.NOT_DONE.value, gettext_lazy("It did nothing: it runs again, even if it must not be done twice")),
+    (Known.DONE.value, gettext_lazy("It is done, by itself or by hand: the run goes on behind it")),
+]
 
 
 class _TakeUpForm(DataForm):
@@ -48,11 +53,7 @@ class _RetryForm(_TakeUpForm):
     known = forms.ChoiceField(
         label=gettext_lazy("What is known of this action"),
         required=False,
-        choices=[
-            (Known.NOTHING.value, gettext_lazy("Nothing more: it runs again")),
-            (Known.NOT_DONE.value, gettext_lazy("It did nothing: it runs again, even if it must not be done twice")),
-            (Known.DONE.value, gettext_lazy("It is done, by itself or by hand: the run goes on behind it")),
-        ],
+        choices=_KNOWN,
         widget=forms.RadioSelect,
         initial=Known.NOTHING.value,
     )
@@ -64,6 +65,14 @@ class _RetryForm(_TakeUpForm):
         widget=forms.TextInput(attrs={"list": "run-states", "autocomplete": "off", "spellcheck": "false"}),
     )
     field_order = ("known", "state", "newest", "values", "seen")
+
+    def __init__(self, *args: Any, needs_to_know: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if needs_to_know:
+            # What stands in the way isn't offered, and nothing is chosen: that it did nothing is to be found out first.
+            known = cast(forms.ChoiceField, self.fields["known"])
+            known.choices = [(value, label) for value, label in _KNOWN if value != Known.NOTHING.value]
+            known.initial, known.required = None, True
 
     def clean(self) -> dict[str, Any]:
         """Refuse a state for what isn't done: it would be lost."""
@@ -78,7 +87,7 @@ def _retry(request: HttpRequest, run: Run, model_admin: RunsAdmin, page: DeedPag
         foresight = preview_retry(run_id=run.pk, user=request.user)
     except NotControllableError as error:
         return render(request, run, model_admin, page, template="take_up", refusal=refusal_of(error, model_admin))
-    form = _form(_RetryForm, request, run, foresight)
+    form = _form(_RetryForm, request, run, foresight, needs_to_know=foresight.obstacle is Obstacle.ONCE)
 
     def act() -> uuid.UUID:
         values = form.cleaned_data
@@ -167,10 +176,12 @@ def _take_up(
     )
 
 
-def _form(kind: type[_TakeUpForm], request: HttpRequest, run: Run, foresight: Foresight) -> _TakeUpForm:
+def _form(
+    kind: type[_TakeUpForm], request: HttpRequest, run: Run, foresight: Foresight, **options: bool
+) -> _TakeUpForm:
     data = StoredData.load(run.pk, until=foresight.ordinal)[1]
     posted = request.POST if request.method == "POST" else None
-    return kind(posted, current=data, has_newer=_has_newer(run, foresight))
+    return kind(posted, current=data, has_newer=_has_newer(run, foresight), **options)
 
 
 def _has_newer(run: Run, foresight: Foresight) -> bool:

@@ -76,6 +76,22 @@ def test_it_loads_under_the_strict_policy_without_a_complaint(
     assert complaints == []
 
 
+def test_nothing_is_wrong_with_a_template_that_nobody_has_begun_to_write(
+    editor: Editor, sign_in: str, complaints: list[str]
+) -> None:
+    editor.open(f"{sign_in}add/")
+    expect(editor.status).to_have_text("Nothing written yet")
+    editor.page.locator("#id_title").fill("Reports")
+    editor.page.wait_for_timeout(700)
+    expect(editor.status).to_have_text("Nothing written yet")
+    expect(editor.problems).to_have_count(0)
+    editor.put("[{")
+    expect(editor.status).to_have_text("1 problem")
+    editor.put(" ")
+    expect(editor.problems).to_have_count(1)
+    assert complaints == []
+
+
 def test_scripts_keys_of_their_config_and_actions_are_completed_while_one_types(
     editor: Editor, sign_in: str, complaints: list[str]
 ) -> None:
