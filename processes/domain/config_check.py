@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from processes.domain.config_keys import known_keys
 from processes.domain.json_values import JSON, Path, pointer
 from processes.domain.placeholders import Filler
 from processes.domain.suggestions import did_you_mean
@@ -27,6 +28,10 @@ _KINDS: Final = {
     "string": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "none": "null",
     "list": "a list", "tuple": "a list", "set": "a list", "frozen_set": "a list",
     "dict": "an object", "mapping": "an object", "model": "an object",
+    "time_delta": "a time span, such as PT30M, PT8H, P3D or a number of seconds",
+    "datetime": "a moment, such as 2026-12-01T09:00:00+01:00 or 2026-12-01",
+    "datetime_from_date": "a moment, such as 2026-12-01T09:00:00+01:00 or 2026-12-01",
+    "date": "a day, such as 2026-12-01", "time": "a time of the day, such as 09:30",
 }  # fmt: skip
 _KIND_CODES: Final = ("_type", "_parsing", "_from_float", "_required", "_attributes_type")
 #: The same for what is demanded of a value, filled with pydantic's details.
@@ -93,10 +98,12 @@ def _problems(
         if detail["type"] == _MISSING:
             message = f'The key "{detail["loc"][-1]}" is required'
         elif detail["type"] == _EXTRA:
-            message = f'Unknown key "{detail["loc"][-1]}"'
-            if len(path) == 1:
-                known = [field.alias or name for name, field in model.model_fields.items()]
-                suggestion = did_you_mean(path[0], known) or f"Known keys: {', '.join(known) or 'none'}"
+            key, known = str(detail["loc"][-1]), known_keys(model, detail["loc"][:-1])
+            message = f'Unknown key "{key}"'
+            suggestion = did_you_mean(key, known) or f"Known keys: {', '.join(known) or 'none'}"
+            if key in known:
+                # Another of the objects that may stand here has it.
+                message, suggestion = f'The key "{key}" doesn\'t go with the others', None
         yield Problem(path=pointer(*path), message=message, value=value, suggestion=suggestion)
 
 
@@ -114,16 +121,26 @@ def in_words(detail: Mapping[str, Any]) -> str:
 
 
 def _alternatives(problems: Iterator[Problem]) -> list[Problem]:
-    """Make one problem of those that tell, each for a kind of value that a place allows, that it isn't that."""
+    """Make one problem of those that tell, each for a kind of value that a place allows, that it isn't that.
+
+    Where what stands there is of one of these kinds, what is wrong inside it is told, and not that it is of no other.
+    """
     found: list[Problem] = []
     for problem in problems:
+        if any(problem.path == other.path and problem.message == other.message for other in found):
+            continue
         last = found[-1] if found else None
         is_other_kind = last is not None and last.path == problem.path and problem.message.startswith(_BE)
         if last is None or not is_other_kind or not last.message.startswith(_BE):
             found.append(problem)
-        elif problem.message != last.message:
-            found[-1] = replace(last, message=f"{last.message} or {problem.message.removeprefix(_BE)}")
-    return found
+        elif (kind := problem.message.removeprefix(_BE)) not in last.message.removeprefix(_BE).split(" or "):
+            found[-1] = replace(last, message=f"{last.message} or {kind}")
+    places = [problem.path for problem in found]
+    return [problem for problem in found if not (problem.message.startswith(_BE) and _has_inside(places, problem.path))]
+
+
+def _has_inside(places: Sequence[str], path: str) -> bool:
+    return any(place.startswith(f"{path}/") for place in places)
 
 
 def _locate(config: JSON, location: Path) -> tuple[Path, JSON, bool]:

@@ -266,14 +266,14 @@ def _is_timeout(value: object) -> bool:
 
 
 def _check_unique(actions: list[Action], problems: list[Problem]) -> None:
-    first: dict[str, Action] = {}
-    for action in actions:
-        before = first.setdefault(action.name, action)
+    first: dict[str, tuple[int, Action]] = {}
+    for number, action in enumerate(actions, start=1):
+        earlier, before = first.setdefault(action.name, (number, action))
         if before is not action and action.name and len(problems) < MAX_PROBLEMS:
             problems.append(
                 Problem(
                     path=f"{action.path}/name",
-                    message=f'The name "{action.name}" is already used by {before.path}',
+                    message=f'The name "{action.name}" is already used by action no. {earlier}, at {before.path}',
                     value=action.name,
                     suggestion="Give it a name of its own",
                 )

@@ -142,11 +142,14 @@ class _Work:
         config, fillers = action.config, tuple[Filler, ...]()
         unresolved: list[tuple[Path, str]] = []
         replaced: dict[Path, str] = {}
+        passed_over: set[str] = set()
         if config is not None:
             config, texts = replace_references(
                 config, self._replacement, lambda path, reference: unresolved.append((path, reference)), replaced
             )
             fillers, misspelt = scan_texts(texts)
+            # What is meant as a placeholder satisfies any type.
+            passed_over = {problem.path for problem in misspelt}
             for problem in misspelt:
                 self.add(layer, place, problem)
         for path, reference in unresolved:
@@ -157,7 +160,8 @@ class _Work:
                 self.add(layer, place, Problem(pointer(*path), message, f"${{{reference}}}", suggestion))
         if not unresolved:
             for problem in self._config_problems(target, config, fillers):
-                self.add(layer, place, problem)
+                if problem.path not in passed_over:
+                    self.add(layer, place, problem)
         references = {pointer(*path): reference for path, reference in replaced.items()} if replaced else _NONE
         return _Resolved(merged, target, config, fillers, references)
 

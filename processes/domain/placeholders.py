@@ -91,7 +91,8 @@ def compile_fillers(config: JSON, pointers: Collection[str]) -> tuple[Filler, ..
 def _misspelt(path: Path, text: str) -> Iterator[Problem]:
     for match in _LOOKS_LIKE.finditer(text):
         if _PLACEHOLDER.fullmatch(match[0]) is None and (source := nearest(match[1], _SOURCES)):
-            example = "%{now}" if source == "now" else f"%{{{source}:name}}"
+            name = match[0].partition(":")[2].removesuffix("}") or "name"
+            example = "%{now}" if source == "now" else f"%{{{source}:{name}}}"
             yield Problem(
                 path=pointer(*path),
                 message=f"{match[0]} isn't a placeholder",

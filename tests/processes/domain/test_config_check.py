@@ -1,15 +1,37 @@
 """What is wrong with a config is told in the words of those who write JSON."""
 
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from processes.domain.config_check import config_problems
 
 
 class Item(BaseModel):
     label: str
+
+
+class Button(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    leads_to: str | None = Field(None, alias="action")
+    label: str = ""
+
+
+class FileSource(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = ""
+    number: int = 1
+
+
+class QuerySource(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = ""
+    number: int = 1
 
 
 class Config(BaseModel):
@@ -25,6 +47,10 @@ class Config(BaseModel):
     name: str = Field("x", min_length=1)
     code: str = Field("xx", min_length=2, max_length=3, pattern="^x")
     either: str | int | None = None
+    span: timedelta | None = None
+    moment: datetime | None = None
+    source: list[int] | FileSource | QuerySource = []
+    buttons: dict[str, str | Button] = {}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +76,24 @@ class Config(BaseModel):
         ({"code": "yy"}, "/code", "Must match ^x"),
         ({"either": []}, "/either", "Must be a text or a whole number"),
         ([], "", "Must be an object"),
+        ({"span": "soon"}, "/span", "Must be a time span, such as PT30M, PT8H, P3D or a number of seconds"),
+        ({"moment": "soon"}, "/moment", "Must be a moment, such as 2026-12-01T09:00:00+01:00 or 2026-12-01"),
+        ({"source": 7}, "/source", "Must be a list or an object"),
+        ({"source": {"nr": 1}}, "/source/nr", 'Unknown key "nr"'),
+        ({"source": {"number": "x"}}, "/source/number", "Must be a whole number"),
     ],
 )
 def test_what_is_wrong_is_told_in_words(config: Any, path: str, message: str) -> None:
     assert [(problem.path, problem.message) for problem in config_problems(Config, config)] == [(path, message)]
+
+
+@pytest.mark.parametrize(
+    ("config", "suggestion"),
+    [
+        ({"buttons": {"go": {"actoin": "a"}}}, 'Did you mean "action"?'),
+        ({"buttons": {"go": {"zzz": "a"}}}, "Known keys: action, label"),
+        ({"source": {"zzz": 1}}, "Known keys: file, number, query"),
+    ],
+)
+def test_an_unknown_key_is_told_with_those_that_are_known_there(config: Any, suggestion: str) -> None:
+    assert {problem.suggestion for problem in config_problems(Config, config)} == {suggestion}

@@ -75,7 +75,7 @@ MISTAKES: list[tuple[object, str, str, str | None]] = [
     ([{"name": None}], "/0/name", "isn't empty", None),
     ([{"name": "a?"}], "/0/name", "can't end with", 'Use "a"'),
     ([{"name": "x" * 201}], "/0/name", "at most 200", None),
-    ([{"name": "a"}, {"name": "a"}], "/1/name", "already used by /0", "Give it a name of its own"),
+    ([{"name": "a"}, {"name": "a"}], "/1/name", "already used by action no. 1, at /0", "Give it a name of its own"),
     ([{"name": "a", "nxt": True}], "/0/nxt", 'Unknown key "nxt"', 'Did you mean "next"?'),
     ([{"name": "a", "a/b~c": 1}], "/0/a~1b~0c", "Unknown key", None),
     ([{"name": "a", "script": 5}], "/0/script", "binding reference or null", None),

@@ -177,7 +177,10 @@ MISTAKES: list[tuple[list[Any], dict[str, Any], str, str, str | None]] = [
     ([{"name": "r"}], {"r": {"credential": "x"}}, "/0/name", "bound to a credential", None),
     ([{"name": "noop", "config": {"a": ["${tex}"]}}], {"text": {"value": 1}}, "/0/config/a/0", 'bound to "tex"',
      'Did you mean "text"?'),
-    ([{"name": "noop", "config": "%{dat:x}"}], {}, "/0/config", "isn't a placeholder", "Write it like %{data:name}"),
+    # What is meant as a placeholder isn't told besides that it is no list.
+    ([{"name": "mail", "config": {"recipient": "ada", "cases": "%{dat:x}"}}], {}, "/0/config/cases",
+     "isn't a placeholder", "Write it like %{data:x}"),
+    ([{"name": "noop", "config": "%{dat:x}"}], {}, "/0/config", "isn't a placeholder", "Write it like %{data:x}"),
     ([{"name": "noop", "next": "nop"}], {}, "/0/next", 'No action "nop"', 'Did you mean "noop"?'),
     ([{"name": "mail"}], {}, "/0/config", 'key "recipient" is required', None),
     ([{"name": "mail", "config": {"recipient": 5}}], {}, "/0/config/recipient", "be a text", None),

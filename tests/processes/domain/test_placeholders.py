@@ -95,9 +95,9 @@ def test_what_is_missing_is_a_clear_error(text: str, message: str) -> None:
 
 
 MISSPELT = [
-    ("%{parm:x}", "Write it like %{param:name}"),
-    ("%{dat:x}", "Write it like %{data:name}"),
-    ("%{Data:x}", "Write it like %{data:name}"),
+    ("%{parm:x}", "Write it like %{param:x}"),
+    ("%{dat:x}", "Write it like %{data:x}"),
+    ("%{Data:x}", "Write it like %{data:x}"),
     ("%{data}", "Write it like %{data:name}"),
     ("%{param:}", "Write it like %{param:name}"),
     ("%{ now }", "Write it like %{now}"),
