@@ -3,12 +3,16 @@
 import asyncio
 import gzip
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
+from django.views.csrf import csrf_failure
+from django.views.debug import technical_404_response
 from pytest_django import Settings
 
 from config.csp import HEADER, content_security_policy, policy
@@ -43,12 +47,25 @@ def test_a_view_may_bring_a_policy_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("debug", "status", "relaxed"), [(False, 500, False), (True, 500, True), (True, 200, False), (True, 404, False)]
+    ("debug", "status", "relaxed"), [(False, 500, False), (True, 500, True), (True, 200, False), (False, 404, False)]
 )
 def test_only_djangos_own_error_page_is_let_through_under_debug(settings, debug, status, relaxed):
     settings.DEBUG = debug
     response = content_security_policy(answer(status))(RequestFactory().get("/"))
     assert response.headers[HEADER] == policy(for_error_page=relaxed)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_of_djangos_other_pages_under_debug_just_their_own_style_is_let_in(settings, status):
+    settings.DEBUG = True
+    response = content_security_policy(answer(status))(RequestFactory().get("/"))
+    directives = dict(part.split(" ", 1) for part in response.headers[HEADER].split("; "))
+    own, style = directives["style-src"].split(" ")
+    request = RequestFactory().get("/nope/")
+    page = csrf_failure(request) if status == 403 else technical_404_response(request, Http404())
+    (shown,) = re.findall(r"<style[^>]*>(.*?)</style>", page.content.decode(), re.DOTALL)
+    assert (own, style) == ("'self'", f"'sha256-{b64encode(sha256(shown.encode()).digest()).decode()}'")
+    assert response.headers[HEADER].replace(f" {style}", "") == policy()
 
 
 async def test_async_views_stay_in_the_event_loop():
