@@ -5,6 +5,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import register
 from django.db.models.signals import pre_delete
+from django.utils.translation import gettext_lazy as _
 
 from processes.registry import scripts
 from processes.services.discovery import import_modules
@@ -15,7 +16,7 @@ class ProcessesConfig(AppConfig):
     """Configure processes, and register the task scripts, roles and jobs of every installed app."""
 
     name = "processes"
-    verbose_name = "Processes"
+    verbose_name = _("Processes")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

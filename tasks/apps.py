@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
 
 from tasks.registry import connect_enqueuer
 from tasks.tracking import connect_starter
@@ -11,7 +12,7 @@ class TasksConfig(AppConfig):
     """Configure task trees, jobs and live delivery, and register the jobs of every installed app."""
 
     name = "tasks"
-    verbose_name = "Tasks"
+    verbose_name = _("Tasks")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

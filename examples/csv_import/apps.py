@@ -1,6 +1,7 @@
 """The example app `csv_import`."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class CsvImportConfig(AppConfig):
@@ -8,5 +9,5 @@ class CsvImportConfig(AppConfig):
 
     name = "examples.csv_import"
     label = "csv_import"
-    verbose_name = "CSV import (example)"
+    verbose_name = _("CSV import (example)")
     default_auto_field = "django.db.models.BigAutoField"

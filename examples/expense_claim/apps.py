@@ -1,6 +1,7 @@
 """The example app `expense_claim`."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ExpenseClaimConfig(AppConfig):
@@ -8,4 +9,4 @@ class ExpenseClaimConfig(AppConfig):
 
     name = "examples.expense_claim"
     label = "expense_claim"
-    verbose_name = "Expense claim (example)"
+    verbose_name = _("Expense claim (example)")

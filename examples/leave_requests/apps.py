@@ -1,6 +1,7 @@
 """The example app `leave_requests`."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class LeaveRequestsConfig(AppConfig):
@@ -8,5 +9,5 @@ class LeaveRequestsConfig(AppConfig):
 
     name = "examples.leave_requests"
     label = "leave_requests"
-    verbose_name = "Leave requests (example)"
+    verbose_name = _("Leave requests (example)")
     default_auto_field = "django.db.models.BigAutoField"

@@ -7,6 +7,8 @@ from django.contrib import admin, messages
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from processes.errors import DefinitionError
 from processes.models import Connection, ConnectionKind
@@ -24,55 +26,73 @@ _SMTP: Final = {
 _BY_KIND: Final = {ConnectionKind.HTTP.value: _HTTP, ConnectionKind.SMTP.value: _SMTP}
 
 _SCHEMES = [
-    ("none", "not at all"),
-    ("bearer", "as a bearer token"),
-    ("basic", "as a password (basic)"),
-    ("header", "in a header"),
+    ("none", gettext_lazy("not at all")),
+    ("bearer", gettext_lazy("as a bearer token")),
+    ("basic", gettext_lazy("as a password (basic)")),
+    ("header", gettext_lazy("in a header")),
 ]
-_SECURITY = [("starttls", "STARTTLS"), ("tls", "TLS from the start"), ("none", "not encrypted")]
+_SECURITY = [
+    ("starttls", "STARTTLS"),
+    ("tls", gettext_lazy("TLS from the start")),
+    ("none", gettext_lazy("not encrypted")),
+]
 
 
 class ConnectionForm(forms.ModelForm):
     """Edit a connection; its secret is only ever written."""
 
     base_url = forms.CharField(
-        label="Address", required=False, max_length=1000, widget=forms.URLInput(attrs={"class": "vURLField"}),
-        help_text="Requests go here or below: https://api.example.com/v1",
+        label=gettext_lazy("Address"),
+        required=False,
+        max_length=1000,
+        widget=forms.URLInput(attrs={"class": "vURLField"}),
+        help_text=gettext_lazy("Requests go here or below: https://api.example.com/v1"),
     )  # fmt: skip
-    scheme = forms.ChoiceField(label="The secret is sent", choices=_SCHEMES, required=False)
+    scheme = forms.ChoiceField(label=gettext_lazy("The secret is sent"), choices=_SCHEMES, required=False)
     http_username = forms.CharField(
-        label="Username", required=False, max_length=200, help_text="For basic: whose password it is."
+        label=gettext_lazy("Username"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("For basic: whose password it is."),
     )
     header = forms.CharField(
-        label="Header", required=False, max_length=100, help_text="For a header: its name, such as X-Api-Key."
+        label=gettext_lazy("Header"),
+        required=False,
+        max_length=100,
+        help_text=gettext_lazy("For a header: its name, such as X-Api-Key."),
     )
-    host = forms.CharField(label="Mail server", required=False, max_length=255, help_text="mail.example.com")
+    host = forms.CharField(
+        label=gettext_lazy("Mail server"), required=False, max_length=255, help_text="mail.example.com"
+    )
     port = forms.IntegerField(
-        label="Port",
+        label=gettext_lazy("Port"),
         required=False,
         initial=587,
         min_value=1,
         max_value=65535,
-        help_text="587 for STARTTLS, 465 for TLS.",
+        help_text=gettext_lazy("587 for STARTTLS, 465 for TLS."),
     )  # fmt: skip
-    security = forms.ChoiceField(label="Encryption", choices=_SECURITY, required=False)
+    security = forms.ChoiceField(label=gettext_lazy("Encryption"), choices=_SECURITY, required=False)
     smtp_username = forms.CharField(
-        label="Username", required=False, max_length=200, help_text="Empty to send without signing in."
-    )
-    from_address = forms.CharField(
-        label="Sender",
+        label=gettext_lazy("Username"),
         required=False,
         max_length=200,
-        help_text="A mail address, with a name before it or without: Shop &lt;shop@example.com&gt;",
+        help_text=gettext_lazy("Empty to send without signing in."),
+    )
+    from_address = forms.CharField(
+        label=gettext_lazy("Sender"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("A mail address, with a name before it or without: Shop &lt;shop@example.com&gt;"),
     )
     new_secret = forms.CharField(
-        label="Secret",
+        label=gettext_lazy("Secret"),
         required=False,
         strip=False,
         # Never rendered back, and not for the browser to keep.
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}),
     )
-    remove_secret = forms.BooleanField(label="Remove the secret", required=False)
+    remove_secret = forms.BooleanField(label=gettext_lazy("Remove the secret"), required=False)
 
     class Meta:
         model = Connection
@@ -100,7 +120,7 @@ class ConnectionForm(forms.ModelForm):
         cleaned = super().clean() or self.cleaned_data
         kind = cleaned.get("kind") or self.instance.kind
         if cleaned.get("remove_secret") and cleaned.get("new_secret"):
-            self.add_error("remove_secret", "Either enter a new secret, or remove the one that is there.")
+            self.add_error("remove_secret", _("Either enter a new secret, or remove the one that is there."))
             return cleaned
         fields = _BY_KIND.get(kind, {})
         values = {setting: cleaned[field] for field, setting in fields.items() if cleaned.get(field) not in (None, "")}
@@ -140,20 +160,20 @@ class ConnectionAdmin(admin.ModelAdmin):
         css: ClassVar = {"all": ("processes/admin.css",)}
         js: ClassVar = (Script("processes/connections.js", type="module"),)
 
-    @admin.display(description="leads to")
+    @admin.display(description=gettext_lazy("leads to"))
     def leads_to(self, connection: Connection) -> str:
         """Show where it leads."""
         return str(connection.settings.get("base_url") or connection.settings.get("host") or "")
 
-    @admin.display(description="secret", boolean=True)
+    @admin.display(description=gettext_lazy("secret"), boolean=True)
     def has_secret(self, connection: Connection) -> bool:
         """Show whether there is a secret."""
         return bool(connection.secret)
 
-    @admin.display(description="bound by")
+    @admin.display(description=gettext_lazy("bound by"))
     def templates(self, connection: Connection) -> str:
         """List the templates that bind it."""
-        return ", ".join(used_by(connection.name)) or "no template"
+        return ", ".join(used_by(connection.name)) or _("no template")
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         """Ask for what each kind needs; a script shows only the chosen one's."""

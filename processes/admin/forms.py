@@ -8,6 +8,8 @@ from typing import Any
 
 from django import forms
 from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from processes.admin.editor import BINDINGS, EXTENSIONS, JsonText, read_draft
 from processes.domain.definition_text import parse_json_text
@@ -18,7 +20,7 @@ from processes.services.authoring.checking import DraftProblem, find_problems
 
 __all__ = ["BINDINGS", "EXTENSIONS", "BindingForm", "BindingRows", "ExtensionRows", "ProcessTemplateForm", "describe"]
 
-_HELP = (
+_HELP = gettext_lazy(
     "A JSON array of actions, run in their order. An action has a name and a script, and may have a config, a comment "
     "and a next. Ctrl-Space shows what may be written at the cursor, with its documentation."
 )
@@ -80,8 +82,8 @@ class _Rows(forms.BaseInlineFormSet):
         """Say what the box deletes to those who don't see the column that it stands in."""
         super().add_fields(form, index)
         if "DELETE" in form.fields:
-            name = getattr(form.instance, self.named_by) if form.instance.pk else "this row"
-            form.fields["DELETE"].widget.attrs["aria-label"] = f"Delete {name}"
+            name = getattr(form.instance, self.named_by) if form.instance.pk else _("this row")
+            form.fields["DELETE"].widget.attrs["aria-label"] = _("Delete %(name)s") % {"name": name}
 
     def clean(self) -> None:
         """Add the messages; fields that have one of their own already keep just that."""
@@ -153,7 +155,7 @@ class ProcessTemplateForm(forms.ModelForm):
             return
         stored = ProcessTemplate.objects.filter(pk=self.instance.pk).values_list("revision", flat=True).first()
         if cleaned.get("expected_revision") != stored:
-            message = (
+            message = _(
                 "Somebody else saved this template after you opened it. Nothing is saved: copy what you changed, "
                 "reload the page, and enter it again."
             )
@@ -186,7 +188,10 @@ def describe(problem: Problem) -> str:
 def _describe_placed(found: DraftProblem) -> str:
     """Return a problem in a line that begins with its place in the text."""
     text = describe(found.problem)
-    return text if found.start is None else f"Line {found.start.line}, column {found.start.column}: {text}"
+    if found.start is None:
+        return text
+    place = _("Line %(line)s, column %(column)s") % {"line": found.start.line, "column": found.start.column}
+    return f"{place}: {text}"
 
 
 def _is_kept(form: forms.BaseForm) -> bool:

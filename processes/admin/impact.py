@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from processes.admin.forms import describe
 from processes.domain.json_values import JSON
@@ -20,19 +21,19 @@ def impact_message(impact: Impact) -> SafeString | None:
     """Return what to tell after a draft was saved; None if nothing builds on it and nothing would break."""
     parts: list[SafeString] = []
     if impact.dependents:
-        parts.append(format_html("These build on it: {}.", dependent_names(impact.dependents)))
+        parts.append(format_html(_("These build on it: {}."), dependent_names(impact.dependents)))
     if impact.broken:
-        parts.append(refusal_message("Publishing it now would break:", impact.broken))
+        parts.append(refusal_message(_("Publishing it now would break:"), impact.broken))
     elif impact.followers:
-        parts.append(format_html("Publishing it now would change {}.", _listed(impact.followers)))
+        parts.append(format_html(_("Publishing it now would change {}."), _listed(impact.followers)))
     elif impact.dependents:
-        parts.append(format_html("Publishing it now would change none of them."))
+        parts.append(format_html("{}", _("Publishing it now would change none of them.")))
     return format_html_join(" ", "{}", ((part,) for part in parts)) if parts else None
 
 
 def warning_message(warnings: Sequence[Problem]) -> SafeString:
     """Return what to tell of a draft that may be published and is probably wrong."""
-    return _with_list("This is probably a mistake:", _shortened([describe(warning) for warning in warnings]))
+    return _with_list(_("This is probably a mistake:"), _shortened([describe(warning) for warning in warnings]))
 
 
 def refusal_message(text: str, broken: Sequence[Mapping[str, JSON]]) -> SafeString:
@@ -56,12 +57,16 @@ def _with_list(text: str, lines: Iterable[str]) -> SafeString:
 
 def _shortened(lines: list[str]) -> list[str]:
     more = len(lines) - MAX_LISTED
-    return [*lines[:MAX_LISTED], *([f"and {more} more"] if more > 0 else [])]
+    return [*lines[:MAX_LISTED], *([_and_more(more)] if more > 0 else [])]
+
+
+def _and_more(count: int) -> str:
+    return _("and %(count)d more") % {"count": count}
 
 
 def _how(dependent: Dependent) -> str:
-    how = dependent.how or "by way of another"
-    return how if dependent.published else f"{how}, as a draft"
+    how = dependent.how or _("by way of another")
+    return how if dependent.published else _("%(how)s, as a draft") % {"how": how}
 
 
 def _line_of(broken: Mapping[str, JSON]) -> str:
@@ -71,4 +76,4 @@ def _line_of(broken: Mapping[str, JSON]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - MAX_LISTED
-    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:MAX_LISTED]) + (f" {_and_more(more)}" if more > 0 else "")

@@ -11,6 +11,8 @@ from django.db.models import Field, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from processes.admin.editor import editor_urls
 from processes.admin.forms import BindingForm, BindingRows, ExtensionRows, ProcessTemplateForm
@@ -96,8 +98,8 @@ class ExtensionInline(_PartOfTemplate, admin.TabularInline):
     formset = ExtensionRows
     fields = ("base", "position")
     extra = 1
-    verbose_name = "extended template"
-    verbose_name_plural = "extends (each overrides those above it)"
+    verbose_name = gettext_lazy("extended template")
+    verbose_name_plural = gettext_lazy("extends (each overrides those above it)")
 
 
 @admin.register(ProcessTemplate)
@@ -113,38 +115,38 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
     readonly_fields = ("published", "state")
     fieldsets = (
         (None, {"fields": ("title", "slug", "description", "expected_revision")}),
-        ("Definition", {"fields": ("definition", "abstract", "published", "state")}),
-        ("Who may execute it", {"fields": ("access", "groups", "owner"), "classes": ("collapse",)}),
-        ("Who may edit it", {"fields": ("edit_access", "edit_groups"), "classes": ("collapse",)}),
+        (gettext_lazy("Definition"), {"fields": ("definition", "abstract", "published", "state")}),
+        (gettext_lazy("Who may execute it"), {"fields": ("access", "groups", "owner"), "classes": ("collapse",)}),
+        (gettext_lazy("Who may edit it"), {"fields": ("edit_access", "edit_groups"), "classes": ("collapse",)}),
     )
 
     class Media:
         css: ClassVar = {"all": ("processes/admin.css",)}
 
-    @admin.display(description="who may execute it", ordering="access")
+    @admin.display(description=gettext_lazy("who may execute it"), ordering="access")
     def executed_by(self, template: ProcessTemplate) -> str:
         """Show who may execute it: nobody, where it is only extended."""
         if template.abstract:
-            return "nobody: abstract"
+            return _("nobody: abstract")
         # In a list nothing is "below".
-        return "members of its groups" if template.access == Access.GROUPS else str(template.get_access_display())
+        return _("members of its groups") if template.access == Access.GROUPS else str(template.get_access_display())
 
-    @admin.display(description="published")
+    @admin.display(description=gettext_lazy("published"))
     def published(self, template: ProcessTemplate) -> str:
         """Show when the template was published, and as which plan."""
         if template.published_at is None:
-            return "not yet"
+            return _("not yet")
         plan = template.published_plan_id
         return f"{template.published_at:%Y-%m-%d %H:%M} UTC" + (
-            f", plan {plan[:12]}" if plan else " (abstract: no plan)"
+            _(", plan %(plan)s") % {"plan": plan[:12]} if plan else _(" (abstract: no plan)")
         )
 
-    @admin.display(description="draft")
+    @admin.display(description=gettext_lazy("draft"))
     def state(self, template: ProcessTemplate) -> str:
         """Show whether the draft is what is in force."""
         if template.pk is None or template.published_source is None:
-            return "never published"
-        return "differs from what is published" if differs_from_published(template) else "published as it is"
+            return _("never published")
+        return _("differs from what is published") if differs_from_published(template) else _("published as it is")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProcessTemplate]:
         """Fetch what the list shows of each template in a constant number of queries."""
@@ -199,7 +201,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         to_delete, counts, needed, protected = super().get_deleted_objects(objs, request)
         library = read_library()
         listed = [
-            f"“{template}”: {use.slug} {use.how} it"
+            _("“%(template)s”: “%(caller)s” calls it") % {"template": template, "caller": use.slug}
             for template in objs
             for use in library.uses(template.slug)
             if use.how == "calls"
@@ -308,18 +310,24 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
         try:
             result = publish(template=template, user=request.user, expected_revision=template.revision)
         except PublishRefusedError as error:
-            text = refusal_message(f"The draft is saved, but not published. {error.message}", error.fields["broken"])
+            text = refusal_message(_not_published(error), error.fields["broken"])
             self.message_user(request, text, messages.ERROR)
             return
         except ProcessError as error:
-            self.message_user(request, f"The draft is saved, but not published. {error.message}", messages.ERROR)
+            self.message_user(request, _not_published(error), messages.ERROR)
             return
         if result.version is None:
-            self.message_user(request, f"“{template}” is saved; exactly this is in force already.", messages.SUCCESS)
+            told = _("“%(template)s” is saved; exactly this is in force already.") % {"template": template}
+            self.message_user(request, told, messages.SUCCESS)
             return
         others = [slug for slug in result.changed if slug != template.slug]
-        followed = f" These follow it: {', '.join(others)}." if others else ""
-        told = f"“{template}” is saved and published as version {result.version}.{followed}"
+        told = _("“%(template)s” is saved and published as version %(version)s.") % {
+            "template": template,
+            "version": result.version,
+        }
+        if others:
+            following = _("These follow it: %(names)s.") % {"names": ", ".join(others)}
+            told = f"{told} {following}"
         self.message_user(request, told, messages.SUCCESS)
         self._warn(request, template)
 
@@ -329,3 +337,7 @@ class ProcessTemplateAdmin(admin.ModelAdmin):
 
     def _address(self, template: ProcessTemplate) -> str:
         return reverse("admin:processes_processtemplate_change", args=[template.pk], current_app=self.admin_site.name)
+
+
+def _not_published(error: ProcessError) -> str:
+    return _("The draft is saved, but not published. %(why)s") % {"why": error.message}

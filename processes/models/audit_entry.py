@@ -3,6 +3,7 @@
 from typing import Any, NoReturn
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class AuditEntries(models.QuerySet["AuditEntry"]):
@@ -49,8 +50,8 @@ class AuditEntry(models.Model):
     objects = AuditEntries.as_manager()
 
     class Meta:
-        verbose_name = "audit entry"
-        verbose_name_plural = "audit log"
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
         ordering = ("-id",)
         indexes = (models.Index(fields=["subject_kind", "subject_id"], name="processes_audit_subject"),)
 

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from processes.domain.callbacks import CallbackStatus
 from processes.models.run import Run
@@ -41,6 +42,8 @@ class Callback(models.Model):
     purge_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("callback")
+        verbose_name_plural = _("callbacks")
         ordering = ("-created_at",)
         indexes = (
             models.Index(

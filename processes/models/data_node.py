@@ -4,6 +4,7 @@ import secrets
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from processes.models.instance import ProcessInstance
 from processes.models.template import ProcessTemplate
@@ -55,6 +56,8 @@ class DataNode(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:
+        verbose_name = _("data node")
+        verbose_name_plural = _("data nodes")
         constraints = (
             models.UniqueConstraint(
                 fields=["instance"], condition=models.Q(kind=DataNodeKind.CONTEXT), name="processes_one_context_node"

@@ -86,7 +86,8 @@ class ProcessInstance(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        verbose_name = "process instance"
+        verbose_name = _("process instance")
+        verbose_name_plural = _("process instances")
         ordering = ("-created_at",)
         indexes = (
             models.Index(fields=["owner", "-created_at"], name="processes_instance_owned"),

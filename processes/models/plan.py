@@ -1,6 +1,7 @@
 """Compiled plans, one row per content."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Plan(models.Model):
@@ -10,6 +11,10 @@ class Plan(models.Model):
     #: Canonical JSON (processes.domain.plan).
     content = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("plan")
+        verbose_name_plural = _("plans")
 
     def __str__(self) -> str:
         return self.hash[:12]

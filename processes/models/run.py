@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from processes.domain.run_status import RunStatus
 from processes.models.instance import ProcessInstance
@@ -57,6 +58,8 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         ordering = ("-created_at",)
         permissions = (("control_run", "Can control runs, and see and edit their data"),)
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.deletion import Collector
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from processes.models.callback import Callback
@@ -151,6 +152,10 @@ class StoredFile(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     #: Where it belongs to something: until when it is needed at least, though its owner may go; null for no longer.
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("stored file")
+        verbose_name_plural = _("stored files")
 
     def __str__(self) -> str:
         return self.name

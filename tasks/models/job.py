@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tasks.domain.statuses import JOB_CLAIMABLE, JOB_HELD, JobStatus, shown_job_status
 from tasks.models.root import TaskRoot
@@ -62,6 +63,8 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
         ordering = ("-created_at",)
         constraints = (
             models.UniqueConstraint(

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from tasks.domain.bounds import TITLE_CHARS
@@ -77,7 +78,8 @@ class TaskRoot(models.Model):
     purge_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name = "task"
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
         ordering = ("-created_at",)
         indexes = (
             models.Index(

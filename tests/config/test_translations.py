@@ -4,8 +4,10 @@ import re
 
 import pytest
 from babel.messages.catalog import Message
+from django.contrib import admin
 from django.template import engines
 from django.utils import translation
+from django.utils.functional import Promise
 
 from tests.catalogues import LANGUAGES, PARTS, Part, collect, compiled, is_translated, read
 
@@ -27,6 +29,15 @@ def test_a_catalogue_holds_the_texts_of_the_code_and_no_others(part: Part, langu
 @pytest.mark.parametrize(("part", "language"), EVERY)
 def test_every_text_is_translated(part: Part, language: str) -> None:
     assert [message.id for message in messages(part, language).values() if not is_translated(message)] == []
+
+
+def test_what_the_admin_lists_has_names_in_the_reader_s_language() -> None:
+    packages = tuple(part.package.replace("/", ".") for part in PARTS)
+    ours = [model._meta for model in admin.site._registry if model.__module__.startswith(packages)]
+    names = [
+        name for meta in ours for name in (meta.verbose_name, meta.verbose_name_plural, meta.app_config.verbose_name)
+    ]
+    assert [str(name) for name in names if not isinstance(name, Promise)] == []
 
 
 @pytest.mark.parametrize(("part", "language"), EVERY)

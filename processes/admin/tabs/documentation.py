@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy
 
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.models import ProcessTemplate
@@ -19,4 +20,4 @@ def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateA
     return render_tab(request, template, model_admin, tab=TAB.name, page=page, context={"doc": doc})
 
 
-TAB = Tab(name="documentation", label="Documentation", view=view)
+TAB = Tab(name="documentation", label=gettext_lazy("Documentation"), view=view)

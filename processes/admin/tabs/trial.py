@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext_lazy
 
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
 from processes.admin.tabs.trial_form import TrialForm
@@ -112,4 +113,4 @@ def _steps(trace: Sequence[TraceEntry]) -> list[Step]:
     return steps
 
 
-TAB = Tab(name="trial", label="Try it", view=view)
+TAB = Tab(name="trial", label=gettext_lazy("Try it"), view=view)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from processes.admin.forms import describe
 from processes.domain.definition_text import parse_json_text
@@ -38,23 +39,31 @@ class TrialForm(forms.Form):
     """Ask what is tried out, and with what."""
 
     of = forms.ChoiceField(
-        label="What to run", choices=[("draft", "The draft"), ("published", "What is published")], initial="draft"
+        label=gettext_lazy("What to run"),
+        choices=[("draft", gettext_lazy("The draft")), ("published", gettext_lazy("What is published"))],
+        initial="draft",
     )
     action = forms.CharField(
-        label="Enter at the action",
+        label=gettext_lazy("Enter at the action"),
         required=False,
         max_length=201,
-        help_text="Empty: where the process begins.",
+        help_text=gettext_lazy("Empty: where the process begins."),
         widget=forms.TextInput(attrs={"list": "trial-actions", "autocomplete": "off", "spellcheck": "false"}),
     )
-    begin_with = JsonObjectField(label="Data", required=False, help_text="A JSON object: what the process begins with.")
+    begin_with = JsonObjectField(
+        label=gettext_lazy("Data"),
+        required=False,
+        help_text=gettext_lazy("A JSON object: what the process begins with."),
+    )
     parameters = JsonObjectField(
-        label="Parameters", required=False, help_text="A JSON object: what the address or a form would bring along."
+        label=gettext_lazy("Parameters"),
+        required=False,
+        help_text=gettext_lazy("A JSON object: what the address or a form would bring along."),
     )
     keep = forms.BooleanField(
-        label="Really send requests and mail, and keep what it writes",
+        label=gettext_lazy("Really send requests and mail, and keep what it writes"),
         required=False,
-        help_text="Without this, everything that the run writes to the database is taken back.",
+        help_text=gettext_lazy("Without this, everything that the run writes to the database is taken back."),
     )
 
     def __init__(self, *args: Any, actions: Sequence[str] = (), published: bool = False, **kwargs: Any) -> None:

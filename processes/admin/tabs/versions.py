@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from processes.admin.impact import broken_lines, dependent_names, refusal_message
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
@@ -182,4 +183,4 @@ def _address(template: ProcessTemplate, model_admin: TemplateAdmin) -> str:
     return reverse(f"admin:{TAB.url_name}", args=[template.pk], current_app=model_admin.admin_site.name)
 
 
-TAB = Tab(name="versions", label="Versions", view=view)
+TAB = Tab(name="versions", label=gettext_lazy("Versions"), view=view)

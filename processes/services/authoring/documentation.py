@@ -412,13 +412,13 @@ def _effect(effect: Effect) -> str:
 
 def _executed_by(template: ProcessTemplate) -> str:
     if template.access != Access.GROUPS:
-        return Access(template.access).label
+        return str(Access(template.access).label)
     return _members(group.name for group in template.groups.all())
 
 
 def _edited_by(template: ProcessTemplate) -> str:
     if template.edit_access != EditAccess.GROUPS:
-        return EditAccess(template.edit_access).label
+        return str(EditAccess(template.edit_access).label)
     members = _members(group.name for group in template.edit_groups.all())
     return f"editors who are {members}" if template.owner_id is None else f"its owner, and editors who are {members}"
 

@@ -188,7 +188,7 @@ def test_a_template_in_use_is_not_deleted_and_its_users_are_listed(editor: Clien
     for response in (editor.get(confirm), editor.post(confirm, {"post": "yes"})):
         text = readable(response.content.decode())
         assert "Child extends Work" in text
-        assert "“Work”: caller calls it" in text
+        assert "“Work”: “caller” calls it" in text
         assert "An expense claim" in text
     chosen = {"action": "delete_selected", "_selected_action": [template.pk], "post": "yes"}
     editor.post("/admin/processes/processtemplate/", chosen)
