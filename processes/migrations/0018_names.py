@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('processes', '0016_added_items'),
+        ('processes', '0017_clock_readings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
