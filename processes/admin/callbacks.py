@@ -11,11 +11,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from processes.admin.history import HistoryAdmin, ProcessFilter, StatusFilter, link_to, shown_json
+from processes.admin.runs.words import CALLBACK_WORDS
 from processes.models import Callback, CallbackWaiter
 from processes.services.callback_ends import standing_of
 from tasks.admin.words import badge, length, moment
 
 MOST_ROWS = 100
+
+
+class _StatusFilter(StatusFilter):
+    words = CALLBACK_WORDS
 
 
 class _ProcessFilter(ProcessFilter):
@@ -31,7 +36,7 @@ class CallbackAdmin(HistoryAdmin):
     change_form_template = "processes/admin/callback.html"
     ordering = ("-created_at",)
     list_display = ("callback_id", "action", "shown", "process", "owner", "created", "expires", "ended")
-    list_filter = (StatusFilter, _ProcessFilter)
+    list_filter = (_StatusFilter, _ProcessFilter)
     list_select_related = ("run__template", "run__user")
     list_defer = (
         "data", "response", "run__cursor", "run__attributes", "run__request", "run__response", "run__origin",
@@ -72,7 +77,7 @@ class CallbackAdmin(HistoryAdmin):
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def shown(self, row: Callback) -> SafeString:
         """Show the status."""
-        return badge(row.status)
+        return badge(row.status, words=CALLBACK_WORDS)
 
     @admin.display(description=gettext_lazy("process"))
     def process(self, row: Callback) -> str:

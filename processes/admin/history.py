@@ -1,6 +1,6 @@
 """What the lists of runs and callbacks have in common: filters, links, and JSON in which no token can be read."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -31,11 +31,12 @@ class StatusFilter(admin.SimpleListFilter):
 
     title = _("status")
     parameter_name = "status"
+    words: ClassVar = STATUS_WORDS
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, "str | _StrPromise"]]:
         """Offer all that there are."""
         statuses = [str(value) for value, _label in model_admin.model._meta.get_field("status").choices]
-        return [(status, STATUS_WORDS.get(status, status)) for status in statuses]
+        return [(status, self.words.get(status, status)) for status in statuses]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         """Narrow the list."""

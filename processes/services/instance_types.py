@@ -33,7 +33,9 @@ def offered_to(user: User, *, most: int) -> list[InstanceType]:
 
     What a process makes itself, once it has asked for what belongs to it, is begun with that process.
     """
-    types = creatable_by(user).select_related("template").only("slug", "title", "description", "template__published_plan")
+    types = (
+        creatable_by(user).select_related("template").only("slug", "title", "description", "template__published_plan")
+    )
     return [type for type in types[: 2 * most] if not _is_made_by_its_process(type)][:most]
 
 

@@ -53,6 +53,7 @@ STATUS_WORDS: Mapping[str, "_StrPromise"] = {
     "dead_letter": gettext_lazy("dead letter"),
     "cancelled": gettext_lazy("cancelled"),
     "skipped": gettext_lazy("skipped"),
+    "compensating": gettext_lazy("compensating"),
     "compensated": gettext_lazy("compensated"),
 }
 
@@ -69,9 +70,9 @@ OUTCOME_WORDS: Mapping[str, "_StrPromise"] = {
 }
 
 
-def badge(status: str) -> SafeString:
+def badge(status: str, *, words: Mapping[str, "_StrPromise"] = STATUS_WORDS) -> SafeString:
     """Return a status as a badge, which says it in words and not by its colour alone."""
-    return format_html('<span class="task-status is-{}">{}</span>', status, STATUS_WORDS.get(status, status))
+    return format_html('<span class="task-status is-{}">{}</span>', status, words.get(status, status))
 
 
 def moment(value: datetime | None) -> SafeString | str:

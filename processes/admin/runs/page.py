@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from processes.admin.history import link_to, shown_json
-from processes.admin.runs.words import MESSAGE_WORDS, result_text
+from processes.admin.runs.words import CALLBACK_WORDS, MESSAGE_WORDS, result_text
 from processes.domain.rewinding import is_place
 from processes.models import (
     Callback,
@@ -108,7 +108,11 @@ def messages_of(run: Run) -> list[dict[str, Any]]:
 def callbacks_of(request: HttpRequest, run: Run) -> list[tuple[Any, Any, uuid.UUID]]:
     """Return the latest callbacks, with links."""
     return [
-        (link_to(request, model="processes.callback", pk=row.pk, text=row.action), badge(row.status), row.pk)
+        (
+            link_to(request, model="processes.callback", pk=row.pk, text=row.action),
+            badge(row.status, words=CALLBACK_WORDS),
+            row.pk,
+        )
         for row in Callback.objects.filter(run=run).order_by("-created_at")[:MOST_ROWS]
     ]
 

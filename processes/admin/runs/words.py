@@ -9,11 +9,13 @@ from django.utils.translation import gettext_lazy
 
 from processes.domain.moving import Misfit
 from processes.services.standing import ToldReason
+from tasks.admin.words import STATUS_WORDS
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 __all__ = [
+    "CALLBACK_WORDS",
     "EFFECT_WORDS",
     "MESSAGE_WORDS",
     "REASON_WORDS",
@@ -25,6 +27,15 @@ __all__ = [
     "waiting_text",
     "why_text",
 ]
+
+#: How a callback stands.
+CALLBACK_WORDS: Mapping[str, "_StrPromise"] = {
+    **STATUS_WORDS,
+    "started": gettext_lazy("started"),
+    "progress": gettext_lazy("in progress"),
+    "error": gettext_lazy("failed"),
+    "timeout": gettext_lazy("took too long"),
+}
 
 #: Why a run waits, by the code of `waiting_for` (docs/control.md).
 WAITING_WORDS: Mapping[str, "_StrPromise"] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from processes.admin.runs.words import (
+    CALLBACK_WORDS,
     MESSAGE_WORDS,
     REASON_WORDS,
     WAITING_WORDS,
@@ -16,11 +17,14 @@ from processes.admin.runs.words import (
     waiting_text,
     why_text,
 )
+from processes.domain.callbacks import CallbackStatus
 from processes.domain.moving import Misfit
 from processes.domain.rewinding import Obstacle
+from processes.domain.run_status import RunStatus
 from processes.registry import scripts
 from processes.services.inbox import CONTROLS, JOINED, REPORT, RESUME
 from processes.services.standing import ToldReason
+from tasks.admin.words import STATUS_WORDS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control.md").read_text("utf-8")
 
@@ -119,3 +123,8 @@ def test_why_a_run_does_not_move_is_said_in_a_sentence(code: str, facts: dict[st
 )
 def test_what_became_of_a_message_is_said_in_words(result: object, text: str) -> None:
     assert result_text(result) == text
+
+
+def test_every_status_of_runs_and_callbacks_is_said_in_words() -> None:
+    assert {status.value for status in RunStatus} <= STATUS_WORDS.keys()
+    assert {status.value for status in CallbackStatus} <= CALLBACK_WORDS.keys()
