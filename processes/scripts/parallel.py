@@ -24,7 +24,7 @@ from processes.errors import NotFoundError, PermanentError
 from processes.models import FanOut
 from processes.registry import querysets, task_script
 from processes.services.fan_out import add_pieces, begin, open_fan_out, set_total
-from processes.services.host import acting_user, caller_of
+from processes.services.host import acting_user, caller_of, host_of
 from processes.services.lending import check_bound
 from processes.services.pieces import Piece, store_pieces
 from processes.services.tables import read_rows
@@ -300,11 +300,11 @@ def _spread(
     """
     run_id, ordinal = uuid.UUID(app.get("run_id")), app.ordinal
     fan_out = open_fan_out(run_id=run_id, ordinal=ordinal, authority=app.authority, awaited=wait, **columns)
-    total = 0
-    for total in store_pieces(fan_out, pieces):
+    total, hold = 0, host_of(app).hold
+    for total in store_pieces(fan_out, pieces, hold=hold):
         progress(message=told(total))
         app.check_cancelled()
-    total = set_total(fan_out, total, needed=columns.get("needed"))
+    total = set_total(fan_out, total, needed=columns.get("needed"), hold=hold)
     if not total:
         app.state = "empty"
         if columns["into"]:

@@ -125,6 +125,7 @@ class ClaimedRun:
             plan=load_plan(self.plan_id),
             durable=True,
             why_cancelled=self._why_cancelled,
+            hold=self._hold_claim,
             heard=self._hear_answer,
             told_time=None if self.batch is not None else self.readings.note,
             # What was lent to an execution serves its parts too.
@@ -310,6 +311,12 @@ class ClaimedRun:
         except JobTimeout as error:
             raise self._too_late(self.interpreter.pending) from error
         return ""
+
+    def _hold_claim(self) -> None:
+        try:
+            self.context.hold_claim()
+        except StaleFence as error:
+            raise RunTakenOver(str(error)) from error
 
     @staticmethod
     def _too_late(pending: Pending | None) -> ActionTimeoutError:

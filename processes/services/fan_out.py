@@ -7,7 +7,7 @@ its own job takes no fan-out that a child's end has locked (`give_up`): it comes
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import islice
 
@@ -74,18 +74,21 @@ def add_pieces(*, run_id: uuid.UUID, items: Iterable[JSON]) -> int:
     return fan_out.total
 
 
-def set_total(fan_out: FanOut, total: int, *, needed: int | None) -> int:
+def set_total(fan_out: FanOut, total: int, *, needed: int | None, hold: Callable[[], None]) -> int:
     """Say how many pieces there are, once all are stored, and return it; None of `needed` for all of them.
 
-    Where an earlier execution has worked at them, what it has done is done, and what was added there is added.
+    Where an earlier execution has worked at them, what it has done is done, and what was added there is added. `hold`
+    keeps the run from being taken over meanwhile.
     """
+    if fan_out.total is not None:
+        # An attempt that has said so may have begun them, and their ends lock the fan-out before this run's job.
+        return fan_out.total
     with transaction.atomic():
-        # An attempt that has said so may have begun them.
-        row = FanOut.objects.select_for_update(of=("self",)).select_related("run__previous").get(pk=fan_out.pk)
-        if row.total is None:
-            row.total, row.completed = keep_done(row, total)
-            row.needed = needed
-            row.save(update_fields=["total", "needed", "completed"])
+        hold()
+        row = FanOut.objects.select_related("run__previous").get(pk=fan_out.pk)
+        row.total, row.completed = keep_done(row, total)
+        row.needed = needed
+        row.save(update_fields=["total", "needed", "completed"])
         return row.total
 
 

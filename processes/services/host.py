@@ -63,9 +63,10 @@ USER_KEPT: Final = timedelta(seconds=5)
 class DjangoHost:
     """Serve the interpreter of one run.
 
-    `caller` is who the run works for. A durable run's driver passes `why_cancelled`; a foreground run can't be
-    cancelled. `submitted` are the values that the request's form has brought. `execution` names this execution, for
-    which grants are made. `heard` is told what other systems answer, `told_time` which times scripts are given.
+    `caller` is who the run works for. A durable run's driver passes `why_cancelled` and `hold`; a foreground run can't
+    be cancelled, nor taken over. `submitted` are the values that the request's form has brought. `execution` names this
+    execution, for which grants are made. `heard` is told what other systems answer, `told_time` which times scripts are
+    given.
     """
 
     #: Whether `run_as_owner` lends the rights of the template's owner. Where somebody tries a process out, with data of
@@ -79,6 +80,7 @@ class DjangoHost:
         plan: Plan,
         durable: bool = False,
         why_cancelled: Callable[[], str] | None = None,
+        hold: Callable[[], None] | None = None,
         submitted: Mapping[str, JSON] | None = None,
         outside: Outside | None = None,
         heard: Heard | None = None,
@@ -96,7 +98,7 @@ class DjangoHost:
         self.main_plan = plan
         self.submitted: Mapping[str, JSON] = submitted or {}
         self._durable = durable
-        self._why_cancelled = why_cancelled
+        self._why_cancelled, self._hold = why_cancelled, hold
 
     @property
     def durable(self) -> bool:
@@ -118,6 +120,14 @@ class DjangoHost:
         """Raise RunCancelled if the run has been cancelled."""
         if self._why_cancelled is not None and (reason := self._why_cancelled()):
             raise RunCancelled(reason)
+
+    def hold(self) -> None:
+        """Let no other worker take the run over before the caller's transaction ends; leaves it where one has.
+
+        For what an action stores apart from its checkpoint: a worker that has lost the run must not add to it.
+        """
+        if self._hold is not None:
+            self._hold()
 
     @property
     def outside(self) -> Outside:

@@ -2,7 +2,7 @@
 """The pieces of a fan-out as rows: stored and read many at once, with what has come of each."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -58,32 +58,25 @@ class StoredPiece:
     name: str
 
 
-def store_pieces(fan_out: FanOut, pieces: Iterable[Piece]) -> Iterator[int]:
+def store_pieces(fan_out: FanOut, pieces: Iterable[Piece], *, hold: Callable[[], None]) -> Iterator[int]:
     """Store pieces in their order, in chunks, and give after each chunk how many there are.
 
     Where an earlier attempt has said how many there are, these are the ones, and some may have begun. What one has left
-    that didn't come so far goes: the pieces may be others by now, and none of them has begun.
+    that didn't come so far goes: the pieces may be others by now, and none of them has begun. `hold` keeps the run from
+    being taken over within a transaction, and raises where it was: its new worker stores them.
     """
-    if fan_out.total is not None or not _is_clear(fan_out):
+    if fan_out.total is not None:
         return
+    with transaction.atomic():
+        hold()
+        FanOutItem.objects.filter(fan_out=fan_out).delete()
     stored, remaining = 0, iter(pieces)
     while chunk := list(islice(remaining, sql.ROWS_PER_STATEMENT)):
-        insert_pieces(fan_out.pk, chunk, first=stored)
+        with transaction.atomic():
+            hold()
+            insert_pieces(fan_out.pk, chunk, first=stored)
         stored += len(chunk)
         yield stored
-
-
-def _is_clear(fan_out: FanOut) -> bool:
-    """Delete what is stored, unless it is complete; tell whether there is nothing now."""
-    items = FanOutItem.objects.filter(fan_out=fan_out)
-    if not items.exists():
-        return True
-    with transaction.atomic():
-        # Whoever says how many there are locks this row too: children begin only after that.
-        if FanOut.objects.select_for_update(of=("self",)).only("total").get(pk=fan_out.pk).total is not None:
-            return False
-        items.delete()
-    return True
 
 
 def insert_pieces(fan_out_id: int, pieces: Sequence[Piece], *, first: int, added_by: int | None = None) -> None:

@@ -197,6 +197,14 @@ def consume_cancel(claim: Claim) -> None:
         raise StaleFence("Another worker has taken this job over.", task_id=str(claim.root_id))
 
 
+def hold_claim(claim: Claim) -> None:
+    """Let nobody take a claimed job over before the caller's transaction ends; raises StaleFence where somebody has."""
+    rows = Job.objects.filter(pk=claim.root_id, fence=claim.fence, status=JobStatus.RUNNING.value)
+    # On SQLite the transaction itself keeps others from writing.
+    if not list(rows.select_for_update(no_key=True).values_list("pk")):
+        raise StaleFence("Another worker has taken this job over; nothing was written.", task_id=str(claim.root_id))
+
+
 def save_state(claim: Claim, state: str) -> None:
     """Store what a job's function saves, JSON text, in the caller's transaction where there is one.
 

@@ -12,7 +12,7 @@ from tasks.domain.bounds import measure
 from tasks.domain.jsonvalue import JSON, JSONObject, dumps, storable
 from tasks.errors import InvalidState, JobTimeout, StaleFence, TaskCancelled, WorkInterrupted
 from tasks.models import Job
-from tasks.services.claims import Claim, consume_cancel, save_state
+from tasks.services.claims import Claim, consume_cancel, hold_claim, save_state
 from tasks.services.committing import after_commit
 from tasks.services.connections import renew_connections
 from tasks.services.draining import is_draining
@@ -131,6 +131,13 @@ class Context:
         finally:
             self.hold.interruption = outer
             self.hold.go_on()
+
+    def hold_claim(self) -> None:
+        """Let nobody take the work over before the caller's transaction ends.
+
+        Raises StaleFence where somebody has. This locks the job.
+        """
+        hold_claim(self.claim)
 
     def consume_cancel(self) -> None:
         """Take the wish to cancel the work, in the caller's transaction: it ends by what it does about it.

@@ -434,9 +434,9 @@ def test_what_changes_while_an_attempt_to_spread_it_fails_is_spread_as_it_is_the
             Group.objects.filter(name__in="ae").delete()
         return Group.objects.all()
 
-    def breaking(fan_out: FanOut, pieces: Iterable[Piece]) -> Iterator[int]:
+    def breaking(fan_out: FanOut, pieces: Iterable[Piece], **hold: Any) -> Iterator[int]:
         attempts.append(FanOutItem.objects.count())
-        for total in store_pieces(fan_out, pieces):
+        for total in store_pieces(fan_out, pieces, **hold):
             yield total
             if len(attempts) == 1 and total == 4:
                 raise ConnectionError("gone for a moment")
