@@ -1,7 +1,8 @@
 """Collect the texts that people see into catalogues of translations: `make messages`.
 
-Each part of the house has a catalogue of its own beside its code. Babel reads the texts where Django marks them, so
-that no GNU gettext has to be installed. Texts that have gone are dropped, new ones wait for a translation.
+Each part of the house has a catalogue of its own beside its code, and one more (`djangojs`) where its scripts say
+something. Babel reads the texts where Django marks them, so that no GNU gettext has to be installed. Texts that have
+gone are dropped, new ones wait for a translation.
 """
 
 import io
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_python
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_javascript, extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
@@ -22,6 +23,7 @@ LANGUAGES = ("de",)
 _KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
+    "gettext_noop": None,
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
@@ -31,18 +33,25 @@ _HEADER = "# {title}\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of the house with a catalogue: its package, and the folders of its templates."""
+    """A part of the house with a catalogue: its package, and the folders of its templates, or of its scripts."""
 
     package: str
     templates: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """Return what Django calls the catalogue: scripts have one of their own."""
+        return "djangojs" if self.scripts else "django"
 
     def file(self, language: str, suffix: str) -> Path:
         """Return where the catalogue of a language lies."""
-        return HOUSE / self.package / "locale" / language / "LC_MESSAGES" / f"django.{suffix}"
+        return HOUSE / self.package / "locale" / language / "LC_MESSAGES" / f"{self.domain}.{suffix}"
 
 
 PARTS = (
     Part(package="processes", templates=("templates/processes", "templates/registration")),
+    Part(package="processes", scripts=("static/processes",)),
     Part(package="tasks", templates=("templates/tasks",)),
     Part(package="examples/csv_import", templates=("templates/csv_import",)),
     Part(package="examples/expense_claim", templates=("templates/expense_claim",)),
@@ -53,11 +62,20 @@ PARTS = (
 def collect(part: Part) -> Catalog:
     """Return the texts of a part, without translations."""
     catalog = Catalog(project="Stepline", charset="utf-8")
-    for file, source in _sources(part):
-        found = extract_python(io.BytesIO(source.encode()), _KEYWORDS, ["Translators:"], {"encoding": "utf-8"})
+    for file, source in _scripts(part) if part.scripts else _sources(part):
+        # Texts in `${…}` count, too.
+        options = {"encoding": "utf-8", "parse_template_string": True}
+        extract = extract_javascript if part.scripts else extract_python
+        found = extract(io.BytesIO(source.encode()), _KEYWORDS, ["Translators:"], options)
         for _, function, message, comments in found:
             _add(catalog, function, message, place=file.relative_to(HOUSE).as_posix(), comments=comments)
     return catalog
+
+
+def _scripts(part: Part) -> Iterator[tuple[Path, str]]:
+    for folder in part.scripts:
+        for file in sorted((HOUSE / folder).rglob("*.js")):
+            yield file, file.read_text("utf-8")
 
 
 def _sources(part: Part) -> Iterator[tuple[Path, str]]:
@@ -104,7 +122,8 @@ def update(part: Part, language: str) -> int:
     """Bring a stored catalogue up to date, compile it, and return how many texts lack a translation."""
     stored, template = read(part, language), collect(part)
     catalog = Catalog(locale=language, project="Stepline", charset="utf-8", fuzzy=False)
-    catalog.header_comment = _HEADER.format(title=f"Stepline: {part.package}, {language}").rstrip()
+    suffix = ", scripts" if part.scripts else ""
+    catalog.header_comment = _HEADER.format(title=f"Stepline: {part.package}, {language}{suffix}").rstrip()
     # Fixed, so that only texts make a difference.
     catalog.creation_date = catalog.revision_date = datetime(2026, 11, 21, tzinfo=UTC)
     for message in template:
@@ -136,7 +155,7 @@ def main() -> int:
     for part in PARTS:
         for language in LANGUAGES:
             lacking = update(part, language)
-            print(f"{part.package}, {language}: {lacking} texts without a translation")
+            print(f"{part.package} ({part.domain}), {language}: {lacking} texts without a translation")
     return 0
 
 

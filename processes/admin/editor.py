@@ -14,10 +14,11 @@ from django.core.exceptions import PermissionDenied
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from processes.admin.editor_words import WORDS, EditorWords
 from processes.models import ProcessTemplate
 from processes.services.authoring.checking import BaseRow, BindingRow, Draft, find_problems
 from processes.services.authoring.vocabulary import describe_vocabulary
@@ -66,20 +67,26 @@ class JsonText(forms.Textarea):
         """Name the editor's files; scripts run in this order, after the page has been read."""
         parts = [Script(f"django_ace/ace/{name}.js", defer=True) for name in _ACE]
         # Ace inserts no styles of its own under our policy: its style sheets are linked.
-        scripts = [*parts, Script(self._script, type="module")]
+        words = Script(reverse(f"admin:{WORDS}"))
+        scripts = [words, *parts, Script(self._script, type="module")]
         return forms.Media(css={"all": _STYLES}, js=scripts)  # type: ignore[arg-type]  # stubs know paths only
 
 
 def editor_urls(model_admin: TemplateAdmin) -> list[URLPattern]:
-    """Return the addresses that the editor asks: `check/` and `vocabulary/`, below the list of templates."""
+    """Return the addresses that the editor asks: `check/`, `vocabulary/` and `words/`, below the list of templates."""
     views = {"check": _check, "vocabulary": _vocabulary}
+    # What it says, in the reader's language: every page with such a field links it, so it is for all staff.
+    words = model_admin.admin_site.admin_view(EditorWords.as_view(), cacheable=True)
     return [
-        path(
-            f"{name}/",
-            model_admin.admin_site.admin_view(partial(view, model_admin)),
-            name=f"processes_processtemplate_{name}",
-        )
-        for name, view in views.items()
+        path("words/", words, name=WORDS),
+        *(
+            path(
+                f"{name}/",
+                model_admin.admin_site.admin_view(partial(view, model_admin)),
+                name=f"processes_processtemplate_{name}",
+            )
+            for name, view in views.items()
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from processes.domain.authoring.config_text import Piece
 from processes.domain.authoring.diagram import anchor_of
@@ -58,22 +59,28 @@ def script_anchor(name: str) -> str:
 
 def _part(text: str, kind: str) -> str | SafeString:
     if kind == "action":
-        return format_html('“<a href="#{}">{}</a>”', anchor_of(text), text)
-    return format_html('“<em class="state">{}</em>”', text) if kind == "state" else text
+        return _quoted(format_html('<a href="#{}">{}</a>', anchor_of(text), text))
+    return _quoted(format_html('<em class="state">{}</em>', text)) if kind == "state" else text
+
+
+def _quoted(name: SafeString) -> SafeString:
+    opening, _name, closing = gettext("“%(name)s”").partition("%(name)s")
+    return format_html("{}{}{}", opening, name, closing)
 
 
 def _piece(piece: Piece) -> str | SafeString:
     if piece.kind == "plain":
         return piece.text
     if piece.kind == "bound" and piece.reference is not None:
+        title = gettext("Bound as “%(name)s”") % {"name": piece.reference}
         return format_html(
-            '<a class="config-bound" href="#{}" title="Bound as “{}”">{}</a>',
-            binding_anchor(piece.reference), piece.reference, piece.text,
-        )  # fmt: skip
+            '<a class="config-bound" href="#{}" title="{}">{}</a>', binding_anchor(piece.reference), title, piece.text
+        )
     titles = {
-        "unbound": ' title="Nothing is bound to this"',
-        "placeholder": ' title="Filled in just before the action runs"',
+        "unbound": gettext("Nothing is bound to this"),
+        "placeholder": gettext("Filled in just before the action runs"),
     }
-    return format_html(
-        '<span class="config-{}"{}>{}</span>', piece.kind, SafeString(titles.get(piece.kind, "")), piece.text
-    )
+    title = titles.get(piece.kind, "")
+    if not title:
+        return format_html('<span class="config-{}">{}</span>', piece.kind, piece.text)
+    return format_html('<span class="config-{}" title="{}">{}</span>', piece.kind, title, piece.text)

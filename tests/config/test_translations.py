@@ -11,7 +11,11 @@ from django.utils.functional import Promise
 
 from tests.catalogues import LANGUAGES, PARTS, Part, collect, compiled, is_translated, read
 
-EVERY = [pytest.param(part, language, id=f"{part.package}-{language}") for part in PARTS for language in LANGUAGES]
+EVERY = [
+    pytest.param(part, language, id=f"{part.package}-{part.domain}-{language}")
+    for part in PARTS
+    for language in LANGUAGES
+]
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sd]|\{\w*\}")
 
 

@@ -9,6 +9,9 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils import translation
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from processes.admin.impact import broken_lines, dependent_names, refusal_message
@@ -53,7 +56,7 @@ def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateA
 def _list(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateAdmin) -> HttpResponseBase:
     page = Paginator(list_versions(template), PAGE_SIZE).get_page(request.GET.get("page"))
     shown = list(page.object_list)
-    summaries = summarise(template, shown)
+    summaries = summarise(template, shown, language=translation)
     current = latest_number(template)
     rows = [
         _Row(
@@ -78,7 +81,7 @@ def _compare(request: HttpRequest, template: ProcessTemplate, model_admin: Templ
     old, new = _moment(request.GET["old"]), _moment(request.GET["new"])
     comparison = compare(template=template, old=old, new=new)
     context = {
-        "heading": f"{_name(old).capitalize()} → {_name(new)}",
+        "heading": f"{capfirst(_name(old))} → {_name(new)}",
         **_told(comparison),
         **_choices(template, str(old), str(new)),
     }
@@ -91,13 +94,13 @@ def _confirm(request: HttpRequest, template: ProcessTemplate, model_admin: Templ
         raise PermissionDenied
     preview = preview_roll_back(template=template, number=_number(request.GET["back_to"]))
     context = {
-        "heading": f"Roll back to version {preview.version.number}",
+        "heading": _("Roll back to version %(number)d") % {"number": preview.version.number},
         "preview": preview,
         "dependents": dependent_names(preview.impact.dependents),
         "followers": ", ".join(preview.impact.followers),
         "broken": broken_lines(preview.impact.broken),
         "expected_version": latest_number(template),
-        "lost": None if preview.lost is None else sections(preview.lost.difference),
+        "lost": None if preview.lost is None else sections(preview.lost.difference, language=translation),
         **({} if preview.comparison is None else _told(preview.comparison)),
     }
     page = f"{_FOLDER}/versions_rollback.html"
@@ -117,15 +120,17 @@ def _roll_back(request: HttpRequest, template: ProcessTemplate, model_admin: Tem
         )
     except ProcessError as error:
         refused = isinstance(error, PublishRefusedError)
-        text = f"Nothing was changed. {error.message}"
+        text = _("Nothing was changed. %(error)s") % {"error": error.message}
         messages.error(request, refusal_message(text, error.fields["broken"]) if refused else text)
         return HttpResponseRedirect(f"{_address(template, model_admin)}?back_to={number}")
     if result.version is None:
-        messages.success(request, "The draft is discarded. What is in force stays as it is.")
+        messages.success(request, _("The draft is discarded. What is in force stays as it is."))
     else:
         others = [slug for slug in result.changed if slug != template.slug]
-        followed = f" These follow it: {', '.join(others)}." if others else ""
-        text = f"Version {number} is in force again, as version {result.version}.{followed}"
+        text = _("Version %(number)d is in force again, as version %(new)d.")
+        text %= {"number": number, "new": result.version}
+        if others:
+            text += " " + _("These follow it: %(names)s.") % {"names": ", ".join(others)}
         messages.success(request, text)
     return HttpResponseRedirect(_address(template, model_admin))
 
@@ -134,17 +139,17 @@ def _told(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as the pages show it."""
     return {
         "comparison": comparison,
-        "sections": sections(comparison.difference),
-        "summary": in_one_line(comparison.difference),
-        "text": as_text(comparison.difference),
+        "sections": sections(comparison.difference, language=translation),
+        "summary": in_one_line(comparison.difference, language=translation),
+        "text": as_text(comparison.difference, language=translation),
     }
 
 
 def _choices(template: ProcessTemplate, old: str, new: str) -> dict[str, Any]:
     """Return what the form offers to compare, and what is chosen."""
     numbers = template.versions.order_by("-number").values_list("number", flat=True)
-    choices = [("draft", "the draft"), ("published", "what is in force")]
-    choices += [(str(number), f"version {number}") for number in numbers]
+    moments: list[Moment] = ["draft", "published", *numbers]
+    choices = [(str(moment), _name(moment)) for moment in moments]
     return {"choices": choices, "old": old, "new": new}
 
 
@@ -152,20 +157,22 @@ def _draft_summary(template: ProcessTemplate) -> str:
     try:
         comparison = compare(template=template, old="published", new="draft")
     except ProcessError as error:
-        return f"it can't be compared, since it has problems: {error.message}"
-    return in_one_line(comparison.difference) or "only its writing"
+        return _("it can't be compared, since it has problems: %(error)s") % {"error": error.message}
+    return in_one_line(comparison.difference, language=translation) or _("only its writing")
 
 
 def _cause(version: TemplateVersion) -> str:
     if version.cause == VersionCause.FOLLOWED:
-        return f"followed “{version.origin}”"
-    return f"rolled back to version {version.origin}" if version.cause == VersionCause.ROLLED_BACK else "published"
+        return _("followed “%(name)s”") % {"name": version.origin}
+    if version.cause == VersionCause.ROLLED_BACK:
+        return _("rolled back to version %(number)s") % {"number": version.origin}
+    return _("published")
 
 
 def _name(moment: Moment) -> str:
     if isinstance(moment, int):
-        return f"version {moment}"
-    return "the draft" if moment == "draft" else "what is in force"
+        return _("version %(number)d") % {"number": moment}
+    return _("the draft") if moment == "draft" else _("what is in force")
 
 
 def _moment(text: str) -> Moment:

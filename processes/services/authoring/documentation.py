@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from django.utils import translation
+from django.utils.translation import gettext as _
+
 from processes.domain.authoring.config_text import Piece, config_pieces, json_text
 from processes.domain.authoring.diagram import Diagram, DiagramAction, anchor_of, lay_out
 from processes.domain.authoring.effects import EFFECT_WORDS
 from processes.domain.authoring.flow import Order, order_of
 from processes.domain.authoring.json_positions import pointer_parts
+from processes.domain.authoring.kind_words import KIND_WORDS
 from processes.domain.authoring.prose import (
-    NOT_YET,
     Sentence,
     entry_words,
     limit_words,
@@ -159,7 +162,7 @@ def describe_template(template: ProcessTemplate, *, published: bool = False) -> 
     library = read_library()
     source = (library.published if published else library.drafts).get(template.slug)
     if source is None:
-        raise NotPublishedError("This template isn't published yet.")
+        raise NotPublishedError(_("This template isn't published yet."))
     reading = read_source(library, source)
     return _Teller(template, source, reading).tell("published" if published else "draft")
 
@@ -203,7 +206,9 @@ class _Teller:
             scripts=tuple(self._scripts(run.name for run in runs.values() if run.kind == "script")),
             executed_by=_executed_by(self._template),
             edited_by=_edited_by(self._template),
-            diagram=lay_out(self._drawn(item, runs[item.action.name]) for item in listed) if drawn else None,
+            diagram=lay_out((self._drawn(item, runs[item.action.name]) for item in listed), language=translation)
+            if drawn
+            else None,
             untold=len(listed) - len(told),
             plan_hash=self._reading.plan_hash,
             problems=self._problems.rest(),
@@ -215,15 +220,10 @@ class _Teller:
     def _action(self, item: MergedAction, runs: Runs, number: int | None) -> ActionEntry:
         action, order = item.action, self._order
         config = config_pieces(action.config, self._bound) if action.config is not None else []
-        # Checked and kept in plans, but a background run doesn't act on them so far: whoever reads must know.
-        kept = (
-            limit_words(retry=action.retry, timeout_seconds=action.timeout_seconds),
-            undo_words(action.compensate, order),
-        )
         sentences = (
-            entry_words(action.name, order, entry=action.entry, safe=action.safe),
-            *kept,
-            NOT_YET if any(kept) else (),
+            entry_words(action.name, order, entry=action.entry, safe=action.safe, language=translation),
+            limit_words(retry=action.retry, timeout_seconds=action.timeout_seconds, language=translation),
+            undo_words(action.compensate, order, language=translation),
         )
         return ActionEntry(
             name=action.name,
@@ -236,7 +236,7 @@ class _Teller:
             overrides=tuple(self._place(slug) for slug in item.overrides),
             runs=runs,
             config=tuple(config),
-            next=next_words(action, order),
+            next=next_words(action, order, language=translation),
             more=tuple(sentence for sentence in sentences if sentence),
             problems=self._problems.of_action(item),
         )
@@ -249,7 +249,7 @@ class _Teller:
             name=action.name,
             next=action.next,
             kind=runs.kind,
-            detail=runs.name or ("runs nothing" if runs.kind == "nothing" else ""),
+            detail=runs.name or (_("runs nothing") if runs.kind == "nothing" else ""),
             safe=action.safe,
             entry=action.entry,
             compensate=action.compensate,
@@ -279,7 +279,7 @@ class _Teller:
         if binding.kind != "process":
             return Runs(kind="unknown", name=reference, reference=reference)
         if not isinstance(binding.target, str):
-            return Runs(kind="process", name=f"{reference} (inline)", reference=reference)
+            return Runs(kind="process", name=_("%(name)s (inline)") % {"name": reference}, reference=reference)
         place = self._place(binding.target)
         return Runs(kind="process", name=binding.target, reference=reference, place=place)
 
@@ -303,7 +303,7 @@ class _Teller:
         named = isinstance(binding.target, str)
         return BindingEntry(
             reference=reference,
-            kind=binding.kind.replace("_", " "),
+            kind=_(KIND_WORDS[binding.kind]),
             text=binding.target if named and binding.kind != "value" else json_text(binding.target),
             origin=self._place(item.layer.name),
             is_own=item.layer.name == self._source.slug,
@@ -406,7 +406,7 @@ def _summary(spec: ScriptSpec) -> str:
 
 
 def _effect(effect: Effect) -> str:
-    words = EFFECT_WORDS[effect]
+    words = _(EFFECT_WORDS[effect])
     return f"{words[0].upper()}{words[1:]}."
 
 
@@ -420,9 +420,13 @@ def _edited_by(template: ProcessTemplate) -> str:
     if template.edit_access != EditAccess.GROUPS:
         return str(EditAccess(template.edit_access).label)
     members = _members(group.name for group in template.edit_groups.all())
-    return f"editors who are {members}" if template.owner_id is None else f"its owner, and editors who are {members}"
+    if template.owner_id is None:
+        return _("editors who are %(members)s") % {"members": members}
+    return _("its owner, and editors who are %(members)s") % {"members": members}
 
 
 def _members(groups: Iterable[str]) -> str:
     names = sorted(groups)
-    return f"members of {', '.join(names)}" if names else "nobody: no group is chosen"
+    if not names:
+        return _("nobody: no group is chosen")
+    return _("members of %(groups)s") % {"groups": ", ".join(names)}

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from django.db.models import QuerySet
 
 from processes.domain.authoring.diff_words import in_one_line
+from processes.domain.authoring.language import ENGLISH, Language
 from processes.domain.authoring.plan_diff import Effective, PlanDiff, diff
 from processes.domain.bindings import parse_bindings
 from processes.domain.definition_text import parse_text
@@ -80,13 +81,18 @@ def compare(*, template: ProcessTemplate, old: Moment, new: Moment) -> Compariso
     return compare_states(State.at(template, old), State.at(template, new))
 
 
-def summarise(template: ProcessTemplate, versions: Sequence[TemplateVersion]) -> dict[int, str]:
+def summarise(
+    template: ProcessTemplate, versions: Sequence[TemplateVersion], *, language: Language = ENGLISH
+) -> dict[int, str]:
     """Say in a line what each version changed in the one before it, by number; two queries for all of them."""
     earlier = template.versions.filter(number__in=[version.number - 1 for version in versions])
     known = {version.number: version for version in (*earlier, *versions)}
     plans = _read_plans(version.plan_id for version in known.values())
     states = {number: State.of_version(template.slug, version, plans) for number, version in known.items()}
-    return {version.number: _summary(states.get(version.number - 1), states[version.number]) for version in versions}
+    return {
+        version.number: _summary(states.get(version.number - 1), states[version.number], language)
+        for version in versions
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +144,18 @@ def compare_states(old: State, new: State) -> Comparison:
     )
 
 
-def _summary(old: State | None, new: State) -> str:
+def _summary(old: State | None, new: State, language: Language) -> str:
     if old is None:
-        return "first version"
+        return language.gettext("first version")
     try:
         comparison = compare_states(old, new)
     except ProcessError as error:
         # A version of long ago that this release can't read any more must not hide the others.
-        return f"can't be compared: {error.message}"
-    told = in_one_line(comparison.difference)
-    return told or ("only its writing" if comparison.is_rewritten else "nothing")
+        return language.gettext("can't be compared: %(error)s") % {"error": error.message}
+    told = in_one_line(comparison.difference, language=language)
+    if told:
+        return told
+    return language.gettext("only its writing") if comparison.is_rewritten else language.gettext("nothing")
 
 
 def _read_plans(hashes: Iterable[str | None]) -> dict[str, JSON]:

@@ -1,6 +1,7 @@
 /** Ask the server what is wrong with the form as it stands, and show it: marks in the editors, and lists below them. */
 
 import { element } from "./json-editor.js";
+import { gettext, ngettext } from "./translation.js";
 
 const PAUSE_MS = 400;
 /** A list longer than this isn't read. */
@@ -24,7 +25,7 @@ export class Checker {
     // Nothing is wrong with what nobody has begun to write.
     this._hasBegun ||= [...this.editors.keys()].some(({ value }) => value.trim() !== "");
     if (!this._hasBegun && this._lists.length === 0) {
-      this._say("Nothing written yet", "unknown");
+      this._say(gettext("Nothing written yet"), "unknown");
       return;
     }
     this._timer = setTimeout(() => this._check(), this._pause);
@@ -49,7 +50,7 @@ export class Checker {
       const { problems } = await response.json();
       if (!asked.signal.aborted) this.show(problems);
     } catch (error) {
-      if (error.name !== "AbortError") this._say("Not checked: the server can't be reached", "unknown");
+      if (error.name !== "AbortError") this._say(gettext("Not checked: the server can't be reached"), "unknown");
     }
     // A long text takes longer; asking for it all the time would only keep the server busy.
     this._pause = Math.max(PAUSE_MS, Math.min(5000, 3 * (performance.now() - began)));
@@ -95,7 +96,9 @@ export class Checker {
     const list = element("ul", { className: "json-problems errorlist" });
     for (const problem of problems.slice(0, MOST_SHOWN)) list.append(this._item(problem));
     if (problems.length > MOST_SHOWN)
-      list.append(element("li", { textContent: `and ${problems.length - MOST_SHOWN} more` }));
+      list.append(
+        element("li", { textContent: gettext("and %(count)s more", { count: problems.length - MOST_SHOWN }) }),
+      );
     after.after(list);
     this._lists.push(list);
   }
@@ -108,14 +111,15 @@ export class Checker {
       const link = element("button", {
         type: "button",
         className: "json-place",
-        textContent: `Line ${line}, column ${column}`,
+        textContent: gettext("Line %(line)s, column %(column)s", { line, column }),
       });
       link.addEventListener("click", () => editor.goTo(problem.start));
       item.append(link, " ");
     } else if (problem.source) {
-      item.append(element("b", { textContent: `In “${problem.source}”` }), ` ${problem.path || "/"} `);
+      const source = gettext("In “%(name)s”", { name: problem.source });
+      item.append(element("b", { textContent: source }), ` ${problem.path || "/"} `);
     }
-    item.append(problem.severity === "warning" ? `Probably a mistake: ${problem.text}` : problem.text);
+    item.append(problem.severity === "warning" ? `${gettext("Probably a mistake:")} ${problem.text}` : problem.text);
     return item;
   }
 }
@@ -130,26 +134,30 @@ function byRow(problems) {
 
 function sentence({ message, value, suggestion }) {
   const found = typeof value === "object" || value === "" ? null : String(value);
-  const told = found === null || message.includes(found) ? "" : ` — found: ${found}`;
+  const told = found === null || message.includes(found) ? "" : ` — ${gettext("found: %(value)s", { value: found })}`;
   return `${message}${told}.${suggestion ? ` ${suggestion}` : ""}`;
 }
 
 function summary(all) {
   const errors = all.filter(({ severity }) => severity === "error");
   // Warnings come only where there are no errors.
-  const [found, noun] = errors.length ? [errors, "problem"] : [all, "warning"];
-  if (found.length === 0) return "No problems";
+  const found = errors.length ? errors : all;
+  if (found.length === 0) return gettext("No problems");
   const inDefinition = found.filter(({ row }) => row === null).length;
   const elsewhere = found.length - inDefinition;
-  const count = (number) => `${number} ${number === 1 ? noun : `${noun}s`}`;
-  if (elsewhere === 0) return count(inDefinition);
+  const counted = (number) =>
+    errors.length
+      ? ngettext("%(count)s problem", "%(count)s problems", number)
+      : ngettext("%(count)s warning", "%(count)s warnings", number);
+  if (elsewhere === 0) return counted(inDefinition);
   return inDefinition === 0
-    ? `${count(elsewhere)} in the rows below`
-    : `${count(inDefinition)}, ${elsewhere} more below`;
+    ? gettext("%(found)s in the rows below", { found: counted(elsewhere) })
+    : gettext("%(found)s, %(more)s more below", { found: counted(inDefinition), more: elsewhere });
 }
 
 function refusal(response) {
-  if (response.status === 413 || response.status === 400) return "Not checked: the text is too long";
-  if (response.redirected || response.status === 403) return "Not checked: you are signed out, or may not change this";
-  return `Not checked: the server answered ${response.status}`;
+  if (response.status === 413 || response.status === 400) return gettext("Not checked: the text is too long");
+  if (response.redirected || response.status === 403)
+    return gettext("Not checked: you are signed out, or may not change this");
+  return gettext("Not checked: the server answered %(status)s", { status: response.status });
 }

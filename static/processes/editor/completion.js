@@ -19,6 +19,7 @@ import {
 } from "./documentation.js";
 import { contextAt, nodeAt, valueOf } from "./json-tree.js";
 import { describeTypes, keysOf, optionsOf, stepInto, typesOf, valuesOf } from "./schema.js";
+import { gettext } from "./translation.js";
 
 const PLACEHOLDER = /%\{(param|data|attr):([^{}"]+)\}/g;
 const ATTRIBUTES = ["user", "state", "error", "action", "process"];
@@ -105,7 +106,7 @@ class Place {
   configOptions(action) {
     const script = this.scriptOf(action);
     if (script === "process") {
-      const entry = { type: "string", description: "The action at which the process is entered." };
+      const entry = { type: "string", description: gettext("The action at which the process is entered.") };
       return optionsOf({ type: "object", properties: { action: entry } }, {});
     }
     return script?.config ? optionsOf(script.config, script.config) : [];
@@ -147,7 +148,7 @@ class Place {
     const [value, again] = onlyKey ? ["", false] : this.skeleton(key, options);
     return {
       caption: key,
-      meta: required ? "required" : describeTypes(options),
+      meta: required ? gettext("required") : describeTypes(options),
       snippet: quoted(key) + (onlyKey ? "" : `: ${value}`),
       score: (required ? 2000 : 1000) - index,
       doc: documentValue(key, options, { required }),
@@ -180,16 +181,22 @@ class Place {
     const found = new Map();
     const add = (state, meta, doc) =>
       typeof state === "string" && state && !found.has(state) && found.set(state, [state, meta, doc]);
-    for (const state of statesIn(action?.config)) add(state, "set here", "Set by this action's config.");
-    if (script?.states) for (const state of script.states) add(state, script.name, `Set by ${script.name}.`);
+    for (const state of statesIn(action?.config))
+      add(state, gettext("set here"), gettext("Set by this action's config."));
+    for (const state of script?.states ?? [])
+      add(state, script.name, gettext("Set by %(name)s.", { name: script.name }));
     for (const other of [...this.actions, ...this.vocabulary.inherited.actions]) {
       if (other.next && typeof other.next === "object") {
         for (const state of Object.keys(other.next))
-          add(state, "used elsewhere", `A state in the next clause of ${other.name}.`);
+          add(
+            state,
+            gettext("used elsewhere"),
+            gettext("A state in the next clause of %(name)s.", { name: other.name }),
+          );
       }
     }
     found.delete("*");
-    found.set("*", ["*", "any other", "Every state without a branch of its own, and no state."]);
+    found.set("*", ["*", gettext("any other"), gettext("Every state without a branch of its own, and no state.")]);
     return found.values();
   }
 
@@ -211,7 +218,7 @@ class Place {
     for (const { value, schema } of valuesOf(options)) {
       if (token?.type === "string" && typeof value !== "string") continue;
       const caption = typeof value === "string" ? value : JSON.stringify(value);
-      const meta = "default" in schema && schema.default === value ? "default" : "";
+      const meta = "default" in schema && schema.default === value ? gettext("default") : "";
       const said = this.meaningOf(value, names) ?? schema.description;
       items.push({ caption, meta, snippet: quoted(value), score: 900, doc: documentText(caption, said) });
     }
@@ -225,9 +232,9 @@ class Place {
   meaningOf(value, names) {
     if (!names.has("next")) return undefined;
     return value === true
-      ? "Go on with the next action; the usual."
+      ? gettext("Go on with the next action; the usual.")
       : value === false
-        ? "End the process here."
+        ? gettext("End the process here.")
         : undefined;
   }
 
@@ -235,13 +242,15 @@ class Place {
     const text = (caption, meta, doc, score = 800) => ({ caption, meta, snippet: quoted(caption), score, doc });
     if (kind === "script" || kind === "registered") {
       const scripts = this.vocabulary.scripts.map((one) =>
-        text(one.name, one.durable ? "durable" : one.effect, documentScript(one), 700),
+        text(one.name, one.durable ? gettext("durable") : one.effect, documentScript(one), 700),
       );
       const runs = kind === "script" ? [...this.bindings.values()].filter(({ target }) => runsSomething(target)) : [];
-      return [...runs.map((one) => text(one.reference, "binding", documentBinding(one))), ...scripts];
+      return [...runs.map((one) => text(one.reference, gettext("binding"), documentBinding(one))), ...scripts];
     }
     if (kind === "process") {
-      return this.vocabulary.processes.map(({ slug, title }) => text(slug, "process", documentText(slug, title)));
+      return this.vocabulary.processes.map(({ slug, title }) =>
+        text(slug, gettext("process"), documentText(slug, title)),
+      );
     }
     const { lifecycle, inherited } = this.vocabulary;
     const named = this.actions.filter(({ name }) => typeof name === "string" && name);
@@ -256,18 +265,23 @@ class Place {
       return [
         ...needed
           .filter(([name]) => isNew(name))
-          .map(([name, script]) => text(name, "needed", documentText(name, `Needed here; ${script} is made for it.`))),
+          .map(([name, script]) => {
+            const said = gettext("Needed here; %(name)s is made for it.", { name: script });
+            return text(name, gettext("needed"), documentText(name, said));
+          }),
         ...inherited.actions
           .filter(({ name }) => isNew(name))
-          .map((one) => text(one.name, `overrides ${one.source}`, documentAction(one))),
-        ...lifecycle.all.filter(isNew).map((name) => text(name, "lifecycle", documentText(name, LIFECYCLE[name]), 300)),
+          .map((one) => text(one.name, gettext("overrides %(name)s", { name: one.source }), documentAction(one))),
+        ...lifecycle.all
+          .filter(isNew)
+          .map((name) => text(name, gettext("lifecycle"), documentText(name, LIFECYCLE[name]), 300)),
       ];
     }
     const all = new Map([...inherited.actions.map((one) => [one.name, one]), ...own]);
     const may = (name) => kind !== "next" || !lifecycle.all.includes(name) || lifecycle.jumpable.includes(name);
     return [...all.values()]
       .filter(({ name }) => may(name))
-      .map((one) => text(one.name, one.source ?? "action", documentAction(one)));
+      .map((one) => text(one.name, one.source ?? gettext("action"), documentAction(one)));
   }
 
   containers(options, path) {
@@ -277,17 +291,17 @@ class Place {
       const script = this.vocabulary.scripts.length ? '"${2}"' : "null";
       const snippet = `{\n  "name": "\${1:name}",\n  "script": ${script}\n}`;
       items.push({
-        caption: "action",
-        meta: "new",
+        caption: gettext("action"),
+        meta: gettext("new"),
         snippet,
         score: 2000,
-        doc: documentText("A new action", "A name, and a script to run."),
+        doc: documentText(gettext("A new action"), gettext("A name, and a script to run.")),
       });
       const own = new Set(this.actions.map(({ name }) => name));
       for (const one of this.vocabulary.inherited.actions.filter(({ name }) => !own.has(name))) {
         items.push({
           caption: one.name,
-          meta: `override ${one.source}`,
+          meta: gettext("override %(name)s", { name: one.source }),
           snippet: `${escaped(overriding(one))}$0`,
           score: 900,
           doc: documentAction(one),
@@ -301,14 +315,14 @@ class Place {
         const snippet = '[\n  {\n    "name": "${1:name}",\n    "script": "${2}"\n  }\n]';
         items.push({
           caption: "[…]",
-          meta: "definition",
+          meta: gettext("definition"),
           snippet,
           score: 2000,
-          doc: documentText("A new definition", option.schema.description),
+          doc: documentText(gettext("A new definition"), option.schema.description),
         });
       } else if (types.includes("object")) {
         const keys = (option.schema.required ?? []).map((key, index) => `"${key}": \${${index + 1}}`);
-        const lookup = option.schema["x-keys"] ? "lookup" : "object";
+        const lookup = option.schema["x-keys"] ? gettext("lookup") : gettext("object");
         items.push({
           caption: "{…}",
           meta: lookup,
@@ -320,7 +334,7 @@ class Place {
       } else if (types.includes("array")) {
         items.push({
           caption: "[…]",
-          meta: "list",
+          meta: gettext("list"),
           snippet: "[$0]",
           score: 400,
           doc: documentText("[…]", option.schema.description),
@@ -338,7 +352,7 @@ class Place {
       const caption = `\${${one.reference}}`;
       return {
         caption,
-        meta: one.source ?? "binding",
+        meta: one.source ?? gettext("binding"),
         snippet: quoted(caption),
         score: 200,
         doc: documentBinding(one),
@@ -349,11 +363,14 @@ class Place {
   placeholders() {
     const start = this.offset - this.before.length + this.before.lastIndexOf("%");
     const rest = /^[^{}"\n]*\}/.exec(this.text.slice(this.offset));
-    const seen = new Map([["%{now}", "The present time, in ISO 8601."]]);
+    const seen = new Map([["%{now}", gettext("The present time, in ISO 8601.")]]);
     const add = (source, name, said) => seen.set(`%{${source}:${name}}`, said);
-    for (const name of dataKeys(this.actions)) add("data", name, `“${name}” in the process's data.`);
-    for (const [, source, name] of this.text.matchAll(PLACEHOLDER)) add(source, name, `Used in this definition.`);
-    for (const name of ATTRIBUTES) add("attr", name, `The attribute “${name}” of the running process.`);
+    for (const name of dataKeys(this.actions))
+      add("data", name, gettext("“%(name)s” in the process's data.", { name }));
+    for (const [, source, name] of this.text.matchAll(PLACEHOLDER))
+      add(source, name, gettext("Used in this definition."));
+    for (const name of ATTRIBUTES)
+      add("attr", name, gettext("The attribute “%(name)s” of the running process.", { name }));
     const items = [...seen].map(([caption, said]) => ({
       caption,
       meta: caption.split(/[{:}]/)[1],
@@ -362,8 +379,8 @@ class Place {
       doc: documentText(caption, said),
     }));
     for (const [source, said] of [
-      ["data", "A value in the process's data; a.b goes into objects."],
-      ["param", "A parameter of the request."],
+      ["data", gettext("A value in the process's data; a.b goes into objects.")],
+      ["param", gettext("A parameter of the request.")],
     ]) {
       items.push({
         caption: `%{${source}:…}`,

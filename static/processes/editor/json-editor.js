@@ -9,6 +9,7 @@
 
 import { complete } from "./completion.js";
 import { format, levelsOf } from "./json-tree.js";
+import { gettext } from "./translation.js";
 
 const THEMES = { light: "ace/theme/github_light_default", dark: "ace/theme/github_dark" };
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
@@ -108,7 +109,7 @@ export class JsonEditor {
     try {
       text = format(this.text, this.isDefinition ? levelsOf(this.text) : 0);
     } catch (error) {
-      this.say("Not formatted: this isn't valid JSON yet", "error");
+      this.say(gettext("Not formatted: this isn't valid JSON yet"), "error");
       return;
     }
     if (text === this.text) return;
@@ -139,18 +140,18 @@ export class JsonEditor {
   }
 
   _toolbar() {
-    const bar = element("div", { className: "json-toolbar", role: "toolbar", ariaLabel: "Editor" });
+    const bar = element("div", { className: "json-toolbar", role: "toolbar", ariaLabel: gettext("Editor") });
     const button = (text, title, act) => {
       const made = element("button", { type: "button", textContent: text, title });
       made.addEventListener("click", () => act(made));
       bar.append(made);
       return made;
     };
-    button("Format", "Lay the JSON out anew", () => this.format());
-    button("Find", "Find and replace (Ctrl-F)", () => this._ace.execCommand("find"));
-    button("Fold", "Show each action in one line, or all of them whole", (made) => this._fold(made));
-    button("Full screen", "Use the whole window (F11 in the editor)", () => this._fill());
-    this._plain = button("Plain text", "Edit in a plain text field", () =>
+    button(gettext("Format"), gettext("Lay the JSON out anew"), () => this.format());
+    button(gettext("Find"), gettext("Find and replace (Ctrl-F)"), () => this._ace.execCommand("find"));
+    button(gettext("Fold"), gettext("Show each action in one line, or all of them whole"), (made) => this._fold(made));
+    button(gettext("Full screen"), gettext("Use the whole window (F11 in the editor)"), () => this._fill());
+    this._plain = button(gettext("Plain text"), gettext("Edit in a plain text field"), () =>
       this._show(this._mode === "text" ? "editor" : "text"),
     );
     this._plain.setAttribute("aria-pressed", "false");

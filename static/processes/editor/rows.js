@@ -1,6 +1,7 @@
 /** The order of the rows in which a template extends others: buttons that move a row, in the place of a number. */
 
 import { element } from "./json-editor.js";
+import { gettext } from "./translation.js";
 
 /** Give each row of a group buttons, and keep the numbers in their order; `onChange` is told when it changes. */
 export function orderRows(group, onChange) {
@@ -18,14 +19,14 @@ export function orderRows(group, onChange) {
     });
     for (const row of rows()) {
       const place = chosen.indexOf(row);
-      const name = base(row)?.selectedOptions?.[0]?.textContent ?? "the row";
+      const name = base(row)?.selectedOptions?.[0]?.textContent ?? gettext("the row");
       for (const [button, isEnd] of [
         [row.querySelector(".move-up"), place <= 0],
         [row.querySelector(".move-down"), place < 0 || place === chosen.length - 1],
       ]) {
         if (!button) continue;
         button.disabled = isEnd;
-        button.ariaLabel = `Move ${name} ${button.dataset.way}`;
+        button.ariaLabel = `${button.title}: ${name}`;
       }
     }
   };
@@ -45,15 +46,15 @@ export function orderRows(group, onChange) {
     const input = position(row);
     if (!input || row.querySelector(".json-moves")) return;
     const moves = element("span", { className: "json-moves" });
-    for (const [way, sign, text] of [
-      [-1, "↑", "up"],
-      [1, "↓", "down"],
+    for (const [way, sign, text, title] of [
+      [-1, "↑", "up", gettext("Move up")],
+      [1, "↓", "down", gettext("Move down")],
     ]) {
       const button = element("button", {
         type: "button",
         className: `move-${text}`,
         textContent: sign,
-        title: `Move ${text}`,
+        title,
       });
       button.dataset.way = text;
       button.addEventListener("click", () => move(row, button, way));

@@ -4,6 +4,8 @@
  * An option is {schema, root}: a schema without references, and the document that its references mean.
  */
 
+import { gettext } from "./translation.js";
+
 const DEEPEST = 20;
 
 /** Return the options behind a schema: references followed, alternatives parted. */
@@ -77,7 +79,14 @@ export function valuesOf(options) {
 
 /** Say in a few words what the options take, such as "text or null". */
 export function describeTypes(options) {
-  const words = { string: "text", integer: "whole number", number: "number", boolean: "true or false", array: "list" };
-  const types = options.flatMap((option) => (option.schema.enum ? ["one of a list"] : typesOf(option)));
+  const words = {
+    string: gettext("text"),
+    integer: gettext("whole number"),
+    number: gettext("number"),
+    boolean: gettext("true or false"),
+    array: gettext("list"),
+    object: gettext("object"),
+  };
+  const types = options.flatMap((option) => (option.schema.enum ? [gettext("one of a list")] : typesOf(option)));
   return [...new Set(types.map((type) => words[type] ?? type))].join(", ");
 }

@@ -122,3 +122,13 @@ def test_who_may_not_see_the_template_sees_nothing(reader: Client) -> None:
     template = save_process("hidden", [page("a", "Secret")])
     assert client_with().get(address(template)).status_code in (403, 404)
     assert Client().get(address(template)).status_code == 302
+
+
+def test_it_speaks_german_to_german_readers(reader: Client) -> None:
+    text = reader.get(address(example()), headers={"Accept-Language": "de"}).content.decode()
+    assert '<h2 id="facts">Auf einen Blick</h2>' in text
+    assert (
+        'Unter „<em class="state">bad</em>“ weiter mit „<a href="#action-a">a</a>“; sonst Ende des Prozesses.' in text
+    )
+    assert 'title="Wird gefüllt, kurz bevor die Aktion läuft"' in text
+    assert "Goes on" not in text

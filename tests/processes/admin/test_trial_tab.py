@@ -173,3 +173,11 @@ def test_long_traces_and_values_are_cut(editor: Client) -> None:
     text = run(editor, template, begin_with='{"x": "' + "y" * 60_000 + '"}')
     assert "And 200 more." in text
     assert "y" * 50_001 not in text[: text.index('<table class="trace">')]
+
+
+def test_it_speaks_german_to_german_readers(editor: Client) -> None:
+    template = save_process("work", [page("a", "one")])
+    sent = {"action": "", "begin_with": "", "parameters": ""}
+    text = editor.post(address(template), sent, headers={"Accept-Language": "de"}).content.decode()
+    assert "Was er in die Datenbank geschrieben hat, ist zurückgenommen." in text
+    assert "Noch einmal ausführen" in text

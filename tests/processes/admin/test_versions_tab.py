@@ -197,3 +197,13 @@ def test_whoever_may_only_view_sees_all_and_changes_nothing(template: ProcessTem
     assert viewer.post(tab(template), confirmation(template, 1)).status_code == 403
     assert template.versions.count() == 2
     assert client_with("add").get(tab(template)).status_code == 404
+
+
+def test_it_speaks_german_to_german_readers(editor: Client, template: ProcessTemplate) -> None:
+    german = {"Accept-Language": "de"}
+    listed = html.unescape(editor.get(tab(template), headers=german).content.decode())
+    assert "geändert a · hinzugefügt b" in listed
+    assert "Unterschiede zeigen" in listed
+    compared = html.unescape(editor.get(tab(template, "?old=1&new=2"), headers=german).content.decode())
+    assert "Version 1 → Version 2" in compared
+    assert "Aktion „b“" in compared

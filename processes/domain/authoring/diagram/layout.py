@@ -7,6 +7,7 @@ from typing import TypeAlias
 from processes.domain.authoring.diagram.geometry import RING_RADIUS, Diagram, Edge, Label, Node, NodeKind, Point, Side
 from processes.domain.authoring.diagram.plan import CAPTIONS, DiagramAction, EdgeKind, Link, links_of, standing
 from processes.domain.authoring.lanes import Stretch, allot_lanes
+from processes.domain.authoring.language import ENGLISH, Language
 from processes.domain.authoring.text_width import shorten_to_width, text_width
 
 __all__ = ["lay_out", "lay_out_links"]
@@ -27,13 +28,15 @@ _MOST_LANES = 24
 _MARGIN = 14
 
 
-def lay_out(actions: Iterable[DiagramAction]) -> Diagram:
+def lay_out(actions: Iterable[DiagramAction], *, language: Language = ENGLISH) -> Diagram:
     """Give the diagram of a process; the same actions always give the same one."""
     listed = standing(actions)
-    return lay_out_links(listed, links_of(listed))
+    return lay_out_links(listed, links_of(listed, language=language), language=language)
 
 
-def lay_out_links(listed: Sequence[DiagramAction | None], links: Iterable[Link]) -> Diagram:
+def lay_out_links(
+    listed: Sequence[DiagramAction | None], links: Iterable[Link], *, language: Language = ENGLISH
+) -> Diagram:
     """Give the diagram of nodes, from top to bottom, and what links them.
 
     None is a start where it comes first, and an end elsewhere. A link that `follows` leads to the next node, at most
@@ -42,13 +45,13 @@ def lay_out_links(listed: Sequence[DiagramAction | None], links: Iterable[Link])
     boxes = [_Box(action, links=[]) for action in listed]
     for link in links:
         boxes[link.source].links.append(link)
-    width = _node_width(listed)
+    width = _node_width(listed, language)
     _claim_rows(boxes)
     _stack(boxes)
     lanes = _allot(boxes)
     sides: dict[Side, _Measures] = {side: _measure(boxes, lanes, side) for side in ("left", "right")}
     left = _MARGIN + sides["left"].width
-    nodes = tuple(_node(index, box, left, width) for index, box in enumerate(boxes))
+    nodes = tuple(_node(index, box, left, width, language) for index, box in enumerate(boxes))
     edges: list[Edge] = []
     for box in boxes:
         edges.extend(_edge(link, boxes, nodes, lanes, sides) for link in box.links)
@@ -160,12 +163,12 @@ def _measure(boxes: list[_Box], lanes: dict[_Bundle, int], side: Side) -> _Measu
     return _Measures(labels=labels, rings=2 * RING_RADIUS + 4 if ends else 0, lanes=max(used, default=-1) + 1)
 
 
-def _node_width(listed: Sequence[DiagramAction | None]) -> int:
+def _node_width(listed: Sequence[DiagramAction | None], language: Language) -> int:
     widest = _NODE_WIDTHS[0]
     for action in listed:
         if action is not None:
             name = text_width(action.name, character_pixels=_NAME_PIXELS)
-            small = [action.detail, CAPTIONS.get(action.name, "")]
+            small = [action.detail, _caption(action, language) or ""]
             widest = max(widest, name, *(text_width(text, character_pixels=_SMALL_PIXELS) for text in small))
             if widest >= _NODE_WIDTHS[1]:
                 break
@@ -173,7 +176,12 @@ def _node_width(listed: Sequence[DiagramAction | None]) -> int:
     return min(widest + 4 * _PADDING, _NODE_WIDTHS[1]) // 2 * 2
 
 
-def _node(index: int, box: _Box, left: int, width: int) -> Node:
+def _caption(action: DiagramAction, language: Language) -> str | None:
+    caption = CAPTIONS.get(action.name)
+    return None if caption is None else language.gettext(caption)
+
+
+def _node(index: int, box: _Box, left: int, width: int, language: Language) -> Node:
     action = box.action
     if action is None:
         kind: NodeKind = "end" if index else "start"
@@ -182,7 +190,7 @@ def _node(index: int, box: _Box, left: int, width: int) -> Node:
     lines = 2 + action.is_lifecycle
     y = box.top + (box.height - lines * 16) // 2
     x, room = left + 2 * _PADDING, width - 4 * _PADDING
-    caption = CAPTIONS.get(action.name)
+    caption = _caption(action, language)
     return Node(
         index=index,
         kind=action.kind,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from processes.domain.authoring.flow import Branch, Order, branches_of, order_of
+from processes.domain.authoring.language import ENGLISH, Language, gettext_noop
 from processes.domain.definition import LIFECYCLE
 from processes.domain.next_clause import DEFAULT_NEXT, NextClause
 
@@ -17,11 +18,18 @@ EdgeKind: TypeAlias = Literal["follows", "jump", "exit", "missing", "later", "pa
 
 #: When each lifecycle action runs.
 CAPTIONS: Final = {
-    "@start": "before everything else",
-    "@default": "when no action is asked for",
-    "@end": "at the end, if all went well",
-    "@unknown": "on an unknown action",
-    "@error": "on an error",
+    "@start": gettext_noop("before everything else"),
+    "@default": gettext_noop("when no action is asked for"),
+    "@end": gettext_noop("at the end, if all went well"),
+    "@unknown": gettext_noop("on an unknown action"),
+    "@error": gettext_noop("on an error"),
+}
+
+#: What is written beside a line that isn't one of a next clause.
+_ASIDES: Final[Mapping[EdgeKind, str]] = {
+    "later": gettext_noop("later"),
+    "part": gettext_noop("part"),
+    "undo": gettext_noop("undo"),
 }
 
 
@@ -83,7 +91,7 @@ def standing(actions: Iterable[DiagramAction]) -> list[DiagramAction | None]:
     return [None, *before, *ordinary, *([end] if end else []), *([None] if ends else []), *after]
 
 
-def links_of(listed: Sequence[DiagramAction | None]) -> list[Link]:
+def links_of(listed: Sequence[DiagramAction | None], *, language: Language = ENGLISH) -> list[Link]:
     """Give what leads from each of the nodes that `standing` has listed; at most one link goes straight down."""
     places = {action.name: index for index, action in enumerate(listed) if action is not None}
     order = order_of(places)
@@ -96,8 +104,8 @@ def links_of(listed: Sequence[DiagramAction | None]) -> list[Link]:
             ways = [_way(branch, index, places, entry) for branch in branches_of(action, order)]
             # What ends goes straight down where the end is what stands below.
             below = index + 1 if action.name == "@end" or index + 1 == end else None
-            links.extend(_links(ways, index, below))
-            links.extend(_asides(action, index, places))
+            links.extend(_links(ways, index, below, language))
+            links.extend(_asides(action, index, places, language))
     return links
 
 
@@ -120,7 +128,7 @@ def _way(branch: Branch, index: int, places: Mapping[str, int], entry: int | Non
     return branch, "follows" if target == index + 1 else "jump", target
 
 
-def _links(ways: Sequence[_Way], index: int, end: int | None) -> Iterator[Link]:
+def _links(ways: Sequence[_Way], index: int, end: int | None, language: Language) -> Iterator[Link]:
     """Give the links of a next clause; `end` is what an exit goes straight down to, None where it gets a ring."""
     gathered: dict[tuple[EdgeKind, int | None, str | None], list[Branch]] = {}
     for branch, kind, target in ways:
@@ -132,14 +140,14 @@ def _links(ways: Sequence[_Way], index: int, end: int | None) -> Iterator[Link]:
     for (kind, target, _), branches in gathered.items():
         states = tuple(state for branch in branches for state in branch.states)
         otherwise = any(branch.otherwise for branch in branches)
-        words = [state or '""' for state in states] + (["otherwise"] if otherwise else [])
+        words = [state or '""' for state in states] + ([language.gettext("otherwise")] if otherwise else [])
         yield Link(
             kind=kind, source=index, target=target, states=states, otherwise=otherwise, leads_to=branches[0].target,
             text=", ".join(words) if len(gathered) > 1 else "",
         )  # fmt: skip
 
 
-def _asides(action: DiagramAction, index: int, places: Mapping[str, int]) -> Iterator[Link]:
+def _asides(action: DiagramAction, index: int, places: Mapping[str, int], language: Language) -> Iterator[Link]:
     asides: list[tuple[EdgeKind, str | None]] = [("later", action.later)]
     asides += [("part", name) for name in action.parts]
     asides.append(("undo", action.compensate))
@@ -147,4 +155,4 @@ def _asides(action: DiagramAction, index: int, places: Mapping[str, int]) -> Ite
         if name is not None:
             target = places.get(name)
             leads = "missing" if target is None else kind
-            yield Link(kind=leads, source=index, target=target, leads_to=name, text=kind)
+            yield Link(kind=leads, source=index, target=target, leads_to=name, text=language.gettext(_ASIDES[kind]))

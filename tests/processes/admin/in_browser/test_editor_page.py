@@ -258,10 +258,10 @@ def test_the_order_of_what_is_extended_is_changed_by_buttons(editor: Editor, sig
     template = save_process("work", [action("b", None)], extends=bases)
     editor.open(f"{sign_in}{template.pk}/change/")
     rows = editor.page.locator("#extensions-group tr.has_original select")
-    expect(editor.page.get_by_role("button", name="Move First up")).to_be_disabled()
-    editor.page.get_by_role("button", name="Move Third up").click()
-    editor.page.get_by_role("button", name="Move Third up").click()
-    expect(editor.page.get_by_role("button", name="Move Third down")).to_be_focused()
+    expect(editor.page.get_by_role("button", name="Move up: First")).to_be_disabled()
+    editor.page.get_by_role("button", name="Move up: Third").click()
+    editor.page.get_by_role("button", name="Move up: Third").click()
+    expect(editor.page.get_by_role("button", name="Move down: Third")).to_be_focused()
     shown = rows.evaluate_all("(all) => all.map((one) => one.selectedOptions[0].textContent)")
     assert shown == ["Third", "First", "Second"]
     editor.page.get_by_role("button", name="Save", exact=True).click()
@@ -327,3 +327,14 @@ def test_without_scripts_the_form_does_the_same(live_server: Any, browser: Brows
     expect(page.locator(".messagelist .success")).to_be_visible()
     assert ProcessTemplate.objects.get().definition.replace("\r\n", "\n") == RIGHT
     context.close()
+
+
+def test_it_speaks_german_to_german_readers(editor: Editor, sign_in: str, complaints: list[str]) -> None:
+    editor.page.set_extra_http_headers({"Accept-Language": "de"})
+    editor.open(f"{sign_in}add/")
+    expect(editor.status).to_have_text("Noch nichts geschrieben")
+    expect(editor.frame.get_by_role("button", name="Formatieren")).to_be_visible()
+    editor.put("[{")
+    expect(editor.status).to_have_text("1 Fehler")
+    expect(editor.problems.first).to_contain_text("Zeile 1, Spalte 3")
+    assert complaints == []

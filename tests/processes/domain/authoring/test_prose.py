@@ -156,3 +156,18 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 def test_every_effect_has_its_words() -> None:
     assert set(EFFECT_WORDS) == set(get_args(Effect))
+
+
+class _Backwards:
+    """A language that puts the end of each sentence first."""
+
+    def gettext(self, message: str, /) -> str:
+        return {"goes on with the next action, %(action)s": "%(action)s is next", " or ": " / "}.get(message, message)
+
+    def ngettext(self, singular: str, plural: str, number: int, /) -> str:
+        return plural
+
+
+def test_another_language_has_its_own_words_and_order() -> None:
+    sentence = next_words(Doing("a", parse_next(True, "", [])), PLAIN, language=_Backwards())
+    assert sentence == (Part("B", "action"), Part(" is next"), Part("."))
