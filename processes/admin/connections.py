@@ -108,9 +108,9 @@ class ConnectionForm(forms.ModelForm):
                 self.fields[field].initial = stored[setting]
         has_secret = bool(self.instance.secret)
         self.fields["new_secret"].help_text = (
-            "There is one; it is never shown. Leave this empty to keep it."
+            _("There is one; it is never shown. Leave this empty to keep it.")
             if has_secret
-            else "Token or password. Once saved it is never shown again."
+            else _("Token or password. Once saved it is never shown again.")
         )
         if not has_secret:
             del self.fields["remove_secret"]
@@ -181,10 +181,10 @@ class ConnectionAdmin(admin.ModelAdmin):
         bound = ["templates"] if obj is not None else []
         return [
             (None, {"fields": ["name", "kind", "description", *bound]}),
-            ("Web service", {"fields": list(_HTTP), "classes": ["connection-http"]}),
-            ("Mail server", {"fields": list(_SMTP), "classes": ["connection-smtp"]}),
-            ("Secret", {"fields": secret}),
-            ("Editors who may bind it", {"fields": ["everyone", "groups"]}),
+            (_("Web service"), {"fields": list(_HTTP), "classes": ["connection-http"]}),
+            (_("Mail server"), {"fields": list(_SMTP), "classes": ["connection-smtp"]}),
+            (_("Secret"), {"fields": secret}),
+            (_("Editors who may bind it"), {"fields": ["everyone", "groups"]}),
         ]
 
     def get_form(self, request: HttpRequest, obj: Connection | None = None, change: bool = False, **kwargs: Any) -> Any:

@@ -32,7 +32,7 @@ class AuditEntry(models.Model):
     id = models.BigAutoField(primary_key=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     #: What was done, as `subject.verb`: `template.published`, `run.started` (processes.services.audit lists them).
-    action = models.CharField(max_length=60, db_index=True)
+    action = models.CharField(verbose_name=_("action"), max_length=60, db_index=True)
     #: Who did it; no id for somebody who wasn't signed in, or for the system itself.
     actor_id = models.CharField(max_length=64, blank=True, default="", db_index=True)
     actor_name = models.CharField(max_length=150, blank=True, default="")
@@ -43,7 +43,7 @@ class AuditEntry(models.Model):
     subject_kind = models.CharField(max_length=40)
     subject_id = models.CharField(max_length=64, blank=True, default="")
     subject_name = models.CharField(max_length=200, blank=True, default="")
-    plan_hash = models.CharField(max_length=64, blank=True, default="")
+    plan_hash = models.CharField(verbose_name=_("plan"), max_length=64, blank=True, default="")
     #: JSON, without secrets and without data of the process.
     details = models.JSONField(default=dict)
 

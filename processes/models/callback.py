@@ -19,13 +19,13 @@ class Callback(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="callbacks")
     #: The anchor's name.
-    action = models.CharField(max_length=200)
+    action = models.CharField(verbose_name=_("anchor"), max_length=200)
     status = models.CharField(
         max_length=16, choices=[(s.value, s.value) for s in CallbackStatus], default=CallbackStatus.CREATED.value
     )
     #: The `callbackData` of the anchor's config.
     data = models.JSONField(null=True)
-    stores_response = models.BooleanField(default=False)
+    stores_response = models.BooleanField(verbose_name=_("stores responses"), default=False)
     #: The last response that was stored.
     response = models.JSONField(null=True)
     #: The states for which the anchor's next clause has a branch.

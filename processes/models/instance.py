@@ -47,8 +47,10 @@ class ProcessInstance(models.Model):
         on_delete=models.PROTECT,
         related_name="instances",
     )
-    template = models.ForeignKey(ProcessTemplate, on_delete=models.PROTECT, related_name="instances")
-    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="instances")
+    template = models.ForeignKey(
+        ProcessTemplate, verbose_name=_("process"), on_delete=models.PROTECT, related_name="instances"
+    )
+    plan = models.ForeignKey(Plan, verbose_name=_("plan"), on_delete=models.PROTECT, related_name="instances")
     status_rules = models.ForeignKey(
         StatusRules,
         verbose_name=_("status rules"),
@@ -57,11 +59,15 @@ class ProcessInstance(models.Model):
         on_delete=models.PROTECT,
         related_name="instances",
     )
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    title = models.CharField(max_length=200, blank=True, default="")
-    status = models.CharField(max_length=60, blank=True, default="")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("owner"), null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    title = models.CharField(verbose_name=_("title"), max_length=200, blank=True, default="")
+    status = models.CharField(verbose_name=_("status"), max_length=60, blank=True, default="")
     #: Since when it has this status.
-    status_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    status_at = models.DateTimeField(
+        verbose_name=_("status since"), default=timezone.now, db_default=Now(), editable=False
+    )
     #: Who is at work on it; while nobody is, those who may claim it are `candidates`.
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -81,9 +87,9 @@ class ProcessInstance(models.Model):
     escalation = models.JSONField(default=list, db_default=[], blank=True, editable=False)
     escalate_at = models.DateTimeField(null=True, editable=False)
     #: What this instance binds differently from its template: {reference: target}.
-    bindings = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    bindings = models.JSONField(verbose_name=_("bindings"), default=dict, blank=True)
+    created_at = models.DateTimeField(verbose_name=_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(verbose_name=_("changed at"), auto_now=True)
 
     class Meta:
         verbose_name = _("process instance")

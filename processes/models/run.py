@@ -22,7 +22,9 @@ class Run(models.Model):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="runs")
     #: The instance that is being executed, where one is. (It can't go while runs know it: whose rights they may
     #: borrow depends on it.)
-    instance = models.ForeignKey(ProcessInstance, null=True, on_delete=models.PROTECT, related_name="runs")
+    instance = models.ForeignKey(
+        ProcessInstance, verbose_name=_("instance"), null=True, on_delete=models.PROTECT, related_name="runs"
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     session_key = models.CharField(max_length=40, blank=True, default="")
     status = models.CharField(
@@ -31,7 +33,7 @@ class Run(models.Model):
     #: The interpreter's stack of frames (processes.domain.cursor).
     cursor = models.JSONField()
     #: Actions that have a checkpoint. The identity of a step is (run, ordinal).
-    ordinal = models.IntegerField(default=0)
+    ordinal = models.IntegerField(verbose_name=_("checkpoint"), default=0)
     #: The ordinal of the last `once` action that was about to run: a second start of the same one must not happen.
     intent = models.IntegerField(null=True)
     #: When the action began that is at work, where it has a time limit.

@@ -30,7 +30,7 @@ class StatusRules(models.Model):
         settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = models.DateTimeField(verbose_name=_("changed at"), auto_now=True)
 
     class Meta:
         verbose_name = _("status rules")

@@ -134,11 +134,16 @@ class StoredFile(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     file = models.FileField(upload_to=storage_path, max_length=255)
-    name = models.CharField(max_length=255)
-    size = models.BigIntegerField()
-    content_type = models.CharField(max_length=127)
+    name = models.CharField(verbose_name=_("name"), max_length=255)
+    size = models.BigIntegerField(verbose_name=_("size"))
+    content_type = models.CharField(verbose_name=_("content type"), max_length=127)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     session_key = models.CharField(max_length=40, blank=True, default="")
     node = models.ForeignKey(DataNode, null=True, blank=True, on_delete=unless_needed, related_name="files")
@@ -149,9 +154,9 @@ class StoredFile(models.Model):
     copied_from = models.UUIDField(null=True, blank=True, editable=False)
     #: Whether all of the content has arrived; until then nobody can read it.
     is_complete = models.BooleanField(default=True, db_default=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(verbose_name=_("created at"), auto_now_add=True)
     #: Where it belongs to something: until when it is needed at least, though its owner may go; null for no longer.
-    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    expires_at = models.DateTimeField(verbose_name=_("expires at"), null=True, blank=True, db_index=True)
 
     class Meta:
         verbose_name = _("stored file")

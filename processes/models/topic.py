@@ -22,9 +22,9 @@ class Subscription(models.Model):
         ProcessInstance, on_delete=models.CASCADE, related_name="subscriptions", db_index=False
     )
     #: `invoice.paid`, or with `*` as its last part: `invoice.*` (processes.domain.topics).
-    topic = models.CharField(max_length=200)
+    topic = models.CharField(verbose_name=_("topic"), max_length=200)
     #: A condition on the message; empty for every one.
-    condition = models.CharField(max_length=1_000, blank=True, default="")
+    condition = models.CharField(verbose_name=_("condition"), max_length=1_000, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -42,7 +42,7 @@ class Message(models.Model):
     """Hold what was published on a topic, in the transaction of whoever did so."""
 
     id = models.UUIDField(primary_key=True, default=new_message_id, editable=False)
-    topic = models.CharField(max_length=200)
+    topic = models.CharField(verbose_name=_("topic"), max_length=200)
     #: What its sender knows it by: the same key on the same topic is the same message. Its id where none was given.
     key = models.CharField(max_length=200)
     payload = models.JSONField(default=dict)

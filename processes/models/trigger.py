@@ -122,7 +122,9 @@ class TriggerFiring(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="firings", db_index=False)
+    trigger = models.ForeignKey(
+        Trigger, verbose_name=_("trigger"), on_delete=models.CASCADE, related_name="firings", db_index=False
+    )
     key = models.CharField(max_length=100)
     #: The signature itself, where it holds a time and not the id: the same one again is the same delivery, whatever id
     #: it bears.
