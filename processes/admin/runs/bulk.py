@@ -262,6 +262,7 @@ def _forecast(user: User, chosen: Sequence[Run]) -> dict[uuid.UUID, str]:
 
 
 def _name(run: Run) -> str:
+    """Name a run as the list does, with its id, since titles repeat themselves."""
     template = run.template
-    title = run.plan_id[:12] if template is None else template.title or template.slug
-    return f"{title} {run.pk}"
+    process = run.plan_id[:12] if template is None else template.title or template.slug
+    return f"{run.root.title or process} {run.pk}"

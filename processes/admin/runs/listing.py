@@ -31,7 +31,7 @@ from processes.admin.runs.page import (
     plan_names,
     whole_number,
 )
-from processes.admin.runs.words import waiting_text, why_text
+from processes.admin.runs.words import error_message, waiting_text, why_text
 from processes.domain.deeds import Deed
 from processes.models import Run
 from processes.services.access import may_control
@@ -40,7 +40,6 @@ from processes.services.standing import why_waiting
 from tasks.admin.acting import viewer_behind
 from tasks.admin.pages import live_address
 from tasks.admin.words import badge, moment, once, span
-from tasks.domain.bounds import MESSAGE_CHARS, shorten
 
 
 @admin.register(Run)
@@ -164,7 +163,7 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
     @admin.display(description=gettext_lazy("waits for, or failed with"), empty_value="")
     def stands(self, run: Run) -> SafeString | str:
         """Show in words why it doesn't go on."""
-        error = _message(run)
+        error = error_message(run.error)
         return format_html('<span class="task-error">{}</span>', error) if error else waiting_text(run.waiting_for)
 
     @admin.display(description=gettext_lazy("why it doesn't move"))
@@ -205,7 +204,7 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
             return ""
         return format_html(
             '<p class="task-error">{}</p><details><summary>{}</summary>{}</details>',
-            _message(run) or _("It says nothing."),
+            error_message(run.error) or _("It says nothing."),
             _("All that is known of it"),
             shown_json(run.error),
         )
@@ -224,12 +223,6 @@ class RunAdmin(RunsInBulk, HistoryAdmin):
     def took(self, run: Run) -> str:
         """Show how long it took from its beginning on, or has taken until now."""
         return span(run.created_at, run.finished_at)
-
-
-def _message(run: Run) -> str:
-    """Return what a run's error says to people; empty where there is none."""
-    error = run.error if isinstance(run.error, dict) else {}
-    return shorten(str(error.get("message", "")), MESSAGE_CHARS)
 
 
 def _reason(run: Run) -> tuple[str, str]:

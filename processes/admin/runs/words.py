@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from processes.domain.moving import Misfit
 from processes.services.standing import ToldReason
 from tasks.admin.words import STATUS_WORDS
+from tasks.domain.bounds import MESSAGE_CHARS, shorten
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -21,6 +22,7 @@ __all__ = [
     "REASON_WORDS",
     "WAITING_WORDS",
     "effect_text",
+    "error_message",
     "misfit_text",
     "reason_text",
     "result_text",
@@ -132,6 +134,11 @@ def waiting_text(waiting_for: Any) -> str:
     if not isinstance(until, str):
         return text
     return _("%(what)s, until %(when)s UTC") % {"what": text, "when": f"{datetime.fromisoformat(until):%Y-%m-%d %H:%M}"}
+
+
+def error_message(error: Any) -> str:
+    """Return what a run's error says to people; empty where there is none."""
+    return shorten(str(error.get("message", "")), MESSAGE_CHARS) if isinstance(error, Mapping) else ""
 
 
 def why_text(why: ToldReason) -> str:

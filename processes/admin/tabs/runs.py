@@ -1,6 +1,7 @@
 """The Runs tab: how many runs are alive by which plan, which of them fit what is published now, and moving them."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib import messages
@@ -13,7 +14,7 @@ from processes.admin.runs.bulk import VERBS, tell
 from processes.admin.runs.page import plan_names
 from processes.admin.runs.words import misfit_text
 from processes.admin.tabs.page import Tab, TemplateAdmin, render_tab
-from processes.models import ProcessTemplate
+from processes.models import ProcessTemplate, Run
 from processes.services.access import may_control
 from processes.services.bulk import move_named_runs, undo_moves
 from processes.services.errors import NotControllableError
@@ -44,6 +45,7 @@ class _RunRow:
 
     address: str
     run_id: uuid.UUID
+    title: str
     status: str
     plan: str
     misfits: list[str]
@@ -77,7 +79,7 @@ def view(request: HttpRequest, template: ProcessTemplate, model_admin: TemplateA
         "problem": problem,
         "fitting": fitting,
         "left": len(forecasts) - fitting,
-        "rows": [_row(forecast, names, model_admin) for forecast in shown],
+        "rows": _rows(shown, names, model_admin),
         "rows_left": len(forecasts) - len(shown),
         "has_more": more,
         "moved": len(moved_runs(template=template, user=request.user)),
@@ -102,14 +104,20 @@ def _move(request: HttpRequest, template: ProcessTemplate, model_admin: Template
     return HttpResponseRedirect(request.path)
 
 
-def _row(forecast: Forecast, names: dict[str, str], model_admin: TemplateAdmin) -> _RunRow:
-    return _RunRow(
-        address=_address("processes_run_change", model_admin, forecast.run_id),
-        run_id=forecast.run_id,
-        status=badge(forecast.status),
-        plan=names.get(forecast.plan, forecast.plan[:12]),
-        misfits=[misfit_text(misfit) for misfit in forecast.misfits],
-    )
+def _rows(forecasts: Sequence[Forecast], names: dict[str, str], model_admin: TemplateAdmin) -> list[_RunRow]:
+    found = Run.objects.filter(pk__in=[forecast.run_id for forecast in forecasts])
+    titles = dict(found.values_list("pk", "root__title"))
+    return [
+        _RunRow(
+            address=_address("processes_run_change", model_admin, forecast.run_id),
+            run_id=forecast.run_id,
+            title=titles.get(forecast.run_id, ""),
+            status=badge(forecast.status),
+            plan=names.get(forecast.plan, forecast.plan[:12]),
+            misfits=[misfit_text(misfit) for misfit in forecast.misfits],
+        )
+        for forecast in forecasts
+    ]
 
 
 def _address(name: str, model_admin: TemplateAdmin, *args: object) -> str:

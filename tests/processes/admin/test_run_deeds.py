@@ -1,5 +1,6 @@
 """What an operator does with one run in the admin: each deed has a page that says what it does, and a POST does it."""
 
+import html
 import json
 import uuid
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from processes.errors import PermanentError
 from processes.models import AuditEntry
 from processes.services.operators import pause_run
 from tests.processes.admin.runs_desk import RUNS, buttons, page_of, told, waiting
@@ -202,6 +204,31 @@ def test_a_retry_says_what_runs_again_and_leads_to_the_run_that_goes_on(kit: Any
     new = kit.run(run_id).repetition
     assert (done.url, new.status, kit.notes) == (page_of(new.pk), "completed", ["read", "check", "last"])  # type: ignore[attr-defined]
     assert audited(new.pk, "run.started") == ["olga"]
+
+
+def test_a_retry_says_what_it_failed_with_and_leads_to_earlier_places(kit: Any, api: Client) -> None:
+    run_id = failed(kit, Breaks())
+    shown = api.get(page_of(run_id, "retry")).content.decode()
+    assert "The list is locked." in shown
+    assert f'href="{page_of(run_id, "rewind")}"' in shown
+    assert "It was undoing what it had done" not in shown
+
+
+def test_a_retry_of_a_compensation_that_failed_says_that_it_goes_on_undoing(kit: Any, api: Client) -> None:
+    breaks = Breaks(PermanentError("The hotel doesn't answer."))
+    run_id = kit.start(
+        {"name": "hotel", "script": kit.note("hotel"), "compensate": "no_hotel"},
+        {"name": "flight", "script": kit.script(Breaks()), "next": False},
+        {"name": "no_hotel", "script": kit.script(breaks), "next": False},
+    )
+    kit.work()
+    shown = html.unescape(api.get(page_of(run_id, "retry")).content.decode())
+    assert "The hotel doesn't answer." in shown
+    assert "It was undoing what it had done, and goes on with that." in shown
+    breaks.mended = True
+    api.post(page_of(run_id, "retry"))
+    kit.work()
+    assert kit.run(run_id).repetition.status == "compensated"
 
 
 def test_what_was_taken_up_leads_to_what_goes_on(kit: Any, api: Client) -> None:

@@ -15,6 +15,7 @@ from processes.models import AuditEntry, ProcessTemplate, Run
 from processes.services.errors import NotControllableError
 from processes.services.moving import forecast_moves, move_run
 from processes.services.operators import pause_run
+from tasks.models import TaskRoot
 from tests.processes.admin.clients import client_with
 from tests.processes.admin.runs_desk import RUNS, page_of, queries, told, waiting
 from tests.processes.scripts.test_parallel_scripts import children, parallel
@@ -229,6 +230,14 @@ def test_all_that_fit_are_moved_from_the_tab_and_moved_back(kit: Any, process: P
     assert {kit.run(run_id).plan_id for run_id in runs} == {before}
     assert desk.get(tab(process)).context["moved"] == 0
     assert AuditEntry.objects.filter(action="run.moved", actor_name="olga").count() == 4
+
+
+def test_questions_and_forecasts_call_a_run_by_its_title(kit: Any, process: Process, desk: Client) -> None:
+    run_id = process.start()
+    TaskRoot.objects.filter(pk=kit.run(run_id).root_id).update(title="Order 17")
+    process.publish_new()
+    assert f"Order 17 {run_id}" in choose(desk, "pause", run_id, sure=False).content.decode()
+    assert [row.title for row in desk.get(tab(process)).context["rows"]] == ["Order 17"]
 
 
 def test_a_template_that_is_not_published_any_more_has_nowhere_to_move_its_runs(process: Process, desk: Client) -> None:

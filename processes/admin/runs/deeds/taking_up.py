@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy
 from processes.admin.runs.deeds.data_form import Conflict, DataForm, conflicts_of
 from processes.admin.runs.deeds.page import DeedPage, Refusal, RunsAdmin, go_back, refusal_of, render
 from processes.admin.runs.page import checkpoints_of, whole_number
-from processes.admin.runs.words import effect_text
+from processes.admin.runs.words import effect_text, error_message
 from processes.domain.deeds import Deed
 from processes.domain.rewinding import Foresight, Obstacle, waiting_action
 from processes.models import Checkpoint, Run
 from processes.services.controlling import Known, preview_retry, preview_rewind, retry_run, rewind_run, told_obstacle
+from processes.services.deeds import deeds_for
 from processes.services.derivation import load_plan
 from processes.services.errors import NotControllableError
 from processes.services.moving import newest_plan
@@ -170,6 +171,9 @@ def _take_up(
         "conflicts": conflicts,
         "is_offered": is_offered,
         "needs_to_know": page.deed is Deed.RETRY and foresight.obstacle is Obstacle.ONCE,
+        "failed_with": error_message(run.error),
+        "undoes": _undoes(run, foresight),
+        "rewind_address": _rewind_address(run, model_admin) if page.deed is Deed.RETRY else "",
     }
     return render(
         request, run, model_admin, page, template="take_up", context=context, refusal=refusal, media=form.media
@@ -204,6 +208,17 @@ def _next_action(run: Run, foresight: Foresight) -> tuple[str, list[str]]:
 def _cursor(run: Run, foresight: Foresight) -> Any:
     rows = Checkpoint.objects.filter(run_id=run.pk, ordinal=foresight.ordinal)
     return rows.values_list("cursor", flat=True).first()
+
+
+def _undoes(run: Run, foresight: Foresight) -> bool:
+    """Tell whether it was undoing what it had done, and goes on with that."""
+    cursor = _cursor(run, foresight)
+    return cursor is not None and "cause" in cursor.get("compensation", {})
+
+
+def _rewind_address(run: Run, model_admin: RunsAdmin) -> str:
+    """Return where an earlier place is chosen: a retry doesn't mend what went wrong before the action that failed."""
+    return REWIND.address(run.pk, model_admin.admin_site.name) if Deed.REWIND in deeds_for(run) else ""
 
 
 RETRY = DeedPage(
