@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from processes.admin.forms import JsonField
 from processes.models import Trigger, TriggerKind
 from processes.services.access import executable_by
 from processes.services.trigger_rules import check_trigger
@@ -24,10 +25,12 @@ UNITS: Final = ((86_400, _("days")), (3_600, _("hours")), (60, _("minutes")), (1
 _PLACES: Final = {"every_seconds": "every"}
 
 
-class JsonObjectField(forms.JSONField):
+class JsonObjectField(JsonField):
     """Take a JSON object, and show it on several lines; empty is an empty object."""
 
-    widget = forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField json-text", "spellcheck": "false"})
+    def __init__(self, **kwargs: Any) -> None:
+        attrs = {"rows": 4, "class": "vLargeTextField json-text", "spellcheck": "false"}
+        super().__init__(**{"widget": forms.Textarea(attrs=attrs), **kwargs})
 
     def prepare_value(self, value: Any) -> Any:
         """Return the text that is shown; a text that was refused stays as it was typed."""

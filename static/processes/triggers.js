@@ -65,4 +65,6 @@ if (preview) {
       timer = setTimeout(look, 300);
     });
   }
+  // A form that was refused comes back with what was typed, and with the times of what is saved.
+  if (document.querySelector(".errornote") && fields.some(([, field]) => field.value.trim() !== "")) look();
 }

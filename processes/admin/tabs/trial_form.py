@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from processes.admin.forms import describe
 from processes.domain.definition_text import parse_json_text
@@ -31,7 +31,7 @@ class JsonObjectField(forms.CharField):
         except DefinitionError as error:
             raise forms.ValidationError([describe(problem) for problem in error.problems]) from error
         if not isinstance(result, dict):
-            raise forms.ValidationError('Enter an object, such as {"name": "Ada"}.')
+            raise forms.ValidationError(gettext('Enter an object, such as {"name": "Ada"}.'))
         return result
 
 

@@ -121,3 +121,16 @@ def test_what_is_wrong_is_seen_whatever_kind_is_chosen(page: Page, site: str) ->
     page.get_by_label("Tolerance:").evaluate("field => { field.value = 'x'; field.type = 'text'; }")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".trigger-webhook .errorlist")).to_be_visible()
+
+
+def test_a_form_that_was_refused_says_where_and_still_shows_when_it_would_be_due(page: Page, site: str) -> None:
+    template = a_process()
+    page.goto(f"{site}{LIST}add/")
+    page.get_by_label("Title:").fill("Nightly")
+    page.get_by_label("Process:").select_option(label=template.title)
+    page.get_by_label("Crontab:").fill("15 9 * * *")
+    page.get_by_label("Data:").fill('{"a":')
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".field-data .errorlist")).to_contain_text("line 1, column 6")
+    expect(page.get_by_label("Data:")).to_have_value('{"a":')
+    expect(page.locator("[data-trigger-times]").get_by_role("listitem")).to_have_count(5)
