@@ -4,7 +4,6 @@ import os
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -22,7 +21,8 @@ _sockets = URLRouter([*websocket_urlpatterns, no_websocket])
 application = ProtocolTypeRouter(
     {
         "http": http_application,
-        "websocket": AllowedHostsOriginValidator(UnsavedSessions(AuthMiddlewareStack(_sockets))),
+        # Which host and which pages' origins are taken, the sockets look themselves: programs have no origin.
+        "websocket": UnsavedSessions(AuthMiddlewareStack(_sockets)),
     }
 )
 

@@ -1,6 +1,6 @@
 """Who is at the other end of an open socket or stream, asked again while it is open; and from which page they come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.utils.http import is_same_domain
 
@@ -20,9 +21,14 @@ from tasks.services.revocations import session_mark
 def is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Tell whether a WebSocket comes from a page of this site, of a trusted origin, or from no page at all.
 
-    Browsers open sockets to any site and send its cookies along; host and port must be the same, as for a form.
+    Browsers open sockets to any site and send its cookies along; host and port must be the same, as for a form. And the
+    host must be one of the site's: a page whose name was made to point here asks for its own.
     """
     given = {name.lower(): value.decode("latin-1") for name, value in headers}
+    try:
+        host = _host(given)
+    except DisallowedHost:
+        return False
     origin = given.get(b"origin")
     if origin is None:
         return True
@@ -33,9 +39,20 @@ def is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     if not place:
         return False
     trusted = [urlsplit(pattern.lower()) for pattern in settings.CSRF_TRUSTED_ORIGINS]
-    return place == given.get(b"host", "").lower() or any(
+    return place == host or any(
         scheme == pattern.scheme and is_same_domain(place, pattern.netloc.lstrip("*")) for pattern in trusted
     )
+
+
+def _host(given: Mapping[bytes, str]) -> str:
+    """Return the host that was asked for, as Django finds it for a request; raises DisallowedHost."""
+    if b"host" not in given:
+        return ""
+    asked = HttpRequest()
+    asked.META = {"HTTP_HOST": given[b"host"]}
+    if b"x-forwarded-host" in given:
+        asked.META["HTTP_X_FORWARDED_HOST"] = given[b"x-forwarded-host"]
+    return asked.get_host().lower()
 
 
 def visitor_of(request: HttpRequest) -> "Visitor":
