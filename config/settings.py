@@ -210,7 +210,7 @@ elif DEBUG:
 CACHES: dict[str, dict[str, object]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if ENVIRONMENT.channel_layer_url != DATABASE_LAYER and not is_postgres(ENVIRONMENT.channel_layer_url):
     CACHES["default"] = {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "tasks.redis_cache.SharedRedisCache",
         "LOCATION": ENVIRONMENT.channel_layer_url,
         "KEY_PREFIX": "stepline-cache",
         # Whoever waits for it does so in vain: nothing in it is needed.
