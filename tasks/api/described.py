@@ -166,7 +166,10 @@ _LOG: Final = {
             "type": ["integer", "null"],
             "description": "The `since` of the next page; null behind the last update.",
         },
-        "incomplete": {"type": "boolean", "description": "What came before is kept no more."},
+        "incomplete": {
+            "type": "boolean",
+            "description": "What came before is kept no more, or `since` is ahead of the log.",
+        },
     },
 }
 _LINE: Final = {

@@ -4,13 +4,14 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponse, HttpResponseBase
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from tasks.api.errors import error_response
+from tasks.api.methods import takes
 from tasks.domain.json_text import UnreadableJson, json_characters
 from tasks.domain.listing import WINDOW
 from tasks.errors import BadRequest, TaskNotFound, TasksError
 from tasks.live import current_hub
+from tasks.live.event_stream import only_headers
 from tasks.live.events import events_response
 from tasks.live.lines import LINE_TYPE, line_of, send_to_line
 from tasks.live.list_follower import Shown, list_text
@@ -35,7 +36,7 @@ from tasks.services.access import viewer_of
 from tasks.services.lists import read_list
 
 
-@require_GET
+@takes("GET", "HEAD")
 @never_cache
 def tasks(request: HttpRequest) -> HttpResponseBase:
     """Return a list of tasks, newest first (docs/feed.md)."""
@@ -51,31 +52,33 @@ def tasks(request: HttpRequest) -> HttpResponseBase:
     return HttpResponse(text, content_type="application/json")
 
 
-@require_GET
+@takes("GET", "HEAD")
 @non_atomic_requests
 async def events(request: HttpRequest) -> HttpResponseBase:
     """Stream the updates of many tasks, and lists, as server-sent events."""
     visitor = visitor_of(request)
     try:
         check_names(request.GET, known=OF_EVENTS)
-        return events_response(
+        answer = events_response(
             current_hub(),
             visitor=visitor,
             requests=requested_subscriptions(request),
             last_event_id=request.headers.get("Last-Event-ID", ""),
         )
+        # What is not begun needs no end.
+        return only_headers() if request.method == "HEAD" and answer.streaming else answer
     except TasksError as error:
         return error_response(error)
 
 
-@require_POST
+@takes("POST")
 @non_atomic_requests
 async def subscribe_job(request: HttpRequest) -> HttpResponseBase:
     """Add to what an open stream follows: 202, and the stream tells how it went; 404 where it isn't the caller's."""
     return await _ask_line(request, action="subscribe")
 
 
-@require_POST
+@takes("POST")
 @non_atomic_requests
 async def unsubscribe_job(request: HttpRequest) -> HttpResponseBase:
     """Take away from what an open stream follows: 202, and the stream tells of it."""

@@ -11,9 +11,9 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 
 from tasks.api.errors import problem_response
+from tasks.api.methods import takes
 from tasks.domain.calls import Call, CallKind, check_key, parse_arguments, parse_batch, stages
 from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.errors import TaskNotFound
@@ -41,7 +41,7 @@ R = TypeVar("R")
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-@require_POST
+@takes("POST")
 @non_atomic_requests
 @never_cache
 async def call(request: HttpRequest, name: str) -> HttpResponseBase:
@@ -60,7 +60,7 @@ async def call(request: HttpRequest, name: str) -> HttpResponseBase:
         return problem_response(problem_of(error, name=name))
 
 
-@require_POST
+@takes("POST")
 @non_atomic_requests
 @never_cache
 async def batch(request: HttpRequest) -> HttpResponseBase:

@@ -9,8 +9,8 @@ from asgiref.sync import sync_to_async
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from tasks.api.base import ApiView, JsonRenderer
 from tasks.api.errors import error_response, problem_response
+from tasks.api.methods import takes
 from tasks.api.streamed import StreamedText
 from tasks.domain.bounds import MESSAGE_CHARS, storable_text
 from tasks.domain.calls import parse_arguments
@@ -27,6 +28,7 @@ from tasks.domain.tree import TreeNode
 from tasks.domain.updates import UpdateType, is_terminal
 from tasks.errors import BadRequest, TaskNotFound, TasksError
 from tasks.live import current_hub
+from tasks.live.event_stream import only_headers
 from tasks.live.queries import OF_UPDATES, check_names, requested_types
 from tasks.live.sse import requested_position, stream_response, wants_snapshot
 from tasks.live.visitor import visitor_of
@@ -156,7 +158,7 @@ class TaskCancellation(ApiView):
         return Response({"taskId": str(task_id), "status": status.value}, status=202)
 
 
-@require_GET
+@takes("GET", "HEAD")
 @non_atomic_requests
 async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
     """Stream the updates of a task as server-sent events, until its end; or return a page of its log as JSON."""
@@ -170,7 +172,8 @@ async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
             )
         if wanted == _JSON_TYPE:
             since = requested_position(request) or 0
-            return JsonResponse(await sync_to_async(_log_page)(request, task_id, since=since))
+            page = JsonResponse(await sync_to_async(_log_page)(request, task_id, since=since))
+            return _varies(page, "private, no-store")
         follower = await current_hub().follow(
             task_id,
             visitor=visitor,
@@ -178,9 +181,20 @@ async def updates(request: HttpRequest, task_id: uuid.UUID) -> HttpResponseBase:
             snapshot=wants_snapshot(request),
             types=requested_types(request),
         )
-        return await stream_response(follower)
+        if request.method == "HEAD":
+            follower.close()
+            return _varies(only_headers())
+        return _varies(await stream_response(follower))
     except TasksError as error:
         return error_response(error)
+
+
+def _varies(response: HttpResponseBase, cache_control: str = "") -> HttpResponseBase:
+    """Return an answer that says what it depends on, and who may keep it."""
+    patch_vary_headers(response, ["Accept", "Cookie"])
+    if cache_control:
+        response.headers["Cache-Control"] = cache_control
+    return response
 
 
 def _log_page(request: HttpRequest, task_id: uuid.UUID, *, since: int) -> dict[str, Any]:
@@ -188,17 +202,28 @@ def _log_page(request: HttpRequest, task_id: uuid.UUID, *, since: int) -> dict[s
     root_id = _seen(request, task_id)
     found = [json.loads(body) for _seq, body in read_updates(root_id, after=since, limit=READ_LIMIT)]
     wanted = requested_types(request)
-    last = found[-1]["seq"] if found else since
-    has_ended = is_terminal(found[-1]) if found else _is_over(root_id, since)
-    # What the log doesn't reach back to is in the snapshot.
-    incomplete = bool(found) and found[0]["seq"] != since + 1
+    if found:
+        last, has_ended, incomplete = found[-1]["seq"], is_terminal(found[-1]), found[0]["seq"] != since + 1
+    else:
+        last, has_ended, incomplete = _without_updates(root_id, since)
+    # What the log doesn't reach back to, or forward to, is in the snapshot.
     told = found if wanted is None else [one for one in found if one["type"] in wanted or is_terminal(one)]
     return {"updates": told, "next": None if has_ended else last, "incomplete": incomplete}
 
 
-def _is_over(root_id: uuid.UUID, since: int) -> bool:
+def _without_updates(root_id: uuid.UUID, since: int) -> tuple[int, bool, bool]:
+    """Return where the log is, whether it has ended there, and whether that isn't where the client is.
+
+    It may be ahead of the log, which was brought back from a backup; or the log is kept no more.
+    """
     head = read_heads([root_id]).get(root_id)
-    return head is None or (head.closed and head.last_seq <= since)
+    if head is None:
+        raise TaskNotFound(_("There is no such task, or you may not see it."), task_id=str(root_id))
+    if head.last_seq == since:
+        return since, head.closed, False
+    kept = head.last_seq > since and bool(read_updates(root_id, after=since, limit=1))
+    # What has come since the log was read is in the next page.
+    return (since, False, False) if kept else (head.last_seq, head.closed, True)
 
 
 def _seen(request: Any, task_id: uuid.UUID) -> uuid.UUID:

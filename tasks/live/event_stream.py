@@ -7,7 +7,7 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 from django.http import StreamingHttpResponse
 
-__all__ = ["EventStream", "give_thread_back"]
+__all__ = ["EventStream", "give_thread_back", "only_headers"]
 
 
 class EventStream(StreamingHttpResponse):
@@ -27,6 +27,16 @@ class EventStream(StreamingHttpResponse):
         Django would put two generators in front, which do nothing for bytes; a server holds as many of them as clients.
         """
         return aiter(self._iterator)  # type: ignore[attr-defined]
+
+
+def only_headers() -> EventStream:
+    """Return the answer to who asks for the headers of a stream alone."""
+    return EventStream(_nothing(), is_feed=True)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
 
 
 def give_thread_back() -> None:

@@ -151,7 +151,9 @@ def parse(text: str | None) -> Subscribe | Unsubscribe | CallFunction | CancelCa
 
 def parse_object(text: str | None, *, most_chars: int = MAX_MESSAGE_CHARS) -> dict[str, Any]:
     """Return the JSON object that a text holds; raises BadRequest."""
-    if text is None or len(text) > most_chars:
+    if text is None:
+        raise BadRequest("Send JSON as text: binary messages aren't read.")
+    if len(text) > most_chars:
         raise BadRequest(f"Send JSON text of at most {most_chars} characters.")
     message = read_sent(text)
     if not isinstance(message, dict):
@@ -162,14 +164,14 @@ def parse_object(text: str | None, *, most_chars: int = MAX_MESSAGE_CHARS) -> di
 def parse_subscribe(message: Mapping[str, Any]) -> Subscribe:
     """Return the subscription that a message asks for; raises BadRequest."""
     target = parse_target(message)
-    batch, acks = message.get("batch") is True, message.get("acks") is True
+    batch, acks = parse_flag(message, "batch"), parse_flag(message, "acks")
     label = parse_label(message)
     if target.scope is not None:
         return Subscribe(target=target, wanted=parse_filter(message), label=label, batch=batch, acks=acks)
     return Subscribe(
         target=target,
         since=parse_since(message.get("since")),
-        snapshot=message.get("snapshot") is True,
+        snapshot=parse_flag(message, "snapshot"),
         types=parse_types(message.get("types")),
         label=label,
         batch=batch,
@@ -219,6 +221,14 @@ def parse_label(message: Mapping[str, Any]) -> str | None:
     return value
 
 
+def parse_flag(message: Mapping[str, Any], name: str) -> bool:
+    """Return whether a message says yes to something; raises BadRequest where it says neither yes nor no."""
+    value = message.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise BadRequest(f'"{name}" is true or false.')
+
+
 def parse_since(value: Any) -> int | None:
     """Return the number of an update, or None for none; raises BadRequest for anything else."""
     if value is None:
@@ -250,7 +260,7 @@ def parse_filter(message: Mapping[str, Any]) -> ListFilter:
     return ListFilter(
         statuses=statuses,
         functions=_names(message.get("function", ()), name="function"),
-        open_only=message.get("open") is True,
+        open_only=parse_flag(message, "open"),
         text=text,
         since=parse_time(message.get("since")),
     )

@@ -93,8 +93,11 @@ def number(text: str) -> int | None:
 
 
 def flag(request: HttpRequest, name: str) -> bool:
-    """Tell whether a parameter says yes."""
-    return request.GET.get(name, "").lower() in {"1", "true"}
+    """Tell whether a parameter says yes; raises BadRequest where it says neither yes nor no."""
+    said = request.GET.get(name, "").lower()
+    if said not in {"", "0", "1", "false", "true"}:
+        raise BadRequest(f'"{name}" is 1 or true, or 0 or false.')
+    return said in {"1", "true"}
 
 
 def _types_text(request: HttpRequest) -> list[str] | None:

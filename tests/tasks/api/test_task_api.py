@@ -110,6 +110,56 @@ def test_a_log_says_that_its_beginning_is_kept_no_more(ann: User, client: Client
     assert (page["incomplete"], page["updates"][0]["seq"]) == (True, 5)
 
 
+def test_a_number_that_the_log_does_not_reach_is_told_where_the_log_is(ann: User, client: Client, trees: Trees) -> None:
+    task = start_task("Import", owner=Owner(user_id=ann.pk))
+    last = trees.updates(task.id)[-1]["seq"]
+    address, accept = f"/api/tasks/{task.id}/updates/", {"accept": "application/json"}
+
+    ahead = client.get(f"{address}?since={last + 7}", headers=accept).json()
+    assert ahead == {"updates": [], "next": last, "incomplete": True}
+    task.close()
+    last = trees.updates(task.id)[-1]["seq"]
+    ahead = client.get(f"{address}?since={last + 7}", headers=accept).json()
+    assert ahead == {"updates": [], "next": None, "incomplete": True}
+
+
+def test_who_leafs_through_a_log_that_is_kept_no_more_comes_to_its_end(ann: User, client: Client, trees: Trees) -> None:
+    task_id = imported(ann, trees)
+    TaskRoot.objects.get(pk=task_id).updates.all().delete()
+
+    page = client.get(f"/api/tasks/{task_id}/updates/?since=2", headers={"accept": "application/json"}).json()
+
+    assert page == {"updates": [], "next": None, "incomplete": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "allowed"),
+    [
+        ("post", "/api/tasks/{}/updates/", "GET, HEAD"),
+        ("put", "/api/tasks/", "GET, HEAD"),
+        ("delete", "/api/events/", "GET, HEAD"),
+        ("get", "/api/subscribe-job/", "POST"),
+        ("get", "/api/unsubscribe-job/", "POST"),
+        ("get", "/api/rpc/anything", "POST"),
+        ("get", "/api/rpc/batch", "POST"),
+    ],
+)
+def test_another_method_is_answered_by_a_problem_that_names_those_there_are(
+    client: Client, method: str, address: str, allowed: str
+) -> None:
+    answer = getattr(client, method)(address.format(uuid.uuid4()))
+
+    assert (answer.status_code, answer.json()["code"], answer.headers["Allow"]) == (405, "method_not_allowed", allowed)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("query", ["tasks/{}/updates/?snapshot=maybe", "tasks/?open=yes", "events/?open=2&scope=mine"])
+def test_a_wish_that_says_neither_yes_nor_no_is_refused(client: Client, query: str) -> None:
+    answer = client.get(f"/api/{query.format(uuid.uuid4())}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize("part", ["", "tree/", "output/", "updates/"])
 def test_what_is_anothers_looks_like_what_is_not_there(ann: User, trees: Trees, part: str) -> None:
     task_id = imported(ann, trees)

@@ -94,6 +94,29 @@ async def test_whoever_has_everything_is_told_not_to_come_back(log, client_of_ow
     assert current_hub().followed == frozenset()
 
 
+async def test_headers_alone_are_answered_and_begin_no_stream(log, client_of_owner):
+    await log.write(1)
+
+    for address_ in (address("updates", log), f"/api/events/?task={log.root_id}"):
+        response = await client_of_owner.head(address_)
+        assert (response.status_code, response.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
+        assert not current_hub().doors
+    assert (await client_of_owner.head("/api/tasks/")).status_code == 200
+    missing = reverse("tasks-api:updates", kwargs={"task_id": uuid.uuid4()})
+    assert (await client_of_owner.head(missing)).status_code == 404
+    assert current_hub().followed == frozenset()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_no_cache_takes_one_form_of_a_log_or_one_persons_for_another(accept, log, client_of_owner):
+    await log.write(1, ends=True)
+
+    response = await client_of_owner.get(address("updates", log), headers={"accept": accept})
+
+    assert "no-" in response.headers["Cache-Control"]
+    assert {"Accept", "Cookie"} <= {name.strip() for name in response.headers["Vary"].split(",")}
+
+
 async def test_silence_is_filled_with_heartbeats(log, visitor, start_hub):
     hub = start_hub()
     response = await stream_response(await hub.follow(log.root_id, visitor=visitor), heartbeat_seconds=0.01)

@@ -294,6 +294,8 @@ BAD = {
     "a list since a number": '{"type":"subscribe","scope":"mine","since":7}',
     "a status that is no text": '{"type":"subscribe","scope":"mine","status":["\\ud800"]}',
     "a title that is no text": '{"type":"subscribe","scope":"mine","text":"\\ud800"}',
+    "a wish that is neither true nor false": f'{{"type":"subscribe","taskId":"{uuid.UUID(int=7)}","snapshot":"yes"}}',
+    "a list with such a wish": '{"type":"subscribe","scope":"mine","open":1}',
     "too long": '{"type":"' + "x" * 5_000 + '"}',
 }
 
@@ -315,7 +317,8 @@ async def test_binary_messages_are_refused(connect, log):
 
     await socket.send_to(bytes_data=b"\x00")
 
-    assert (await heard(socket))["code"] == "bad_request"
+    answer = await heard(socket)
+    assert (answer["code"], answer["message"]) == ("bad_request", "Send JSON as text: binary messages aren't read.")
 
 
 async def test_one_socket_follows_a_bounded_number_of_tasks(connect, log, owner):
