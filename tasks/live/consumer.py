@@ -90,7 +90,7 @@ class TasksConsumer(AsyncWebsocketConsumer):
             self.visitor = Visitor(user=token.user, session=None, token_id=token.pk)
         self._api_token = token
         self._subscriptions = Subscriptions(hub=hub, visitor=self.visitor, client=self)
-        hub.doors.add(self)
+        hub.admit(self)
         await self.accept()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

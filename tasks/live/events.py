@@ -95,7 +95,7 @@ class Events:
             viewer = await self._hub.viewer(self.visitor)
             # Before the client learns the connection's id, other processes can reach it.
             self._line = await self._hub.open_line(self.take_message)
-            self._hub.doors.add(self)
+            self._hub.admit(self)
             hello = {"v": WIRE_VERSION, "type": "connected", "connectionId": sign_line(self._line, viewer)}
             yield PREAMBLE + f"data: {dumps(hello)}\n\n".encode()
             self._worker = asyncio.create_task(self._work(requests), name="task-events")

@@ -63,19 +63,34 @@ class Guard:
     async def recheck(self, *, user_ids: Collection[str] | None = None) -> None:
         """Ask again for everyone, or for the given users."""
         by_visitor: dict[Visitor, list[Stream]] = {}
+
+        def is_meant(visitor: Visitor) -> bool:
+            return user_ids is None or str(visitor.user_id) in user_ids
+
         for stream in self._streams():
-            if user_ids is None or str(stream.visitor.user_id) in user_ids:
+            if is_meant(stream.visitor):
                 by_visitor.setdefault(stream.visitor, []).append(stream)
+        for door in self._doors():
+            # What a page may follow is asked of each thing; a program goes altogether, if it follows nothing too.
+            if door.visitor.is_program and is_meant(door.visitor):
+                by_visitor.setdefault(door.visitor, [])
         asked = list(by_visitor.items())
         for start in range(0, len(asked), BATCH):
-            for stream, reason in await self._reader.run(_refused, asked[start : start + BATCH]):
+            part = asked[start : start + BATCH]
+            for stream, reason in await self._reader.run(_refused, part):
                 stream.end(reason)
+            self._shut({visitor for visitor, _ in part if visitor.has_left})
 
     async def close(self) -> None:
         """Stop what is under way."""
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.gather(self._checking, return_exceptions=True)
+
+    def _shut(self, visitors: Collection[Visitor]) -> None:
+        for door in list(self._doors()) if visitors else ():
+            if door.visitor in visitors:
+                door.shut()
 
     def _sign_out(self, mark: str) -> None:
         for stream in list(self._streams()):
@@ -103,12 +118,12 @@ def _refused(asked: Asked) -> list[tuple[Stream, TasksError]]:
     rows = TaskRoot.objects.only("owner_id", "session_key", "shared", "request_scoped").in_bulk(wanted)
     refused: list[tuple[Stream, TasksError]] = []
     for visitor, streams in asked:
-        viewer = None
+        viewer = visitor.now() if visitor.is_program else None
         for stream in streams:
             root = rows.get(stream.root_id) if stream.root_id is not None else None
             try:
                 viewer = viewer or visitor.now()
-                if not stream.may_go_on(viewer, root):
+                if visitor.has_left or not stream.may_go_on(viewer, root):
                     refused.append((stream, TaskNotFound()))
             except DatabaseTrouble:
                 raise

@@ -159,6 +159,12 @@ class Hub:
         self._link.want(USERS_GROUP)
         return await self._lists.follow(scope, visitor=visitor, wanted=wanted)
 
+    def admit(self, door: Door) -> None:
+        """Let a connection be shut when whoever came in by it signs out, or their token is revoked."""
+        self.doors.add(door)
+        self._watch()
+        self._link.want(USERS_GROUP)
+
     async def viewer(self, visitor: Visitor) -> Viewer:
         """Return who a visitor is at the moment."""
         return await self._reader.run(visitor.now)

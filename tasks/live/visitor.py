@@ -73,9 +73,16 @@ class Visitor:
         #: The API token by which they came in.
         self._token_id = token_id
         self._session = session
-        #: The user that they were when they were last looked up.
-        self.user_id: int | str | None = None
+        #: The user that they were when they were last looked up; of a program, from the beginning.
+        self.user_id: int | str | None = None if token_id is None else user.pk
+        #: The token by which they came in doesn't hold any more: nothing is left of what it has opened.
+        self.has_left = False
         self._mark = ""
+
+    @property
+    def is_program(self) -> bool:
+        """Tell whether they came in by an API token."""
+        return self._token_id is not None
 
     def came_by(self, mark: str) -> bool:
         """Tell whether they came in by the session that `mark` stands for (tasks.services.revocations)."""
@@ -94,7 +101,8 @@ class Visitor:
     def looked_up(self) -> tuple[AbstractBaseUser | AnonymousUser, SessionBase | None]:
         """Return the user and the session as of now. Reads the database, so call it in a thread."""
         if self._token_id is not None:
-            return (_reloaded(self._user) if is_alive(self._token_id) else AnonymousUser()), None
+            self.has_left = not is_alive(self._token_id)
+            return (AnonymousUser() if self.has_left else _reloaded(self._user)), None
         session = self._fresh_session()
         if session is not None and SESSION_KEY in session:
             return _user_of(session), session

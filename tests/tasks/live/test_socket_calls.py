@@ -24,6 +24,7 @@ from tasks.live.socket_calls import MOST_CALLS
 from tasks.models import TaskRoot
 from tasks.registry import CallContext
 from tasks.services.api_tokens import PREFIX, create_api_token, revoke_api_token
+from tasks.services.revocations import USERS_GROUP
 from tests.tasks.live.streams import until
 
 Connect = Callable[..., Awaitable[WebsocketCommunicator]]
@@ -293,22 +294,40 @@ async def test_a_program_comes_in_by_its_token(connect: Connect, user: User) -> 
     assert told[-1]["data"] == "caller"
     refused = await until_over(socket, await say(socket, type="call", fn="test.change"))
     assert refused[-1]["code"] == "insufficient_scope"
+    await until(lambda: USERS_GROUP in current_hub().groups)
     await sync_to_async(revoke_api_token)(row)
-    later = await until_over(socket, await say(socket, type="call", fn="test.whoami"))
-    assert later[-1]["code"] == "sign_in_required"
+    assert (await socket.receive_output(timeout=10))["type"] == "websocket.close"
 
 
-async def test_what_a_program_follows_ends_when_its_token_is_revoked(connect: Connect, user: User) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+async def test_what_a_program_follows_ends_when_its_token_is_revoked(
+    connect: Connect, user: User, shared: bool
+) -> None:
     row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=["tasks:read"])
-    root = await TaskRoot.objects.acreate(title="Long", owner=user)
-    socket = await connect(AnonymousUser(), token=secret)
+    root = await TaskRoot.objects.acreate(title="Long", owner=user, shared=shared)
+    socket, idle = await connect(AnonymousUser(), token=secret), await connect(AnonymousUser(), token=secret)
     await say(socket, type="subscribe", taskId=str(root.pk), snapshot=True, requestId=None)
     assert [(await heard(socket))["type"] for _ in range(2)] == ["subscribed", "snapshot"]
 
+    await until(lambda: USERS_GROUP in current_hub().groups)
     await sync_to_async(revoke_api_token)(row)
-    await current_hub()._guard.recheck()
 
-    assert (await heard(socket))["code"] == "not_found"
+    # Told by a message, at once. A program that follows nothing is let go too.
+    for one in (socket, idle):
+        assert (await one.receive_output(timeout=10))["type"] == "websocket.close"
+
+
+async def test_a_program_whose_token_holds_stays_when_another_one_goes(connect: Connect, user: User) -> None:
+    row, secret = await sync_to_async(create_api_token)(user=user, name="test", scopes=["tasks:read"])
+    _other, other_secret = await sync_to_async(create_api_token)(user=user, name="other", scopes=["tasks:read"])
+    gone, stays = await connect(AnonymousUser(), token=secret), await connect(AnonymousUser(), token=other_secret)
+
+    await until(lambda: USERS_GROUP in current_hub().groups)
+    await sync_to_async(revoke_api_token)(row)
+
+    assert (await gone.receive_output(timeout=10))["type"] == "websocket.close"
+    await say(stays, type="ping", requestId=None)
+    assert (await heard(stays))["type"] == "pong"
 
 
 @pytest.mark.parametrize("scopes", [None, ["instances:write"]])
