@@ -118,7 +118,9 @@ def _refused(asked: Asked) -> list[tuple[Stream, TasksError]]:
     rows = TaskRoot.objects.only("owner_id", "session_key", "shared", "request_scoped").in_bulk(wanted)
     refused: list[tuple[Stream, TasksError]] = []
     for visitor, streams in asked:
-        viewer = visitor.now() if visitor.is_program else None
+        viewer = None
+        if not streams:
+            _look_at(visitor)
         for stream in streams:
             root = rows.get(stream.root_id) if stream.root_id is not None else None
             try:
@@ -132,3 +134,13 @@ def _refused(asked: Asked) -> list[tuple[Stream, TasksError]]:
                 logger.exception("It could not be told who may follow %s.", stream.root_id)
                 refused.append((stream, Interrupted()))
     return refused
+
+
+def _look_at(visitor: Visitor) -> None:
+    """Find out whether somebody who follows nothing has left."""
+    try:
+        visitor.now()
+    except DatabaseTrouble:
+        raise
+    except Exception:
+        logger.exception("It could not be told whether user %s is still there.", visitor.user_id)
