@@ -1,6 +1,7 @@
 """Answers that are made while they are sent."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -16,17 +17,16 @@ class StreamedText(StreamingHttpResponse):
     """Send pieces of text in blocks, under ASGI too, where Django would gather a synchronous stream in memory."""
 
     def __init__(self, pieces: Iterable[str], **options: Any) -> None:
-        self._made = _blocks(pieces)
-        super().__init__(self._made, **options)
+        super().__init__(_blocks(pieces), **options)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield blocks that are made in the thread that has the request's connection."""
-        take = sync_to_async(self._take)
-        while block := await take():
+        # As middleware has left them: one that compresses puts blocks of its own in their place, the first of which
+        # may be empty.
+        blocks: Iterator[bytes] = iter(self._iterator)  # type: ignore[attr-defined]
+        take = sync_to_async(partial(next, blocks, None))
+        while (block := await take()) is not None:
             yield block
-
-    def _take(self) -> bytes:
-        return next(self._made, b"")
 
 
 def _blocks(pieces: Iterable[str]) -> Iterator[bytes]:

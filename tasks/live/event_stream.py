@@ -18,6 +18,9 @@ class EventStream(StreamingHttpResponse):
         #: What it sends is told by others: nothing reports to the request's own tree while it is sent.
         self.is_feed = is_feed
         self.headers["Cache-Control"] = "no-cache, no-transform"
+        # Keeps Django's GZipMiddleware away, which would compress each event by itself: most clients unpack the first
+        # one and lose the others. And proxies, which would collect events to compress them.
+        self.headers["Content-Encoding"] = "identity"
         # Asks nginx not to collect the stream before passing it on.
         self.headers["X-Accel-Buffering"] = "no"
 

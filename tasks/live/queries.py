@@ -12,7 +12,6 @@ from tasks.errors import BadRequest
 from tasks.live.protocol import (
     MAX_SUBSCRIPTIONS,
     Subscribe,
-    TooMany,
     parse_filter,
     parse_scope,
     parse_since,
@@ -39,8 +38,7 @@ def check_names(given: Iterable[str], *, known: Collection[str]) -> None:
 def requested_subscriptions(request: HttpRequest) -> list[Subscribe]:
     """Return what `?task=<id>[:<since>]&request=<id>[:<since>]&scope=<scope>` names, each as often as it likes.
 
-    `snapshot=1` goes for those without a number, `types` for all tasks, the filters for all lists. Raises BadRequest
-    and TooMany.
+    `snapshot=1` goes for those without a number, `types` for all tasks, the filters for all lists. Raises BadRequest.
     """
     types = _types_text(request)
     found = []
@@ -55,7 +53,8 @@ def requested_subscriptions(request: HttpRequest) -> list[Subscribe]:
             found.append(parse_subscribe(message))
     found += [parse_subscribe({"scope": scope, **_filter_message(request)}) for scope in request.GET.getlist("scope")]
     if len(found) > MAX_SUBSCRIPTIONS:
-        raise TooMany(f"One connection follows at most {MAX_SUBSCRIPTIONS} tasks.")
+        # Not 429: whoever asks for the same again is never answered otherwise.
+        raise BadRequest(f"One stream follows at most {MAX_SUBSCRIPTIONS} tasks and lists: open another for the rest.")
     return found
 
 

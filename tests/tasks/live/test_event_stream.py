@@ -8,6 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from django.test import RequestFactory
 
 from tasks.live.event_stream import EventStream, give_thread_back
 from tests.tasks.live.streams import until
@@ -79,3 +83,20 @@ async def test_middleware_may_put_something_in_front():
     response.streaming_content = marked(response.streaming_content)
 
     assert [part async for part in response] == [b": marked\ndata: 1\n\n"]
+
+
+async def test_a_stream_is_not_compressed_event_by_event():
+    """Most clients unpack the first of them alone, and wait for ever."""
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        yield b"data: 2\n\n"
+
+    async def answer(_request: HttpRequest) -> HttpResponseBase:
+        return EventStream(events())
+
+    request = RequestFactory().get("/", headers={"accept-encoding": "gzip"})
+    response = await GZipMiddleware(answer)(request)
+
+    assert response.headers["Content-Encoding"] == "identity"
+    assert [part async for part in response] == [b"data: 1\n\n", b"data: 2\n\n"]
