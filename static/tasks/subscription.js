@@ -92,7 +92,9 @@ export class Subscription extends Followed {
     // Of some types only, gaps couldn't be told from what is missing.
     if (this.joins && this.types) return true;
     if (message.type === "snapshot") {
-      if (!this.needsSnapshot && (message.seq <= this.seq || isOthers)) return message.seq <= this.seq;
+      // The log doesn't reach to where this reader is: it was brought back from a backup, and its numbers come again.
+      const isBehind = message.incomplete === true && message.seq < this.seq;
+      if (!this.needsSnapshot && !isBehind && (message.seq <= this.seq || isOthers)) return message.seq <= this.seq;
       this.needsSnapshot = false;
     } else if (this.needsSnapshot || message.seq <= this.seq) {
       return true;

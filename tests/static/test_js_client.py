@@ -166,6 +166,16 @@ def test_drops_repeats_and_asks_again_after_a_gap(modules: Page) -> None:
     assert [asked["since"] for asked in server.asked[0]] == [0, 2]
 
 
+def test_a_log_that_was_brought_back_from_a_backup_is_followed_from_where_it_is(modules: Page) -> None:
+    def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
+        if message.get("since") == 7:
+            send(socket, {**SNAPSHOT, "incomplete": True}, update(4), update(5, "taskEnd"))
+
+    Server(modules, answer)
+    modules.evaluate(FOLLOW, {"taskId": TASK, "since": 7})
+    wait_for(modules, ["snapshot 3", 4, 5])
+
+
 def test_updates_that_come_in_one_message_are_handled_one_by_one(modules: Page) -> None:
     def answer(server: Server, socket: WebSocketRoute, message: dict[str, object]) -> None:
         if message["type"] == "subscribe" and message["since"] == 0:
