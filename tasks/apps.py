@@ -19,11 +19,11 @@ class TasksConfig(AppConfig):
         """Import the modules `jobs` and `rpc` of each installed app, and connect what has waited for Django."""
         # What imports models may be imported only now.
         from tasks import checks  # noqa: F401, PLC0415 - it registers itself
-        from tasks.services.enqueuing import enqueue_declared  # noqa: PLC0415
+        from tasks.services.enqueuing import aenqueue_declared, enqueue_declared  # noqa: PLC0415
         from tasks.services.revocations import connect_revocations  # noqa: PLC0415
         from tasks.services.starting import TreeStarter  # noqa: PLC0415
 
-        connect_enqueuer(enqueue_declared)
+        connect_enqueuer(enqueue_declared, aenqueue_declared)
         connect_starter(TreeStarter())
         connect_revocations()
         autodiscover_modules("jobs", "rpc")

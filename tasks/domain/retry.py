@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from math import isfinite
+from typing import Literal, Self, get_args
 
 from tasks.domain.jsonvalue import JSON
 
@@ -21,6 +22,18 @@ class RetryPolicy:
     cap_seconds: float = 300.0
     #: Share of the wait that is drawn at random, 0 to 1, so that failures of one cause don't return all at once.
     jitter: float = 0.1
+
+    def check(self) -> None:
+        """Raise ValueError, which names what is wrong, for a policy that nobody can mean."""
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise ValueError(f"attempts is {self.attempts!r}: the first try counts, so it is a whole number from 1.")
+        if self.backoff not in get_args(Backoff):
+            raise ValueError(f"backoff is {self.backoff!r}: it is one of {', '.join(get_args(Backoff))}.")
+        for name, value in (("delay_seconds", self.delay_seconds), ("cap_seconds", self.cap_seconds)):
+            if not is_number(value) or value < 0:
+                raise ValueError(f"{name} is {value!r}: it is a number of seconds, 0 or more.")
+        if not is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter is {self.jitter!r}: it is the share of the wait that is drawn, 0 to 1.")
 
     def delay_after(self, attempt: int, *, draw: float = 0.0) -> float:
         """Return the seconds to wait after failed attempt number `attempt` (from 1); `draw` is a number from 0 to 1.
@@ -53,3 +66,8 @@ class RetryPolicy:
         """Return the policy that `to_json` wrote; absent keys take their defaults."""
         known = {key: value[key] for key in cls.__slots__ if key in value}
         return cls(**known)  # type: ignore[arg-type]
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a finite number, as a count of seconds is."""
+    return isinstance(value, int | float) and isfinite(value)

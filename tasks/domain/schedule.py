@@ -38,6 +38,8 @@ Schedule = Cron | timedelta
 
 def parse_schedule(value: "str | timedelta | Schedule") -> Schedule:
     """Return a schedule: a time span is one, a text is five fields of crontab. Raises ValueError."""
+    if not isinstance(value, str | timedelta | Cron):
+        raise ValueError(f"{value!r} isn't a schedule: write five fields of crontab, or a timedelta.")
     if isinstance(value, str):
         return Cron.parse(value)
     if isinstance(value, timedelta) and value <= timedelta(0):

@@ -1,14 +1,24 @@
 """What a function takes and gives, read from its signature: checked going in, JSON coming out."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
-from tasks.domain.jsonvalue import JSON
+from tasks.domain.annotations import evaluated, holds_secret, known_parts, namespace_of
+from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
 from tasks.domain.outcomes import Cancelled, Completed, Failed, Parked, Yielded
 from tasks.errors import InvalidArguments, InvalidResult
 
@@ -48,14 +58,18 @@ class Signature:
             values[name] = value
         if self.input is None:
             return _plain(values)
-        return dict(self._checked(values).model_dump(mode="json"))
+        return self._dumped(self._checked(values))
 
     def from_json(self, arguments: Mapping[str, JSON]) -> dict[str, Any]:
         """Return stored arguments as the function takes them; raises InvalidArguments."""
         if self.input is None:
             return {}
-        checked = self._checked(arguments)
+        checked = self._read(arguments)
         return {name: getattr(checked, name) for name in self.input.model_fields}
+
+    def as_stored(self, arguments: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return what somebody gives as JSON as it is stored; raises InvalidArguments."""
+        return self.to_json((), arguments) if self.input is None else self._dumped(self._read(arguments))
 
     def result_to_json(self, value: object) -> JSON:
         """Return what the function returned as JSON; raises InvalidResult where it isn't what was declared."""
@@ -63,7 +77,11 @@ class Signature:
             if self.output is None:
                 return _any.dump_python(value, mode="json")  # type: ignore[no-any-return]
             checked = self.output.validate_python(value)
-            return self.output.dump_python(checked, mode="json")  # type: ignore[no-any-return]
+            # By the names that the schema of the result has, which clients are generated from.
+            given: JSON = self.output.dump_python(checked, mode="json", by_alias=True)
+            # What no JSON can express, such as NaN, is the function's mistake, and found out here.
+            dumps(given)
+            return given
         except ValidationError as error:
             raise InvalidResult(f"It returned something else than it declares: {_describe(error)}") from error
         except (ValueError, TypeError) as error:
@@ -80,77 +98,147 @@ class Signature:
     def _checked(self, values: Mapping[str, object]) -> BaseModel:
         assert self.input is not None
         try:
-            return self.input.model_validate(dict(values))
+            return self.input.model_validate(dict(values), by_alias=True, by_name=True)
         except ValidationError as error:
-            names = sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]})
-            raise InvalidArguments(_describe(error), arguments=names) from error
+            raise _refusal(error) from error
+
+    def _read(self, arguments: Mapping[str, JSON]) -> BaseModel:
+        """Return JSON as what it stands for: where a class is strict, a text may still stand for a date."""
+        assert self.input is not None
+        try:
+            return self.input.model_validate_json(storable_dumps(arguments), by_alias=True, by_name=True)
+        except ValidationError as error:
+            raise _refusal(error) from error
+
+    def _dumped(self, checked: BaseModel) -> dict[str, JSON]:
+        assert self.input is not None
+        # By names, which are read whatever a class calls its fields outside, and without what is computed of them. Not
+        # by a method of the object, in whose place an argument of that name would be found.
+        dumped: dict[str, JSON] = {}
+        for name in self.input.model_fields:
+            try:
+                dumped |= BaseModel.model_dump(checked, include={name}, mode="json", round_trip=True)
+                dumps(dumped[name])
+            except (ValueError, TypeError) as error:
+                raise InvalidArguments(f"{name}: It can't be stored as JSON: {error}", arguments=[name]) from error
+        try:
+            # What the worker couldn't read is refused here, where somebody can do something about it.
+            self._read(dumped)
+        except InvalidArguments as error:
+            raise InvalidArguments(f"Stored as JSON, it couldn't be read again: {error}", **error.fields) from error
+        return dumped
 
 
 def read_signature(function: Callable[..., object]) -> Signature:
     """Return the signature of a job's function, whose first parameter is its context.
 
-    Raises TypeError where it takes no context, or takes what can't be named: `*args` and `**kwargs`.
+    Raises TypeError where it takes no context, takes what can't be named (`*args` and `**kwargs`) or stored, has a
+    default that it wouldn't take itself, or is a generator.
     """
-    # Not typing.get_type_hints, which follows JSON into itself without end.
-    signature = inspect.signature(function, eval_str=True)
-    parameters = list(signature.parameters.values())
+    name = getattr(function, "__qualname__", None) or repr(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{name} yields: nobody would take what it gives. Let it return its result, and report on the way."
+        )
+    parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind in (parameters[0].KEYWORD_ONLY, parameters[0].VAR_KEYWORD):
-        raise TypeError(f"{function.__qualname__} must take the job's context as its first parameter.")
+        raise TypeError(f"{name} must take the job's context as its first parameter.")
+    namespace = namespace_of(function)
     fields: dict[str, Any] = {}
     positional: list[str] = []
+    # The context is no argument: whatever it is annotated with may be there for type checkers only.
     for parameter in parameters[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{function.__qualname__} must name its arguments: *{parameter.name} can't be stored.")
+            raise TypeError(f"{name} must name its arguments: *{parameter.name} can't be stored.")
+        if parameter.name.startswith("_") or parameter.name == "model_config":
+            raise TypeError(f"{name} can't have an argument called {parameter.name!r}: give it another name.")
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (_input(parameter.annotation), default)
+        where = f"{name}: its argument {parameter.name!r}"
+        fields[parameter.name] = (_input(parameter.annotation, namespace, where=where), default)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             positional.append(parameter.name)
-    model = None
-    if fields:
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=False, protected_namespaces=())
-        model = create_model(function.__name__, __config__=config, **fields)
-    return Signature(model, _output(signature.return_annotation), tuple(positional))
+    returned = inspect.signature(function).return_annotation
+    output = _output(
+        evaluated(returned, namespace, where=f"{name}: its result"), namespace, where=f"{name}: its result"
+    )
+    return Signature(_model(name, fields) if fields else None, output, tuple(positional))
 
 
-def _input(hint: Any) -> Any:
-    return Any if hint is inspect.Parameter.empty else _without_json(hint)
+def _model(name: str, fields: dict[str, Any]) -> type[BaseModel]:
+    config = ConfigDict(
+        extra="forbid",
+        arbitrary_types_allowed=False,
+        protected_namespaces=(),
+        validate_default=True,
+        ser_json_inf_nan="constants",
+    )
+    with warnings.catch_warnings():
+        # An argument may be called like a method of pydantic's models, which are never asked for it.
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+        model: type[BaseModel] = create_model(name.rpartition(".")[2], __config__=config, **fields)
+    try:
+        model.model_validate({})
+    except ValidationError as error:
+        for part in error.errors():
+            # What is missing has no default, and is given.
+            if part["type"] != "missing" and part["loc"]:
+                argument = part["loc"][0]
+                raise TypeError(
+                    f"{name}: the default of {argument!r}, {fields[str(argument)][1]!r}, isn't what it declares: "
+                    f"{part['msg']}. Where it may be None, say so: `{argument}: … | None = None`."
+                ) from error
+    return model
 
 
-def _output(hint: Any) -> TypeAdapter[Any] | None:
+def _input(annotation: Any, namespace: Mapping[str, Any], *, where: str) -> Any:
+    if annotation is inspect.Parameter.empty:
+        return Any
+    hint = known_parts(evaluated(annotation, namespace, where=where), namespace, where=where)
+    if holds_secret(hint):
+        raise TypeError(f"{where} is a secret, of which stars would be stored: give the key of what holds it instead.")
+    _adapter(hint, where=where)
+    return hint
+
+
+def _output(hint: Any, namespace: Mapping[str, Any], *, where: str) -> TypeAdapter[Any] | None:
     # A function that decides its own outcome, or returns any JSON, declares nothing that could be checked.
     if hint is None or hint is Any or hint is inspect.Signature.empty:
         return None
-    known = _without_json(hint)
+    known = known_parts(hint, namespace, where=where)
     parts = get_args(known) or (known,)
     if known is JsonValue or any(part in _OUTCOMES for part in parts):
         return None
-    return TypeAdapter(known)
+    return _adapter(known, where=where)
 
 
-def _without_json(hint: Any) -> Any:
-    """Return a type with pydantic's name for JSON instead of ours, which it would follow into itself without end."""
-    if hint is JSON:
-        return JsonValue
-    parts = get_args(hint)
-    if any(isinstance(part, str | ForwardRef) for part in parts) and get_origin(hint) is not Literal:
-        # One of the containers that JSON is made of.
-        return JsonValue
-    known = tuple(map(_without_json, parts)) if get_origin(hint) is not Literal else parts
-    if all(new is old for new, old in zip(known, parts, strict=True)):
-        return hint
-    if get_origin(hint) in (Union, UnionType):
-        return Union[known]  # noqa: UP007 - of a tuple
-    return get_origin(hint)[known]
+def _adapter(hint: Any, *, where: str) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        told = getattr(hint, "__name__", None) or str(hint)
+        raise TypeError(
+            f"{where} is a {told}, which can't be stored as JSON: take a key, a pydantic model, a dataclass or any "
+            "other type that pydantic knows."
+        ) from error
+
+
+def _refusal(error: ValidationError) -> InvalidArguments:
+    names = sorted({str(part["loc"][0]) for part in error.errors() if part["loc"]})
+    return InvalidArguments(_describe(error), arguments=names)
 
 
 _any: TypeAdapter[Any] = TypeAdapter(Any)
+#: Leaves NaN as it is, so that it is found: an argument mustn't become another one.
+_exact: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 def _plain(values: Mapping[str, object]) -> dict[str, JSON]:
     try:
-        return dict(_any.dump_python(dict(values), mode="json"))
+        given = dict(_exact.dump_python(dict(values), mode="json"))
+        dumps(given)
     except (ValueError, TypeError) as error:
         raise InvalidArguments(f"The arguments aren't JSON: {error}") from error
+    return given
 
 
 def _describe(error: ValidationError) -> str:

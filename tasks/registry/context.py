@@ -43,6 +43,9 @@ class JobContext(Protocol):
         Raises StaleFence where the work was taken over, ValueError where `state` isn't JSON or is too long.
         """
 
+    async def asave(self, state: JSON) -> None:
+        """Do what `save` does, in a coroutine."""
+
     def progress(self, percent: float, message: str | None = None) -> None:
         """Report a percentage, clamped to 0 to 100, and a message."""
 

@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -13,9 +13,10 @@ from tasks.domain.rate import Rate
 from tasks.domain.retry import Backoff, RetryPolicy
 from tasks.domain.schedule import Cron, parse_schedule
 from tasks.domain.signature import Signature, read_signature
+from tasks.errors import InvalidArguments
 from tasks.registry.access import Access, check_access
 from tasks.registry.context import JobContext
-from tasks.registry.port import EnqueuedJob, Options, enqueue_declared
+from tasks.registry.port import EnqueuedJob, Options, aenqueue_declared, enqueue_declared
 from tasks.registry.registry import jobs
 from tasks.registry.spec import EndsItself, JobFunction, JobSpec, Key, NoteCancel, Repeat, SettleIdle
 from tasks.tracking.port import TaskOwner, TaskUser
@@ -57,7 +58,8 @@ class DeclaredJob(Generic[P, R]):
     ) -> "DeclaredJob[P, R]":
         """Return the job with other options: `export_users.using(priority=5, owner=user).enqueue(user_id=7)`.
 
-        `owner` is a user, or has `user_id` and `session_key`, as for `start_task`.
+        `owner` is a user, or has `user_id` and `session_key`, as for `start_task`. Raises ValueError where an option
+        can't be meant.
         """
         given = {
             "owner": owner,
@@ -81,6 +83,13 @@ class DeclaredJob(Generic[P, R]):
         Raises InvalidArguments, which names what is wrong with them.
         """
         return enqueue_declared(self.spec, self.spec.signature.to_json(args, kwargs), self.options)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> EnqueuedJob:
+        """Do the same in an event loop: in an async view, or an async job.
+
+        It isn't part of a transaction, since Django has none there.
+        """
+        return await aenqueue_declared(self.spec, self.spec.signature.to_json(args, kwargs), self.options)
 
 
 class Declare(Protocol):
@@ -163,12 +172,17 @@ def job(
         "jitter": jitter,
     }
     given = {key: value for key, value in policy.items() if value is not None}
+    unknown = fixed.keys() - {one.name for one in fields(JobSpec)}
+    if unknown:
+        raise TypeError(f"A job has no option {', '.join(map(repr, sorted(unknown)))}: docs/jobs.md lists what it has.")
     if access is not None:
         check_access(access)
 
     def declare(function: Callable[Concatenate[JobContext, P], R], /) -> DeclaredJob[P, R]:
         signature = read_signature(function)
-        own_name = name if isinstance(name, str) else function.__name__
+        own_name = name if isinstance(name, str) else getattr(function, "__name__", None)
+        if own_name is None:
+            raise TypeError(f'{function!r} has no name of its own: give the job one, as in `job("shop.export")(…)`.')
         spec = JobSpec(
             name=own_name,
             function=function,
@@ -199,7 +213,7 @@ def _key(value: str | Key | None, signature: Signature, name: str) -> Key | None
     if value is None or callable(value):
         return value
     wanted = {part for _, part, _, _ in string.Formatter().parse(value) if part is not None}
-    known = set(signature.input.model_fields) if signature.input is not None else wanted
+    known = set(signature.input.model_fields) if signature.input is not None else {*filter(str.isidentifier, wanted)}
     if wanted - known:
         raise ValueError(
             f"The key {value!r} of job {name!r} names {', '.join(sorted(wanted - known))}, which it doesn't take; "
@@ -209,7 +223,11 @@ def _key(value: str | Key | None, signature: Signature, name: str) -> Key | None
 
 
 def _filled(pattern: str, arguments: Mapping[str, JSON]) -> str:
-    return pattern.format_map(arguments)
+    try:
+        return pattern.format_map(arguments)
+    except (LookupError, ValueError, TypeError) as error:
+        # Of a function that takes its context only, nobody knows beforehand what it is given.
+        raise InvalidArguments(f"The key {pattern!r} can't be filled with the arguments: {error!r}.") from error
 
 
 __all__ = ["DeclaredJob", "JobFunction", "job"]

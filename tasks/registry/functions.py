@@ -252,7 +252,7 @@ def _started(spec: JobSpec) -> Function:
     assert spec.access is not None
 
     def bind(context: CallContext, arguments: JSONObject) -> Bound:
-        given = spec.signature.to_json((), arguments)
+        given = spec.signature.as_stored(arguments)
 
         def call() -> JSON:
             # A key that the job makes of its arguments says what is the same work, whoever asks for it; where it makes

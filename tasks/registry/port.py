@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Protocol
 
 from tasks.domain.jsonvalue import JSONObject
+from tasks.domain.retry import is_number
 from tasks.errors import NotConnected
-from tasks.registry.spec import JobSpec
+from tasks.registry.spec import JobSpec, check_priority, check_queue
 from tasks.tracking.port import TaskOwner, TaskUser
 
 
@@ -45,6 +46,22 @@ class Options:
     #: Whether it goes on when the work that enqueues it is cancelled.
     detached: bool | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which names the cure, for options that can't be meant."""
+        if self.priority is not None:
+            check_priority(self.priority)
+        if self.queue is not None:
+            check_queue(self.queue)
+        if self.due_at is not None and self.delay_seconds is not None:
+            raise ValueError("due_at and delay_seconds say the same thing twice: give one of them.")
+        if self.due_at is not None and self.due_at.utcoffset() is None:
+            raise ValueError(
+                f"due_at is {self.due_at!r}, which has no time zone: begin with django.utils.timezone.now(), or use "
+                "django.utils.timezone.make_aware()."
+            )
+        if self.delay_seconds is not None and not is_number(self.delay_seconds):
+            raise ValueError(f"delay_seconds is {self.delay_seconds!r}: it is a number of seconds.")
+
 
 class Enqueuer(Protocol):
     """Insert declared jobs."""
@@ -53,19 +70,38 @@ class Enqueuer(Protocol):
         """Insert a job in the caller's transaction."""
 
 
+class AsyncEnqueuer(Protocol):
+    """Insert declared jobs from an event loop."""
+
+    async def __call__(self, spec: JobSpec, arguments: JSONObject, options: Options) -> EnqueuedJob:
+        """Insert a job, in a thread that may wait for the database."""
+
+
 _enqueuer: Enqueuer | None = None
+_async_enqueuer: AsyncEnqueuer | None = None
 
 
-def connect_enqueuer(enqueuer: Enqueuer) -> None:
+def connect_enqueuer(enqueuer: Enqueuer, async_enqueuer: AsyncEnqueuer) -> None:
     """Say what enqueues declared jobs from now on."""
-    global _enqueuer  # noqa: PLW0603 - one for the process, as there is one Django
-    _enqueuer = enqueuer
+    global _enqueuer, _async_enqueuer
+    _enqueuer, _async_enqueuer = enqueuer, async_enqueuer
 
 
 def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> EnqueuedJob:
     """Enqueue a declared job; raises NotConnected before Django is set up."""
     if _enqueuer is None:
-        raise NotConnected(
-            "Jobs can be enqueued once Django is set up, with `tasks` among its INSTALLED_APPS.", name=spec.name
-        )
+        raise _not_connected(spec)
     return _enqueuer(spec, arguments, options)
+
+
+async def aenqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> EnqueuedJob:
+    """Do the same in a coroutine."""
+    if _async_enqueuer is None:
+        raise _not_connected(spec)
+    return await _async_enqueuer(spec, arguments, options)
+
+
+def _not_connected(spec: JobSpec) -> NotConnected:
+    return NotConnected(
+        "Jobs can be enqueued once Django is set up, with `tasks` among its INSTALLED_APPS.", name=spec.name
+    )

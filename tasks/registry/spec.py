@@ -77,9 +77,46 @@ class JobSpec:
     access: Access | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a job that would never begin."""
-        if self.concurrency_limit < 1:
-            raise ValueError(
-                f"Job {self.name!r} has a concurrency_limit of {self.concurrency_limit}, so that none of them would "
-                "ever begin: it is 1 or more."
-            )
+        """Raise ValueError for a job that could never be enqueued, begun or tried as it is declared."""
+        try:
+            self.retry.check()
+            _check_text("name", self.name, most=NAME_CHARS)
+            if self.queue:
+                check_queue(self.queue)
+            check_priority(self.priority)
+            _check_limits(self.timeout_seconds, self.concurrency_limit)
+        except ValueError as error:
+            raise ValueError(f"Job {self.name!r} can't be declared like this: {error}") from None
+
+
+#: As long as the columns are.
+NAME_CHARS = 200
+QUEUE_CHARS = 100
+#: As far as a column of two bytes goes.
+MOST_PRIORITY = 32_767
+
+
+def check_priority(value: int) -> None:
+    """Raise ValueError for a priority that can't be stored."""
+    if not isinstance(value, int) or abs(value) > MOST_PRIORITY:
+        raise ValueError(f"priority is {value!r}: it is a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}.")
+
+
+def check_queue(name: str) -> None:
+    """Raise ValueError for what can't be the name of a queue."""
+    _check_text("queue", name, most=QUEUE_CHARS)
+
+
+def _check_text(name: str, value: str, *, most: int) -> None:
+    if not isinstance(value, str) or not value.strip() or len(value) > most:
+        raise ValueError(f"{name} is a text of 1 to {most} characters.")
+
+
+def _check_limits(timeout_seconds: float | None, concurrency_limit: int) -> None:
+    if timeout_seconds is not None and not (isinstance(timeout_seconds, int | float) and timeout_seconds > 0):
+        raise ValueError(f"timeout_seconds is {timeout_seconds!r}: it is a number of seconds above 0.")
+    if not isinstance(concurrency_limit, int) or concurrency_limit < 1:
+        raise ValueError(
+            f"a concurrency_limit of {concurrency_limit!r} would let none of them ever begin: it is a whole number "
+            "from 1."
+        )

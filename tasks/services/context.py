@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
+from asgiref.sync import sync_to_async
 from django.db import connection
 from django.utils.translation import gettext as _
 
@@ -96,6 +97,10 @@ class Context:
         if connection.in_atomic_block:
             # The heart has had to wait for this row until now, and the lease may be over.
             after_commit(self.hold.beat)
+
+    async def asave(self, state: JSON) -> None:
+        """Do what `save` does, in a coroutine."""
+        await sync_to_async(self.save)(state)
 
     def may_interrupt(self) -> bool:
         """Tell whether this thread may be broken into: not while it writes a checkpoint, whose commit must be known of.

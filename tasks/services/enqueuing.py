@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -26,7 +27,7 @@ from tasks.services.log import announce, append_updates, stamped
 from tasks.services.roots import Owner, steps_columns
 from tasks.services.write_turns import atomic_in_turn
 
-__all__ = ["enqueue", "enqueue_declared"]
+__all__ = ["aenqueue_declared", "enqueue", "enqueue_declared"]
 
 _KEY_CHARS = 200
 #: A log begins with taskStart and the job's first status.
@@ -142,6 +143,11 @@ def enqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> 
     )
 
 
+async def aenqueue_declared(spec: JobSpec, arguments: JSONObject, options: Options) -> Job:
+    """Do the same in a coroutine, whose own thread mustn't wait for the database."""
+    return await sync_to_async(enqueue_declared)(spec, arguments, options)
+
+
 def _insert_once(
     job: Job, *, root: list[sql.Value] | None, started: Draft, due_at: datetime | None, along: Sequence[Along]
 ) -> Job:
@@ -203,6 +209,8 @@ def default_queue() -> str:
 
 def _key(declared: Key | None, arguments: JSONObject, given: str | None) -> str | None:
     key = declared(arguments) if given is None and declared is not None else given
+    if key is not None and not isinstance(key, str):
+        raise InvalidArguments(f"A job's key is a text; this is {key!r}: write str(…).")
     if key is not None and len(key) > _KEY_CHARS:
         # Cut off, two keys might become one, and somebody's job would be missing.
         raise InvalidArguments(f"A job's key has at most {_KEY_CHARS} characters; this one has {len(key)}.")

@@ -1,7 +1,8 @@
 """Declaring functions as jobs."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -90,6 +91,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"rate_limit": "often"}, "10/m"),
     ({"schedule": "daily"}, "5 fields"),
     ({"schedule": "0 3 * * *"}, "must have tenant"),
+    ({"schedule": 300}, "300 isn't a schedule"),
+    ({"attempts": 0}, "attempts is 0: the first try counts"),
+    ({"backoff": "quadratic"}, "it is one of fixed, linear, exponential"),
+    ({"delay_seconds": -1}, "delay_seconds is -1"),
+    ({"cap_seconds": float("nan")}, "cap_seconds is nan"),
+    ({"jitter": 5}, "jitter is 5"),
+    ({"timeout_seconds": 0}, "timeout_seconds is 0"),
+    ({"timeout_seconds": timedelta(seconds=3)}, "it is a number of seconds"),
+    ({"priority": 100_000}, "priority is 100000"),
+    ({"queue": "q" * 101}, "queue is a text of 1 to 100"),
 ]
 
 
@@ -102,5 +113,32 @@ def test_what_is_not_well_declared_is_refused_with_the_cure(options: dict[str, A
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_under_which_none_would_begin_is_refused(limit: int) -> None:
-    with pytest.raises(ValueError, match="1 or more"):
+    with pytest.raises(ValueError, match="from 1"):
         job("test.never", concurrency_key="one", concurrency_limit=limit)(does_nothing)
+
+
+def test_an_option_that_no_job_has_is_refused_by_its_name() -> None:
+    options: dict[str, Any] = {"retries": 3}
+    with pytest.raises(TypeError, match="no option 'retries'"):
+        job("test.retries", **options)(does_nothing)
+
+
+def test_a_function_without_a_name_is_given_one() -> None:
+    with pytest.raises(TypeError, match="give the job one"):
+        job(partial(takes_tenant, tenant="acme"))
+    assert job("test.partial")(partial(takes_tenant, tenant="acme")).name == "test.partial"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"due_at": datetime(2026, 11, 28)}, "no time zone"),  # noqa: DTZ001
+        ({"due_at": datetime(2026, 11, 28, tzinfo=UTC), "delay_seconds": 3}, "give one of them"),
+        ({"delay_seconds": float("inf")}, "delay_seconds is inf"),
+        ({"priority": 40_000}, "priority is 40000"),
+        ({"queue": ""}, "queue is a text of 1 to 100"),
+    ],
+)
+def test_an_option_of_this_once_that_cannot_be_meant_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        job("test.this_once")(does_nothing).using(**options)

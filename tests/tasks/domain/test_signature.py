@@ -1,12 +1,13 @@
 """What a job's function takes and gives."""
 
 import datetime
+import enum
 import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, computed_field
 
 from tasks.domain.jsonvalue import JSON, JSONObject
 from tasks.domain.outcomes import Completed, Outcome
@@ -164,5 +165,141 @@ def anything(context: object, **options: int) -> None: ...
     ],
 )
 def test_a_function_that_cannot_be_a_job_is_refused(function: Any, reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        read_signature(function)
+
+
+class Called(BaseModel):
+    user_name: str = Field(alias="userName")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+    when: datetime.datetime
+
+
+class Sized(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    width: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def area(self) -> int:
+        return self.width**2
+
+
+def takes(hint: Any) -> Any:
+    def function(context: object, value: Any) -> None: ...
+
+    function.__annotations__["value"] = hint
+    return function
+
+
+NOON = datetime.datetime(2026, 11, 28, 12, tzinfo=datetime.UTC)
+MIDNIGHT = datetime.datetime(2026, 11, 28)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (Called, Called(userName="ada")),
+        (Strict, Strict(when=NOON)),
+        (Sized, Sized(width=3)),
+        (datetime.date | datetime.datetime, MIDNIGHT),
+        (list["Place"], [Place("Reykjavík")]),
+        (list["Place"] | None, [Place("Reykjavík")]),
+        (dict[str, "list[Place]"], {"a": [Place("Reykjavík")]}),
+        (Annotated[int, "a count"], 3),
+    ],
+)
+def test_what_is_taken_when_it_is_enqueued_is_read_again_by_the_worker(hint: Any, value: object) -> None:
+    signature = read_signature(takes(hint))
+    assert signature.from_json(signature.to_json((value,), {})) == {"value": value}
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "reason"),
+    [
+        (Literal[Colour.RED], Colour.RED, "Stored as JSON, it couldn't be read again: value"),
+        (bytes, b"\xff", "value: It can't be stored as JSON"),
+        (float, float("nan"), "value: It can't be stored as JSON"),
+        (Any, float("inf"), "value: It can't be stored as JSON"),
+        (Any, object(), "value: It can't be stored as JSON"),
+    ],
+)
+def test_what_a_worker_could_not_read_is_refused_where_it_is_enqueued(hint: Any, value: object, reason: str) -> None:
+    with pytest.raises(InvalidArguments, match=reason) as raised:
+        read_signature(takes(hint)).to_json((value,), {})
+    assert raised.value.fields["arguments"] == ["value"]
+
+
+def test_json_from_outside_is_read_as_json_even_where_a_class_is_strict() -> None:
+    given: JSONObject = {"value": {"when": "2026-11-28T12:00:00Z"}}
+    assert read_signature(takes(Strict)).as_stored(given) == given
+
+
+def test_a_result_has_the_names_of_its_schema() -> None:
+    def give(context: object) -> Called: ...
+
+    signature = read_signature(give)
+    given, schema = signature.result_to_json(Called(userName="ada")), signature.output_schema()
+    assert schema is not None
+    assert given == {"userName": "ada"}
+    assert set(schema["properties"]) == {"userName"}  # type: ignore[arg-type]
+
+
+def test_a_result_that_no_json_expresses_is_refused_as_such() -> None:
+    def give(context: object) -> float: ...
+
+    with pytest.raises(InvalidResult, match="isn't JSON"):
+        read_signature(give).result_to_json(float("nan"))
+
+
+def late(context: "NotThereAtAll", name: str, model_dump: int = 1) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+
+def test_the_context_may_be_annotated_for_type_checkers_only_and_arguments_may_be_called_anything() -> None:
+    assert read_signature(late).to_json(("a",), {"model_dump": 3}) == {"name": "a", "model_dump": 3}
+
+
+class Opaque: ...
+
+
+class Login(BaseModel):
+    password: SecretStr
+
+
+def unknown(context: object, rows: "list[NotThereAtAll]") -> None: ...  # type: ignore[name-defined] # noqa: F821
+def opaque(context: object, it: Opaque) -> None: ...
+def returns_opaque(context: object) -> Opaque: ...
+def none_by_default(context: object, count: int = None) -> None: ...  # type: ignore[assignment] # noqa: RUF013
+def secret(context: object, login: Login | None) -> None: ...
+def hidden(context: object, _row: int) -> None: ...
+def yields(context: object) -> Any:
+    yield 1
+
+
+async def yields_async(context: object) -> Any:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (unknown, r"unknown: its argument 'rows' is declared as list\[NotThereAtAll\], but name 'NotThereAtAll'"),
+        (opaque, "opaque: its argument 'it' is a Opaque, which can't be stored as JSON: take a key"),
+        (returns_opaque, "returns_opaque: its result is a Opaque"),
+        (none_by_default, "none_by_default: the default of 'count', None, isn't what it declares"),
+        (secret, "argument 'login' is a secret"),
+        (hidden, "called '_row'"),
+        (yields, "yields: nobody would take"),
+        (yields_async, "yields: nobody would take"),
+    ],
+)
+def test_what_would_fail_in_a_worker_is_refused_where_it_is_declared(function: Any, reason: str) -> None:
     with pytest.raises(TypeError, match=reason):
         read_signature(function)

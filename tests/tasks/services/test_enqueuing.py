@@ -184,3 +184,27 @@ def test_a_key_is_made_of_what_no_database_stores(kit: Any, keys: dict[str, Any]
     job = kit.declare(greet, **keys).enqueue(name="a\0b")
     assert work_off("default")
     assert Job.objects.get(pk=job.root_id).status == "completed"
+
+
+def test_a_key_that_cannot_be_made_is_refused_and_says_why(kit: Any) -> None:
+    def of_its_context(context: JobContext) -> None: ...
+
+    with pytest.raises(InvalidArguments, match="this is 7: write str"):
+        kit.declare(add, idempotency_key=lambda given: given["a"]).enqueue(7)
+    with pytest.raises(InvalidArguments, match=r"user:\{user_id\}"):
+        kit.declare(of_its_context, concurrency_key="user:{user_id}").enqueue()
+    assert not Job.objects.exists()
+
+
+def test_a_coroutine_enqueues_and_saves(kit: Any) -> None:
+    added = kit.declare(add)
+
+    async def follow(context: JobContext) -> str:
+        await context.asave({"step": 1})
+        return str((await added.aenqueue(2)).root_id)
+
+    job = kit.declare(follow).enqueue()
+    assert work_off("default")
+    below = Job.objects.get(pk=TaskRoot.objects.get(pk=job.root_id).result)
+    assert (below.root.parent_id, below.arguments) == (job.root_id, {"a": 2, "b": 1})
+    assert Job.objects.get(pk=job.root_id).saved == {"step": 1}
