@@ -159,6 +159,12 @@ class InvalidResult(PermanentError):
     code = "invalid_result"
 
 
+class OpenTransaction(TasksError):
+    """It left a transaction open, which was rolled back: use `with transaction.atomic():`, which ends by itself."""
+
+    code = "open_transaction"
+
+
 class InvalidMeta(TasksError):
     """The meta isn't JSON, or not what the tree takes."""
 

@@ -6,11 +6,13 @@ import os
 import random
 import socket
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic, sleep
 
 from django.db import OperationalError, connection
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
@@ -20,6 +22,7 @@ from tasks.domain.outcomes import Cancelled, Completed, Failed, Outcome, Parked,
 from tasks.domain.statuses import NodeStatus
 from tasks.errors import (
     JobTimeout,
+    OpenTransaction,
     PermanentError,
     StaleFence,
     TaskCancelled,
@@ -30,7 +33,7 @@ from tasks.errors import (
 from tasks.registry import JobSpec, jobs
 from tasks.services.calling import call
 from tasks.services.claims import Claim, claim, read_cancel_reason
-from tasks.services.connections import renew_connections, tidy_connections
+from tasks.services.connections import are_as_before, depths, has_left_open, renew_connections, tidy_connections
 from tasks.services.context import Context
 from tasks.services.current import working
 from tasks.services.draining import is_draining
@@ -170,24 +173,42 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
     if hold.cancel_requested and not spec.checkpointed:
         raise TaskCancelled(hold.cancel_reason or _("cancelled before it began"))
     interruption = Interruption(context.may_interrupt, in_any_thread=not spec.checkpointed)
+    before = depths()
+    left_open = False
     try:
-        # A time zone that the function activates is not that of whatever this thread does next.
+        # A time zone or a language that the function activates is not that of whatever this thread does next.
         with (
             working(context.id, context.claim.owner),
             tracking(context.recorder.root),
             timezone.override(None),
+            _own_language(),
             interruption,
         ):
             hold.interruption = interruption
-            return _as_outcome(spec, call(spec, context, interruption))
+            value = call(spec, context, interruption)
+            left_open = has_left_open(before)
+            if left_open:
+                raise OpenTransaction
+            return _as_outcome(spec, value)
     except (WorkInterrupted, asyncio.CancelledError) as interrupted:
         if not interruption.was_sent:
             raise RuntimeError("The work was cancelled by something of its own.") from interrupted
         return _interrupted(spec, context, interrupted)
     finally:
         hold.interruption = None
-        if interruption.was_sent:
+        if interruption.was_sent or left_open or not are_as_before(before):
             renew_connections()
+
+
+@contextmanager
+def _own_language() -> Iterator[None]:
+    """Take back a language that the block activates."""
+    language = translation.get_language()
+    try:
+        yield
+    finally:
+        if translation.get_language() != language:
+            translation.activate(language) if language else translation.deactivate_all()
 
 
 def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:
@@ -242,6 +263,7 @@ def _fail(spec: JobSpec, context: Context, error: BaseException) -> None:
 def _describe(error: BaseException) -> JSON:
     return {
         "code": error.code if isinstance(error, TasksError) else type(error).__name__,
-        "message": text_of(error),
-        "traceback": "".join(traceback.format_exception(error))[-8_000:],
+        "message": shorten(text_of(error), ERROR_CHARS),
+        # Of a text without end the frames are to be left.
+        "traceback": "".join(shorten(part, ERROR_CHARS) for part in traceback.format_exception(error))[-8_000:],
     }

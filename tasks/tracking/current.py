@@ -158,7 +158,9 @@ def check_cancelled() -> None:
 
 
 def line(text: str) -> str:
-    """Return `text` with a line end."""
+    """Return `text` with a line end; a report mustn't stop the work, so what is no text becomes one."""
+    if not isinstance(text, str):
+        text = text.decode(errors="replace") if isinstance(text, bytes | bytearray) else str(text)
     return text if text.endswith("\n") else f"{text}\n"
 
 

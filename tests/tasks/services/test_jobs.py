@@ -1,5 +1,6 @@
 """The job row is the truth: claims are disjoint, fenced and ordered, and every end is told once."""
 
+import contextlib
 import json
 import threading
 import uuid
@@ -8,10 +9,11 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, connections, transaction
-from django.utils import timezone
+from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone, translation
 from kombu import Producer
 
+from tasks.domain.bounds import ERROR_CHARS
 from tasks.domain.outcomes import Completed, Parked, Yielded
 from tasks.domain.retry import RetryPolicy
 from tasks.domain.statuses import NodeStatus
@@ -32,7 +34,7 @@ from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, end_root
 from tasks.services.settling import settle
 from tasks.services.work import work_off
-from tasks.tracking import step, subtask
+from tasks.tracking import output, step, subtask
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -642,3 +644,66 @@ def test_deaths_with_an_attempt_between_them_do_not_add_up(kit) -> None:  # type
         assert release_expired() == 1
     job.refresh_from_db()
     assert (job.status, job.losses) == ("pending", 6)
+
+
+def leave_atomic_open(context: JobContext) -> None:
+    get_user_model().objects.create(username="half")
+    transaction.atomic().__enter__()
+
+
+def leave_broken(context: JobContext) -> None:
+    transaction.atomic().__enter__()
+    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM there_is_none")
+
+
+def leave_begun(context: JobContext) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+
+
+def leave_without_autocommit(context: JobContext) -> None:
+    connection.set_autocommit(False)
+    get_user_model().objects.create(username="half")
+
+
+@pytest.mark.parametrize("body", [leave_atomic_open, leave_broken, leave_begun, leave_without_autocommit])
+def test_a_transaction_that_a_job_leaves_open_fails_it_and_harms_no_other(kit, body) -> None:  # type: ignore[no-untyped-def]
+    job, following = kit.enqueue(body), kit.enqueue(lambda context: 1)
+    assert work_off("default")
+    assert work_off("default")
+    connections.close_all()
+    job.refresh_from_db()
+    following.refresh_from_db()
+    assert (job.status, job.error["code"], following.status) == ("failed", "open_transaction", "completed")
+
+
+def test_a_language_that_a_job_activates_is_not_that_of_the_next(kit) -> None:  # type: ignore[no-untyped-def]
+    kit.enqueue(lambda context: translation.activate("de"))
+    following = kit.enqueue(lambda context: translation.get_language())
+    with translation.override("en"):
+        while work_off("default"):
+            pass
+    assert TaskRoot.objects.get(pk=following.pk).result == "en"
+
+
+def test_an_error_without_end_is_kept_short_and_its_frames_with_it(kit) -> None:  # type: ignore[no-untyped-def]
+    def shout(context: JobContext) -> None:
+        raise ValueError("a" * 1_000_000)
+
+    job = kit.enqueue(shout)
+    assert work_off("default")
+    job.refresh_from_db()
+    assert len(job.error["message"]) == ERROR_CHARS
+    assert "in shout" in job.error["traceback"]
+    assert len(job.error["traceback"]) <= 8_000
+
+
+def test_an_output_that_is_no_text_becomes_one(kit) -> None:  # type: ignore[no-untyped-def]
+    def tell(context: JobContext) -> None:
+        for each in (b"caf\xc3\xa9 \xff", None, 5):
+            output(each)  # type: ignore[arg-type]
+
+    job = kit.enqueue(tell)
+    assert work_off("default")
+    assert read_snapshot(job.root_id).tree.output == "café �\nNone\n5\n"
