@@ -1,6 +1,7 @@
 """The Celery tasks: the entry point of background work."""
 
 import os
+from typing import Final
 
 from celery import Task, shared_task
 from celery.beat import Service
@@ -16,6 +17,7 @@ from django.db import close_old_connections
 
 from tasks.registry import jobs
 from tasks.services.collector import keep_loaded
+from tasks.services.connections import are_as_before, renew_connections
 from tasks.services.dead_man import allow_exit
 from tasks.services.draining import drain
 from tasks.services.enqueuing import enqueue
@@ -26,8 +28,14 @@ from tasks.services.roots import Owner
 from tasks.services.scheduling import retire_entries, scheduled_entries
 from tasks.services.work import work_on
 
+#: A limit that a site sets for its own tasks (CELERY_TASK_TIME_LIMIT) isn't meant for jobs, which have theirs: it would
+#: kill whatever job a hint happens to be at. Celery takes the site's for None and for 0; so this is ten years.
+NO_LIMIT_SECONDS: Final = 315_360_000
 
-@shared_task(name=WORK_TASK, ignore_result=True, bind=True)
+
+@shared_task(
+    name=WORK_TASK, ignore_result=True, bind=True, time_limit=NO_LIMIT_SECONDS, soft_time_limit=NO_LIMIT_SECONDS
+)
 def work(self: Task, queue: str) -> None:
     """Carry out what is due of `queue`, best first, if there is anything: the message is only a hint."""
     work_on(queue, early=bool(self.request.get(EARLY)))
@@ -47,9 +55,14 @@ def enqueue_scheduled(function: str) -> None:
 def _close_connections(sender: Task, **_: object) -> None:
     """Give every task that isn't ours a connection of its own, as Celery does by itself unless it is told to keep it.
 
-    A hint is worked on with the connection that is there: making one takes longer than most jobs.
+    A hint is worked on with the connection that is there: making one takes longer than most jobs. Where whatever has
+    run before has left a transaction open, all that follows in this process would be lost in it.
     """
-    if sender.name != WORK_TASK and not sender.request.is_eager:
+    if sender.request.is_eager:
+        return
+    if not are_as_before({}):
+        renew_connections()
+    elif sender.name != WORK_TASK:
         close_old_connections()
 
 

@@ -13,6 +13,10 @@ __all__ = ["app"]
 
 LONG_SECONDS = 60
 
+# As a site may have it for tasks of its own; in a worker only, not in the tests that enqueue.
+if "STEPLINE_TEST_SITE_LIMIT" in os.environ:
+    app.conf.task_time_limit = float(os.environ["STEPLINE_TEST_SITE_LIMIT"])
+
 
 @job("test.worker.quick")
 def quick(context: JobContext, value: int = 0) -> dict[str, int]:
@@ -52,6 +56,25 @@ def killed(context: JobContext) -> int:
         context.save(times + 1)
         os.kill(os.getpid(), 9)
     return times
+
+
+@job("test.worker.told_to_end")
+def told_to_end(context: JobContext, file: str) -> str:
+    """Wait to be told to end, and do it well the next time."""
+    if context.saved is None:
+        context.save("begun")
+        Path(file).write_text(str(os.getpid()))
+        time.sleep(LONG_SECONDS)
+    return "done"
+
+
+@job("test.worker.forking")
+def forking(context: JobContext) -> int:
+    """Fork a process that comes out of this function by an exception, and return how it ended."""
+    child = os.fork()
+    if not child:
+        raise ValueError("in a copy of the worker")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @job("test.worker.lasting")

@@ -1,8 +1,12 @@
 """Calling a job's function: with its arguments, through the site's middleware, as a coroutine where it is one."""
 
 import inspect
+import os
+import sys
+import traceback
 from collections.abc import Callable
 from functools import lru_cache, reduce
+from typing import NoReturn
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -24,7 +28,12 @@ def call(spec: JobSpec, context: JobContext, interruption: Interruption) -> obje
     def innermost(given: JobContext) -> object:
         arguments = spec.signature.from_json(given.arguments)
         if not inspect.iscoroutinefunction(spec.function):
-            return spec.function(given, **arguments)
+            process = os.getpid()
+            try:
+                return spec.function(given, **arguments)
+            finally:
+                if os.getpid() != process:
+                    _end_copy()
 
         async def run() -> object:
             interruption.entered_loop()
@@ -35,6 +44,18 @@ def call(spec: JobSpec, context: JobContext, interruption: Interruption) -> obje
         return async_to_sync(run)()
 
     return job_middleware(innermost)(context)
+
+
+def _end_copy() -> NoReturn:
+    """End a process that a job has forked and that has come back from its function, or out of it by an exception.
+
+    It is a copy of the worker, with the same sockets: whatever it went on to say to the database, or to Celery, would
+    end the worker too.
+    """
+    is_error = sys.exc_info()[0] is not None
+    if is_error:
+        traceback.print_exc()
+    os._exit(int(is_error))
 
 
 def job_middleware(innermost: CallNext) -> CallNext:

@@ -13,11 +13,13 @@ from tasks.domain.updates import UpdateType, draft
 from tasks.models import Attempt, Job
 from tasks.registry import jobs
 from tasks.services import sql
+from tasks.services.claims import Claim
 from tasks.services.hints import hint_after_commit
 from tasks.services.log import append_updates
 from tasks.services.roots import end_open_nodes, ending, kept_for
+from tasks.services.throttling import free_key
 
-__all__ = ["release_expired"]
+__all__ = ["hand_back", "release_expired"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +75,34 @@ def _lost_attempt(job: Job) -> Attempt:
     )
 
 
-def _hand_on(job: Job) -> None:
+def hand_back(claim: Claim) -> bool:
+    """Hand a job on whose worker process was told to end while it worked, and tell whether this claim still held it.
+
+    That is neither an attempt nor a loss: however often a site is rolled out anew, the job is no poison.
+    What can't be written, because the database is away, the end of the lease does.
+    """
+    try:
+        with transaction.atomic():
+            rows = Job.objects.filter(pk=claim.root_id, fence=claim.fence, status=JobStatus.RUNNING.value)
+            job = rows.select_for_update().first()
+            if job is None:
+                return False
+            _hand_on(job, losses=0)
+            if job.concurrency_key:
+                free_key(job.concurrency_key)
+    except Exception:
+        logger.exception("The job %s could not be handed on by its worker.", claim.root_id)
+        return False
+    return True
+
+
+def _hand_on(job: Job, *, losses: int = 1) -> None:
     check_transition(JOB_TRANSITIONS, current=JobStatus(job.status), new=JobStatus.PENDING)
     # The fence rises now, not with the next claim: a worker that was only slow must not go on writing meanwhile.
     Job.objects.filter(pk=job.pk).update(
         status=JobStatus.PENDING.value,
         fence=F("fence") + 1,
-        losses=F("losses") + 1,
+        losses=F("losses") + losses,
         lease_until=None,
         worker="",
         due_at=Now(),

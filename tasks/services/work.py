@@ -6,13 +6,11 @@ import os
 import random
 import socket
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from time import monotonic, sleep
 
 from django.db import OperationalError, connection
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tasks.domain.bounds import ERROR_CHARS, shorten
@@ -36,13 +34,15 @@ from tasks.services.claims import Claim, claim, read_cancel_reason
 from tasks.services.connections import are_as_before, depths, has_left_open, renew_connections, tidy_connections
 from tasks.services.context import Context
 from tasks.services.current import working
-from tasks.services.draining import is_draining
+from tasks.services.draining import is_draining, is_ending
 from tasks.services.flusher import process_flusher
 from tasks.services.forcing import end_stuck
 from tasks.services.heartbeat import process_heart
 from tasks.services.hints import send_hint
 from tasks.services.hold import Hold, StopReason
 from tasks.services.interruption import Interruption
+from tasks.services.languages import own_language
+from tasks.services.losses import hand_back
 from tasks.services.recorder import Recorder
 from tasks.services.settling import give_back_failed, settle
 from tasks.tracking import tracking
@@ -154,14 +154,24 @@ def _run(spec: JobSpec, context: Context) -> None:
         _settle(context, outcome)
     except StaleFence:
         raise
-    except TaskCancelled as error:
-        _settle(context, Cancelled(reason=error.message))
-    except PermanentError as error:
-        _settle(context, Failed(reason=error.message, error=_describe(error)))
-    except (KeyboardInterrupt, GeneratorExit, WorkInterrupted):
-        # This process ends, or whoever has broken into the work knows how it goes on.
-        raise
     except BaseException as error:
+        if is_ending():
+            # Neither the work nor its attempt has failed: somebody else does it.
+            logger.warning("Task %s (%s) is handed on: this process was told to end.", context.id, spec.name)
+            hand_back(context.claim)
+            raise
+        if isinstance(error, KeyboardInterrupt | GeneratorExit | WorkInterrupted):
+            # This process ends, or whoever has broken into the work knows how it goes on.
+            raise
+        _settle_error(spec, context, error)
+
+
+def _settle_error(spec: JobSpec, context: Context, error: BaseException) -> None:
+    if isinstance(error, TaskCancelled):
+        _settle(context, Cancelled(reason=error.message))
+    elif isinstance(error, PermanentError):
+        _settle(context, Failed(reason=error.message, error=_describe(error)))
+    else:
         # An outcome that can't be stored fails the attempt like anything else: left alone, the job would seem to run.
         # So does what is no Exception, such as SystemExit and the time limits of some libraries.
         logger.exception("Task %s (%s) failed.", context.id, spec.name)
@@ -181,7 +191,7 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
             working(context.id, context.claim.owner),
             tracking(context.recorder.root),
             timezone.override(None),
-            _own_language(),
+            own_language(),
             interruption,
         ):
             hold.interruption = interruption
@@ -198,17 +208,6 @@ def _call(spec: JobSpec, context: Context) -> Outcome:
         hold.interruption = None
         if interruption.was_sent or left_open or not are_as_before(before):
             renew_connections()
-
-
-@contextmanager
-def _own_language() -> Iterator[None]:
-    """Take back a language that the block activates."""
-    language = translation.get_language()
-    try:
-        yield
-    finally:
-        if translation.get_language() != language:
-            translation.activate(language) if language else translation.deactivate_all()
 
 
 def _interrupted(spec: JobSpec, context: Context, interrupted: BaseException) -> Outcome:

@@ -18,7 +18,7 @@ from tasks.services.cancelling import cancel
 from tasks.services.dispatch import tick
 from tests.child import database_url
 from tests.config.conftest import Program
-from tests.working_jobs import hogging, killed, lasting, quick, stubborn
+from tests.working_jobs import forking, hogging, killed, lasting, quick, stubborn, told_to_end
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
 
@@ -44,6 +44,7 @@ def worker(broker: object, transactional_db: None) -> Iterator[Program]:
             "LOG_LEVEL": "INFO",
             "STEPLINE_LEASE_SECONDS": "3",
             "STEPLINE_CANCEL_GRACE_SECONDS": "1",
+            "STEPLINE_TEST_SITE_LIMIT": "1",
         },
     )
     try:
@@ -115,6 +116,28 @@ def test_a_worker_that_is_killed_consumes_no_attempt(worker: Program) -> None:
     assert ended(job).result == 2
     row = Job.objects.get(pk=job.root_id)
     assert (row.attempt, row.losses) == (1, 2)
+
+
+def test_a_process_that_is_told_to_end_hands_its_job_on_at_once_and_fails_nothing(
+    worker: Program, tmp_path: Path
+) -> None:
+    # As systemd and supervisors do that stop a whole group, and Celery itself in a cold shutdown.
+    job = told_to_end.enqueue(file=str(tmp_path / "begun"))
+    os.kill(int(written(tmp_path / "begun")), signal.SIGTERM)
+    assert ended(job).result == "done"
+    row = Job.objects.get(pk=job.root_id)
+    assert (row.attempt, row.losses, Attempt.objects.filter(job=row).exists()) == (1, 0, False)
+
+
+def test_a_copy_of_the_worker_that_a_job_forks_ends_with_its_function(worker: Program) -> None:
+    assert ended(forking.enqueue()).result == 1
+    assert ended(quick.enqueue(value=7)).result["value"] == 7
+
+
+def test_a_time_limit_for_a_site_s_own_tasks_is_none_of_its_jobs(worker: Program, tmp_path: Path) -> None:
+    job = lasting.enqueue(file=str(tmp_path / "begun"))
+    assert ended(job).result == "done"
+    assert Job.objects.get(pk=job.root_id).losses == 0
 
 
 def test_a_worker_that_is_asked_to_stop_does_what_it_has_and_begins_nothing(worker: Program, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tasks.services.dispatch import end_stale_roots, send_lost_hints, tick
 from tasks.services.enqueuing import enqueue
 from tasks.services.hints import send_hint
 from tasks.services.jobs import wake
-from tasks.services.losses import release_expired
+from tasks.services.losses import hand_back, release_expired
 from tasks.services.reading import read_snapshot, read_updates
 from tasks.services.recorder import Recorder
 from tasks.services.roots import Owner, end_root
@@ -707,3 +707,15 @@ def test_an_output_that_is_no_text_becomes_one(kit) -> None:  # type: ignore[no-
     job = kit.enqueue(tell)
     assert work_off("default")
     assert read_snapshot(job.root_id).tree.output == "café �\nNone\n5\n"
+
+
+def test_what_a_worker_hands_back_is_neither_an_attempt_nor_a_loss(kit) -> None:  # type: ignore[no-untyped-def]
+    job = kit.enqueue(lambda context: context.attempt, concurrency_key="one")
+    held = claim(queue="default", worker="old")
+    assert hand_back(held)
+    assert not hand_back(held)
+    with pytest.raises(StaleFence):
+        settle(held, outcome=Completed(), recorder=Recorder(root_id=job.pk, title="", fence=held.fence))
+    assert work_off("default")
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.losses, TaskRoot.objects.get(pk=job.pk).result) == ("completed", 1, 0, 1)
