@@ -11,6 +11,8 @@ from pathlib import Path
 
 from celery import group, shared_task
 from celery.exceptions import Ignore, Reject
+from django.db import transaction
+from django.utils import translation
 
 from config.celery import app
 
@@ -243,3 +245,11 @@ def _await_flush() -> None:
     until = time.monotonic() + 10
     while not Node.objects.exists() and time.monotonic() < until:
         time.sleep(0.02)
+
+
+@shared_task(base=TrackedTask)
+def leave_open() -> str:
+    """Leave a transaction open, and another language behind."""
+    transaction.atomic().__enter__()
+    translation.activate("de")
+    return "left"

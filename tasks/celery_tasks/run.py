@@ -27,6 +27,7 @@ from tasks.errors import StaleFence, TaskCancelled, TasksError, text_of
 from tasks.services.celery_cancelling import cancel_reason_of
 from tasks.services.celery_roots import Begun, begin, prolong, put_off, run_lease, settle, settle_late
 from tasks.services.celery_rows import Origin, root_id_of
+from tasks.services.connections import are_as_before, depths, renew_connections
 from tasks.services.flusher import process_flusher
 from tasks.services.heartbeat import Leased, process_heart
 from tasks.services.recorder import Recorder, TaskNode
@@ -149,13 +150,18 @@ def begin_run(task: Any) -> Run | None:
 def fresh_connection() -> Iterator[None]:
     """Give up the connection to the database after the block, where the database has gone away meanwhile.
 
-    It was opened to begin the tree. A body that needs none must not lose its result by it.
+    It was opened to begin the tree. A body that needs none must not lose its result by it. Nor where it has left a
+    transaction open: the tree's end, and the result, would be lost in it, and all that follows in this process.
     """
     began = monotonic()
+    before = depths()
     try:
         yield
     finally:
-        if monotonic() - began >= CONNECTION_SECONDS and connection.connection is not None:
+        if not are_as_before(before):
+            logger.warning("A task has left a transaction open, or autocommit off; what was open is rolled back.")
+            renew_connections()
+        elif monotonic() - began >= CONNECTION_SECONDS and connection.connection is not None:
             with harmless("The connection to the database can't be looked at."):
                 if not connection.in_atomic_block and not connection.is_usable():
                     connection.close()

@@ -9,6 +9,7 @@ from tasks.celery_tasks.replacing import stand_in
 from tasks.celery_tasks.run import HEADER, Run, TaskRevoked, begin_run, fresh_connection, harmless, owner_of, title_from
 from tasks.errors import TaskCancelled
 from tasks.services.celery_rows import QUEUED, Origin
+from tasks.services.languages import own_language
 from tasks.tracking import tracking
 
 
@@ -73,7 +74,7 @@ class TrackedTask(DjangoTask):
         try:
             if run.begun.refused is not None:
                 raise TaskRevoked(run.begun.refused, task_id=str(run.root_id))
-            with fresh_connection(), tracking(run.recorder.root):
+            with fresh_connection(), own_language(), tracking(run.recorder.root):
                 return self.run(*args, **kwargs)
         except TaskCancelled as error:
             run.error = error

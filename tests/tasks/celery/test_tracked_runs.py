@@ -9,9 +9,10 @@ from datetime import date, timedelta
 import pytest
 from celery import chain, group, states
 from celery.exceptions import Ignore
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django_celery_results.models import TaskResult
 from kombu import Producer
 from kombu.exceptions import OperationalError
@@ -24,7 +25,7 @@ from tasks.celery_tasks.task import run_of
 from tasks.domain.statuses import JobStatus, NodeStatus
 from tasks.errors import IllegalTransition, TaskNotFound
 from tasks.models import CeleryTask, Job, Node, TaskRoot, Update
-from tasks.registry import JobContext
+from tasks.registry import JobContext, jobs
 from tasks.services.celery_canvases import create_canvas
 from tasks.services.celery_roots import end_unseen
 from tasks.services.celery_rows import Origin, root_id_of
@@ -460,3 +461,27 @@ def test_a_job_that_it_enqueues_is_its_owners_and_ends_with_it(deliver, id):
     deliver(tracked_tasks.order, ("test.ordered",), id=id, headers={HEADER: {"user": owner.pk}})
     root = Job.objects.get(function="test.ordered").root
     assert (root.owner_id, root.parent_id) == (owner.pk, root_of(id).pk)
+
+
+def test_a_transaction_and_a_language_that_a_body_leaves_behind_harm_nothing_that_follows(deliver, id):
+    with translation.override("en"):
+        deliver(tracked_tasks.leave_open, id=id)
+        assert not connection.in_atomic_block
+        assert translation.get_language() == "en"
+    connection.close()
+    assert (root_of(id).status, root_of(id).result) == ("completed", "left")
+    assert app.AsyncResult(id).get(timeout=1) == "left"
+
+
+def test_what_an_untracked_task_leaves_open_is_closed_before_the_next_job(deliver):
+    transaction.atomic().__enter__()
+    following = job("test.after_a_leak")(lambda context: 1)
+    try:
+        deliver(work, (settings.STEPLINE_QUEUES[0],), id=str(uuid.uuid4()))
+        assert not connection.in_atomic_block
+        enqueued = following.enqueue()
+        deliver(work, (settings.STEPLINE_QUEUES[0],), id=str(uuid.uuid4()))
+    finally:
+        jobs.remove("test.after_a_leak")
+    connection.close()
+    assert Job.objects.get(pk=enqueued.root_id).status == "completed"
