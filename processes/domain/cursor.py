@@ -208,8 +208,11 @@ class Cursor:
         for frame in self.frames:
             if frame.index == EXIT:
                 raise CursorError("A stored cursor is damaged: it is at no action")
-            # Errors are compared by identity: one that was in force in several frames must be one again.
-            if caller is not None and frame.ambient is not None:
+            # Errors are compared by identity: one that was in force in several frames must be one again. A branch has
+            # that of its anchor's process; what lies right below it only waits.
+            if frame.interrupted is not None:
+                frame.ambient = None if frame.ambient is None else self.frames[frame.interrupted[0]].ambient
+            elif caller is not None and frame.ambient is not None:
                 frame.ambient = caller.error_in_force
             caller = frame
 
