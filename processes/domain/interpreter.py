@@ -345,7 +345,7 @@ class Interpreter(Entering):
             above = self._frames[depth + 1 : depth + 2]
             waits = above[0].interrupted[1] if above and above[0].interrupted is not None else parked
             ordinal = self.app.ordinal if waits is None else waits.at
-        self._end_above(depth, error)
+        self._end_above(depth, error, waits=parked)
         self._back_to(owner)
         self._called_at(owner)
         self.app.state, self.app.error, self._outcome = None, owner.error_in_force, RUNNING

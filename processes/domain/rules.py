@@ -348,8 +348,9 @@ class Rules:
 
     def _branch_failed(self, branch: Frame, error: ProcessError) -> None:
         """Make the error of a branch one of the action that anchors it."""
-        depth = branch.interrupted[0] if branch.interrupted is not None else 0
-        self._end_above(depth, error)
+        assert branch.interrupted is not None
+        depth, waited_for, _ = branch.interrupted
+        self._end_above(depth, error, waits=waited_for)
         owner = self._frames[depth]
         owner.resting, owner.index = False, branch.entry
         self._back_to(owner)
@@ -358,15 +359,31 @@ class Rules:
         # That step is the branch's: where the anchor is tried again, it is another one.
         self._fail_action(error, self.app.ordinal, called=True)
 
-    def _end_above(self, depth: int, error: ProcessError) -> None:
-        """End what a frame has called, with an error."""
+    def _end_above(self, depth: int, error: ProcessError, *, waits: Park | None) -> None:
+        """End what a frame has called, with an error, and what waits there: at the top that is `waits`."""
+        self._end_waits(error, above=depth, waits=waits)
         self._end_callers(error, above=depth)
         while len(self._frames) > depth + 1:
             self._drop(self._frames.pop())
 
+    def _end_waits(self, error: ProcessError, *, waits: Park | None, above: int = 0) -> None:
+        """Tell that an error has ended the actions that wait, the innermost first.
+
+        One waits at the top, for `waits`, and one below each branch.
+        """
+        if self.trace is None:
+            return
+        for frame in reversed(self._frames[above:]):
+            if waits is not None and waits.at:
+                action = frame.plan.actions[frame.index]
+                self.trace(TraceEntry(waits.at, action.name, action.script, None, frame.label, error))
+            waits = None if frame.interrupted is None else frame.interrupted[1]
+
     def _stop(self, error: ProcessError) -> None:
         """End the run with an error that no rule deals with, once what it has done is undone."""
-        # It ends the actions that called their way to here, too; the innermost was told already.
+        # It ends the actions that wait below branches, and those that called their way to here, too; the innermost was
+        # told already.
+        self._end_waits(error, waits=None)
         self._end_callers(error)
         for frame in self._frames:
             self._drop(frame)

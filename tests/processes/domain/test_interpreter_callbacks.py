@@ -258,3 +258,34 @@ def test_an_anchor_that_undoes_something_is_not_waited_for() -> None:
     assert ran.dropped == ["u"]
     assert isinstance(ran.outcome, Failed)
     assert ran.outcome.compensated
+
+
+@pytest.mark.parametrize("retry", [None, 2])
+def test_what_waited_below_a_branch_that_fails_ends_with_its_error(retry: int | None) -> None:
+    begin = {**anchor(progress="breaks"), **({} if retry is None else {"retry": retry})}
+    hold = action("call", script="durable", next=False)
+    ran = Durable.begin([begin, hold, note("breaks", fail="full"), action("@error", reset=True, next=False)]).go()
+    ran.report("c", "progress")
+    assert [entry.error and entry.error.code for entry in ran.trace if entry.action == "call"] == ["full"]
+
+
+def test_what_waits_in_a_branch_ends_with_the_time_of_what_waits_below_it() -> None:
+    limited = {**action("call", script="durable", next=False), "timeout_seconds": 60}
+    ran = Durable.begin([anchor(progress="hold"), limited, action("hold", script="durable", next=False)]).go()
+    ran.report("c", "progress")
+    interpreter = ran.restore()
+    interpreter.expire(ProcessError("too late", code="timeout"))
+    ended = {entry.action: entry.error and entry.error.code for entry in ran.trace}
+    assert (ended["hold"], ended["call"]) == ("timeout", "timeout")
+
+
+def test_a_branch_sees_the_error_that_its_process_was_called_with_whatever_waits_below_it() -> None:
+    host = FakeHost(durable=True)
+    host.add("ask", [action("wait", script="durable")])
+    mend = [anchor(progress="look"), note("call", next="full"), note("full", fail="second"),
+            action("look", script="see", next=False), action("@error", script="ask")]  # fmt: skip
+    host.add("mend", mend, {"ask": {"process": "ask"}})
+    main = [note("work", fail="first"), action("@error", script="mend")]
+    ran = Durable.begin(main, host=host, bindings={"mend": {"process": "mend"}}).go()
+    ran.report("c", "progress")
+    assert [seen["error"] for seen in ran.data["seen"]] == ["first"]

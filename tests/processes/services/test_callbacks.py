@@ -21,6 +21,7 @@ from processes.services.inbox import resume_run
 from tasks.errors import KeyReused
 from tasks.models import Job
 from tasks.services.cancelling import cancel
+from tasks.services.reading import read_snapshot
 from tests.processes.callback_kit import CallbackKit
 from tests.processes.services.secret_hunt import every_value
 
@@ -540,3 +541,19 @@ def test_a_run_that_goes_on_from_anothers_place_hears_that_its_callbacks_have_en
     kit.work()
     assert calls.seen == [("failed", None), ("@end", None)]
     assert kit.run(second).status == "completed"
+
+
+def test_a_step_that_waited_when_a_branch_failed_is_told_as_failed(kit: Any, calls: CallbackKit) -> None:
+    run_id = calls.begin(
+        calls.anchor(next={"progress": "bad"}),
+        {"name": "call", "script": kit.script(lambda app: Park(reason="human"), durable=True), "next": False},
+        {"name": "bad", "script": "fail", "next": False},
+        {"name": "@error", "script": "reset_error", "next": "wait"},
+        {"name": "wait", "script": "wait", "config": {"duration": "PT1H"}, "next": False},
+    )
+    calls.report("progress", token=token_of(str(Callback.objects.get().pk)))
+    kit.work()
+    nodes = {node.title: node.status.value for node in read_snapshot(run_id).tree.children}
+    assert nodes == {
+        "Anchor": "completed", "Call": "failed", "Bad": "failed", "Error": "completed", "Wait": "waiting",
+    }  # fmt: skip
