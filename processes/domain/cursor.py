@@ -64,7 +64,8 @@ class Frame:
         #: The action that is next, or that is running a sub process; EXIT while there is none yet.
         self.index = EXIT
         self.phase: Phase = Phase.MAIN
-        #: Where the main phase begins, known while `@start` runs; of a branch, the anchor that it leads on from.
+        #: Where the main phase begins, known while `@start` runs or may run again; of a branch, the anchor that it
+        #: leads on from.
         self.entry = EXIT
         #: Without lifecycle actions (an invoked action).
         self.bare = bare
@@ -103,6 +104,12 @@ class Frame:
         """Give what `app.error` is when the frame's next action begins."""
         return self.error if self.phase is Phase.ERROR else self.ambient
 
+    @property
+    def _may_start_again(self) -> bool:
+        """Tell whether `@start` may be tried again while the process is long past it, for the error of its branch."""
+        start = self.plan.lifecycle.get("@start")
+        return start is not None and start.retry is not None
+
     def to_json(self) -> dict[str, JSON]:
         """Give the JSON form, which shares nothing with what scripts have; defaults are left out.
 
@@ -112,7 +119,7 @@ class Frame:
         result: dict[str, JSON] = {"plan": self.plan.hash, "phase": str(self.phase)}
         if self.index != EXIT:
             result["action"] = actions[self.index].name
-        if self.entry != EXIT and (self.phase is Phase.START or self.interrupted is not None):
+        if self.entry != EXIT and (self.phase is Phase.START or self.interrupted is not None or self._may_start_again):
             result["entry"] = actions[self.entry].name
         for flag in ("bare", "recovered"):
             if getattr(self, flag):

@@ -289,3 +289,12 @@ def test_a_branch_sees_the_error_that_its_process_was_called_with_whatever_waits
     ran = Durable.begin(main, host=host, bindings={"mend": {"process": "mend"}}).go()
     ran.report("c", "progress")
     assert [seen["error"] for seen in ran.data["seen"]] == ["first"]
+
+
+def test_a_start_that_is_tried_again_for_an_error_in_its_branch_is_followed_by_what_was_asked_for() -> None:
+    start = {**action("@start", script="anchor", id="c", next={"progress": "breaks"}), "retry": 2}
+    breaks = action("breaks", script="flaky", fails=1, next=False)
+    ran = Durable.begin([note("first"), note("asked"), start, breaks], entry="asked").go()
+    ran.report("c", "progress")
+    ran.again()
+    assert ran.data["log"] == ["asked", "asked"]
