@@ -37,25 +37,20 @@ _FILE = f'"{FILE_INFO}"'
 _COLUMNS = ("run_id", "ordinal", "cursor", "action", "state", "context", "created_at")
 #: Going on may leave a run where it was (a message that changes nothing), or let it wait there.
 _ON_CONFLICT = (
-    "DO UPDATE SET cursor = excluded.cursor,"
+    "(run_id, ordinal) DO UPDATE SET cursor = excluded.cursor,"
     f" context = COALESCE(excluded.context, {_CHECKPOINT}.context),"
     # What waited there has ended, or nothing has: then it keeps the step that led there.
     f" state = CASE WHEN excluded.action = '' THEN {_CHECKPOINT}.state ELSE excluded.state END,"
     f" action = CASE WHEN excluded.action = '' THEN {_CHECKPOINT}.action ELSE excluded.action END"
 )
 _POINTS = Insertion(
-    _CHECKPOINT,
-    _COLUMNS,
-    ("uuid", "int", "jsonb", "text", "text", "jsonb", "timestamptz"),
-    key="run_id, ordinal",
-    conflict=_ON_CONFLICT,
+    _CHECKPOINT, _COLUMNS, ("uuid", "int", "jsonb", "text", "text", "jsonb", "timestamptz"), _ON_CONFLICT
 )
 _VALUES = Insertion(
     _VALUE,
     ("run_id", "key", "ordinal", "value"),
     ("uuid", "text", "int", "text"),
-    key="run_id, key, ordinal",
-    conflict="DO UPDATE SET value = excluded.value",
+    "(run_id, key, ordinal) DO UPDATE SET value = excluded.value",
 )
 
 

@@ -18,14 +18,13 @@ MOST_ROWS: Final = 50
 class Insertion:
     """Say which columns of a table are inserted, and what becomes of a row that is there already.
 
-    `types` are PostgreSQL's names; `conflict` is what becomes of a row with the same `key`, empty where that is an
-    error. There is one of each kind: they are compared by identity.
+    `types` are PostgreSQL's names; `conflict` is what follows ON CONFLICT, empty where that is an error. There is one
+    of each kind: they are compared by identity.
     """
 
     table: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    key: str = ""
     conflict: str = ""
 
 

@@ -8,11 +8,7 @@ from tasks.models.root import TaskRoot, new_id
 
 
 class Node(models.Model):
-    """Hold what a snapshot shows of one node; `ordinal` is the order of creation below the root.
-
-    Name the root wherever a node is looked for: on SQLite the rows lie in the index of root and id, and there is no
-    other (`tasks.models.clustering`).
-    """
+    """Hold what a snapshot shows of one node; `ordinal` is the order of creation below the root."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     root = models.ForeignKey(TaskRoot, on_delete=models.CASCADE, related_name="nodes", db_index=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.domain.along import MOST_ROWS, Along, Insertion, Rows, Shape
 from tasks.models import Node
-from tasks.services.cursors import Cursor, is_postgresql
+from tasks.services.cursors import Cursor
 from tasks.services.sql import NODE_CHECKPOINTED, NODE_COLUMNS, ROWS_PER_STATEMENT
 
 __all__ = ["NODES", "are_few", "part", "part_for_held", "statement", "values_of", "write"]
@@ -20,8 +20,7 @@ NODES = Insertion(
         "uuid", "uuid", "uuid", "int", "text", "text", "text", "int", "text", "text", "float8", "float8", "text",
         "text", "jsonb",
     ),
-    key="id",
-    conflict=f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NODE_CHECKPOINTED)}",
+    f"(id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in NODE_CHECKPOINTED)}",
 )  # fmt: skip
 
 
@@ -79,7 +78,4 @@ def part_for_held(number: int, shape: Shape) -> str:
 
 
 def _on_conflict(insertion: Insertion) -> str:
-    if not insertion.conflict:
-        return ""
-    # SQLite finds the key by itself: each of these tables has one, and where rows lie in its index it is another one.
-    return f" ON CONFLICT {f'({insertion.key}) ' if is_postgresql() else ''}{insertion.conflict}"
+    return f" ON CONFLICT {insertion.conflict}" if insertion.conflict else ""

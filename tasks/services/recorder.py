@@ -125,9 +125,7 @@ class Recorder(Buffer):
     def _adopted(self, row: Node) -> TaskNode:
         parent = self.root
         if row.parent_id is not None:
-            parent = self._open.get(row.parent_id) or self._adopted(
-                Node.objects.get(pk=row.parent_id, root_id=self.root_id)
-            )
+            parent = self._open.get(row.parent_id) or self._adopted(Node.objects.get(pk=row.parent_id))
         node = TaskNode(
             recorder=self,
             id=row.pk,

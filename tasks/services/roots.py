@@ -183,9 +183,7 @@ def end_open_nodes(*, root_id: uuid.UUID, status: NodeStatus, reason: str) -> li
             drafts.append(draft(UpdateType.NODE_ERROR, node=reference, error=reason))
         drafts.append(draft(UpdateType.NODE_END, node=reference, status=status.value))
     if nodes:
-        Node.objects.filter(root_id=root_id, pk__in=[node.pk for node in nodes]).update(
-            status=status.value, error=reason
-        )
+        Node.objects.filter(pk__in=[node.pk for node in nodes]).update(status=status.value, error=reason)
     return drafts
 
 
