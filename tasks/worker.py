@@ -13,7 +13,7 @@ from celery.signals import (
     worker_process_shutdown,
     worker_shutting_down,
 )
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from tasks.registry import jobs
 from tasks.services.collector import keep_loaded
@@ -41,13 +41,26 @@ def work(self: Task, queue: str) -> None:
     work_on(queue, early=bool(self.request.get(EARLY)))
 
 
-@shared_task(name=SCHEDULED_TASK, ignore_result=True)
-def enqueue_scheduled(function: str) -> None:
+@shared_task(
+    name=SCHEDULED_TASK,
+    bind=True,
+    ignore_result=True,
+    # Beat tells of each time once: it comes again where a worker dies over it, or the database is away.
+    acks_late=True,
+    reject_on_worker_lost=True,
+    autoretry_for=(OperationalError, InterfaceError),
+    max_retries=None,
+    retry_backoff=True,
+    retry_backoff_max=60,
+)
+def enqueue_scheduled(self: Task, function: str) -> None:
     """Enqueue a job because its schedule says so: Celery beat does no work itself."""
     spec = jobs.get(function)
     # With the defaults of its arguments, as they are in this release.
     arguments = spec.signature.to_json((), {})
-    enqueue(function, arguments=arguments, input=arguments, owner=Owner())
+    # A message that comes again enqueues nothing again.
+    key = f"scheduled {self.request.id}" if self.request.id and spec.idempotency_key is None else None
+    enqueue(function, arguments=arguments, input=arguments, owner=Owner(), idempotency_key=key)
 
 
 @task_prerun.connect

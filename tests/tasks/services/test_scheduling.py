@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from celery.schedules import crontab
 from django.core.checks import run_checks
+from django.db import OperationalError
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from config.celery import app
+from tasks import worker
 from tasks.models import Job
 from tasks.registry import JobContext
+from tasks.services.enqueuing import enqueue
 from tasks.services.scheduling import entry_name, retire_entries, scheduled_entries
 from tasks.worker import enqueue_scheduled
 
@@ -87,6 +90,34 @@ def test_beat_s_message_enqueues_the_job_and_does_no_work(kit: Any) -> None:
     enqueue_scheduled(declared.name)
     job = Job.objects.get()
     assert (job.function, job.status, job.arguments) == (declared.name, "pending", {"day": "today"})
+
+
+def test_a_message_of_beat_s_that_comes_twice_enqueues_once_and_the_next_one_again(kit: Any) -> None:
+    declared = kit.declare(nightly, schedule="30 3 * * *")
+    for message in ("first", "first", "second"):
+        enqueue_scheduled.apply([declared.name], task_id=message, throw=True)
+    assert Job.objects.count() == 2
+
+
+def test_a_scheduled_job_keeps_the_idempotency_key_that_it_declares(kit: Any) -> None:
+    declared = kit.declare(nightly, schedule="30 3 * * *", idempotency_key="of {day}")
+    for message in ("first", "second"):
+        enqueue_scheduled.apply([declared.name], task_id=message, throw=True)
+    assert Job.objects.get().idempotency_key == "of today"
+
+
+def test_beat_s_message_comes_again_where_the_database_is_away(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    absences = [OperationalError("the database is away"), OperationalError("it is away still")]
+
+    def sometimes(*args: Any, **options: Any) -> Job:
+        if absences:
+            raise absences.pop()
+        return enqueue(*args, **options)
+
+    declared = kit.declare(nightly, schedule="30 3 * * *")
+    monkeypatch.setattr(worker, "enqueue", sometimes)
+    enqueue_scheduled.apply([declared.name], task_id="first")
+    assert (Job.objects.get().function, absences) == (declared.name, [])
 
 
 def test_a_schedule_that_beat_could_not_read_is_an_error_of_the_system_check(kit: Any) -> None:
