@@ -142,7 +142,7 @@ class Application:
 
     __slots__ = (
         "_action", "_attributes", "_config", "_host", "_nested", "_typed", "_user", "action_limit", "authority", "data",
-        "depth", "error", "execution", "ordinal", "process", "request", "response", "state",
+        "depth", "error", "execution", "most_used", "ordinal", "process", "request", "response", "state",
     )  # fmt: skip
 
     def __init__(
@@ -168,6 +168,8 @@ class Application:
         self.execution = execution
         #: How many actions the run has begun, those of nested runs included: numbers the one that is running.
         self.ordinal = 0
+        #: The highest number that was taken by what was broken off: it may have told other systems of it.
+        self.most_used = 0
         #: How many runs are nested in each other by Python calls.
         self.depth = 0
         #: The ordinal that mustn't be passed.
@@ -355,7 +357,7 @@ class Application:
         try:
             value = nested(plan, app=fresh, host=host, entry=action)
         finally:
-            self.ordinal = fresh.ordinal
+            self.ordinal, self.most_used = fresh.ordinal, max(self.most_used, fresh.most_used)
         return Executed(value, fresh.state, fresh)
 
     # -- inside ------------------------------------------------------------------------------------------------------

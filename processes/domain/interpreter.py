@@ -254,7 +254,9 @@ class Interpreter(Entering):
         self._back_to(frame)
         self.app.state = None
         # What others have come after can't be the same step.
-        self._fail_action(error, ordinal, called=as_new or ordinal != self.app.ordinal)
+        called = as_new or ordinal != self.app.ordinal
+        self._pass_used()
+        self._fail_action(error, ordinal, called=called)
 
     def report(
         self,
@@ -316,8 +318,18 @@ class Interpreter(Entering):
         if self._parked is None:
             # The pending action may have begun: its number is used.
             self.app.ordinal += 1
+        self._pass_used()
         self._stop(error)
         return True
+
+    def take_for_done(self, other: "Interpreter") -> bool:
+        """Take for done what `other`, which went on from here, has done since and can undo; tell whether there is any.
+
+        So does an action that has others done, and is then left in the middle: by itself it isn't done.
+        """
+        since = [done for done in other._compensation.done if done.ordinal > self.app.ordinal]
+        self._compensation.done += since
+        return bool(since)
 
     def _noted(self, parked: Park) -> Park:
         """Give a directive with the step that waits; an older release has stored it without."""
@@ -348,6 +360,7 @@ class Interpreter(Entering):
         self._end_above(depth, error, waits=parked)
         self._back_to(owner)
         self._called_at(owner)
+        self._pass_used()
         self.app.state, self.app.error, self._outcome = None, owner.error_in_force, RUNNING
         self._fail_action(error, ordinal, called=True)
 
@@ -415,7 +428,7 @@ class Interpreter(Entering):
                     self._complete(frame, action, state, value)
                     break
             except RunInterrupted:
-                frame.index, app.ordinal = index, ordinal - 1
+                self._broken_off(frame, index, ordinal)
                 raise
             except Exception as exception:  # noqa: BLE001 - whatever a script raises is the process's to deal with
                 frame.index = index
@@ -425,10 +438,20 @@ class Interpreter(Entering):
                         guard(app, None)
                 self._fail_action(ProcessError.wrap(exception), ordinal)
             except BaseException:
-                frame.index, app.ordinal = index, ordinal - 1
+                self._broken_off(frame, index, ordinal)
                 raise
             if single:
                 return
+
+    def _broken_off(self, frame: Frame, index: int, ordinal: int) -> None:
+        """Stand before an action again that was left in the middle; what it had called has taken numbers of its own."""
+        app = self.app
+        app.most_used = max(app.most_used, app.ordinal)
+        frame.index, app.ordinal = index, ordinal - 1
+
+    def _pass_used(self) -> None:
+        """Let what comes next have a number that nobody has had: other systems may know them from there."""
+        self.app.ordinal = max(self.app.ordinal, self.app.most_used)
 
     def _fill_config(self, action: PlanAction) -> None:
         app = self.app

@@ -178,6 +178,9 @@ class _Advance(HearingRun):
         except JobTimeout:
             self._forget_changes()
             self._time_out(pending)
+        except (RunCancelled, TaskCancelled):
+            self.is_left = True
+            raise
 
     def _step_and_commit(self, node: TaskNode, pending: Pending, limit_seconds: float | None) -> None:
         """Run a transactional script: what it writes is committed with the checkpoint."""
@@ -348,11 +351,13 @@ class _Advance(HearingRun):
         if self.batch is not None:
             # Items that have ended since then haven't, and are read once more.
             self.batch = Batch(self.run)
-        # An action that was left in the middle has changed what it shouldn't have.
-        used = self.app.ordinal
+        # An action that was left in the middle has changed what it shouldn't have; what it had done by others is done.
+        left, began_with = self.interpreter, self.stored
         self._restore(newest_checkpoint(self.run.pk))
+        if self.is_left and self.interpreter.take_for_done(left):
+            self._take_along(left.app, began_with)
         # Steps that are told already keep their numbers.
-        self.app.ordinal = max(self.app.ordinal, used)
+        self.app.ordinal, self.app.most_used = max(self.app.ordinal, left.app.ordinal), left.app.most_used
         begins = self.interpreter.cancel(ProcessError(reason, code=CANCELLED))
         # What has ended, though that isn't stored yet, ends as it has.
         return begins or isinstance(self.interpreter.outcome, Finished | Failed)

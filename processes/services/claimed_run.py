@@ -1,5 +1,6 @@
 """What one claim of a run works with: its place, its context, and the items of a child run."""
 
+import json
 from collections.abc import Mapping
 from copy import copy
 from time import monotonic
@@ -69,6 +70,8 @@ class ClaimedRun:
         self.is_ahead, self.written_at = False, monotonic()
         #: Nothing is stored of the item that a child run is at: it would begin once more.
         self.is_unstored = False
+        #: An action has heard of the run's cancellation, and left: what others it had done by then is known.
+        self.is_left = False
         #: The steps that waited when this claim began, as far as they still do.
         self.waits: list[int] = []
         self._restore(found.stands)
@@ -281,13 +284,33 @@ class ClaimedRun:
         """Put the context back to what is stored: an action that was broken off leaves nothing behind."""
         self.changed = None
         self.stored, stored = StoredData.load(self.run.pk, lazily=True)
-        kept = new_context(self.run, stored)
         self.app.data = stored
+        self._put_context(new_context(self.run, stored))
+
+    def _put_context(self, kept: Application) -> None:
         self.app.request, self.app.response = kept.request, kept.response
         for name in list(self.app.attributes):
             self.app.remove(name)
         for name, value in kept.attributes.items():
             self.app.set(name, value)
+
+    def _take_along(self, left: Application, stored: StoredData) -> None:
+        """Let the context be what it was when an action was left that had others done: they are undone with that.
+
+        `stored` are the data that it began with. Where it has left what can't be stored, what is stored stays.
+        """
+        try:
+            self._check_kinds(left)
+            left.context_json()
+            changed = stored.changes(left.data)
+        except NotJsonError:
+            return
+        for key, text in changed.items():
+            if text is None:
+                self.app.data.pop(key, None)
+            else:
+                self.app.data[key] = json.loads(text)
+        self._put_context(left)
 
     def _hear_answer(self, request: OutboundRequest, answer: Answer | ProcessError) -> None:
         self.answers.append(

@@ -242,6 +242,39 @@ def test_idempotency_keys_are_stable_for_a_step_and_differ_between_steps() -> No
     assert run([action("a", script="key"), action("b", script="key")], host=host).app.data["keys"] == ["run:1", "run:2"]
 
 
+@pytest.mark.parametrize("how", ["invoke", "execute"])
+def test_what_follows_a_step_that_was_broken_off_has_no_key_of_what_that_had_called(how: str) -> None:
+    host, keys = FakeHost(), list[str]()
+
+    @host.registry.task_script("key")
+    def key(app: Application) -> None:
+        keys.append(app.idempotency_key)
+
+    @host.registry.task_script("calling")
+    def calling(app: Application) -> None:
+        key(app)
+        for _ in range(2):
+            getattr(app, how)("called")
+        raise RunCancelled("it took too long")
+
+    host.add("called", [action("called", script="key", next=False)])
+    ran = begin(
+        [
+            action("a", script="calling"),
+            action("called", script="key", next=False),
+            action("@error", script="key", next="b"),
+            action("b", script="key", next=False),
+        ],
+        host=host,
+        bindings={"called": {"process": "called"}} if how == "execute" else {},
+    )
+    with pytest.raises(RunCancelled):
+        ran.interpreter.run()
+    ran.interpreter.fail(ProcessError("it took too long"))
+    ran.interpreter.run()
+    assert len(keys) == len(set(keys)) >= 4
+
+
 def test_a_guard_may_refuse_what_a_script_has_left_as_that_actions_failure() -> None:
     def guard(app: Application, value: object) -> None:
         if "bad" in app.data or value == "bad":

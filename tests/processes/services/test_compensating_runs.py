@@ -10,7 +10,7 @@ import pytest
 
 from processes.domain.application import Application
 from processes.domain.directives import Park
-from processes.errors import PermanentError
+from processes.errors import PermanentError, RunCancelled
 from processes.models import Run
 from processes.services.inbox import resume_run
 from tasks.errors import IllegalTransition
@@ -132,7 +132,24 @@ def cancel_and_listen(app: Application) -> None:
         time.sleep(0.01)
 
 
-def test_a_run_is_cancelled_where_only_the_action_that_hears_of_it_has_done_what_can_be_undone(kit: Any) -> None:
+def called(kit: Any, **car: Any) -> list[dict[str, Any]]:
+    """Return an action that others may invoke, which leaves in the data what undoing it needs."""
+
+    def book(app: Application) -> None:
+        kit.notes.append("car")
+        app.data["booking"] = 7
+        app.set("agency", "north")
+
+    def cancel_booking(app: Application) -> None:
+        kit.notes.append(f"no car {app.data.get('booking')} {app.get('agency')}")
+
+    return [
+        {"name": "car", "script": kit.script(book), "compensate": "no_car", "next": False, **car},
+        {"name": "no_car", "script": kit.script(cancel_booking), "next": False},
+    ]
+
+
+def test_what_an_action_has_invoked_is_undone_though_it_hears_of_the_cancellation_itself(kit: Any) -> None:
     def work(app: Application) -> None:
         app.invoke("car")
         cancel_and_listen(app)
@@ -140,14 +157,64 @@ def test_a_run_is_cancelled_where_only_the_action_that_hears_of_it_has_done_what
     run_id = kit.start(
         {"name": "work", "script": kit.script(work)},
         {"name": "after", "script": kit.note("after"), "next": False},
-        {"name": "car", "script": kit.note("car"), "compensate": "no_car", "next": False},
-        {"name": "no_car", "script": kit.note("no car"), "next": False},
+        *called(kit),
     )
     kit.work()
-    assert (kit.run(run_id).status, Job.objects.get().status, kit.notes) == ("cancelled", "cancelled", ["car"])
+    assert (kit.run(run_id).status, Job.objects.get().status) == ("compensated", "cancelled")
+    assert kit.notes == ["car", "no car 7 north"]
+    assert shape(run_id) == [("Work", "cancelled"), ("No car", "completed")]
 
 
-def test_a_part_is_cancelled_where_nothing_is_stored_of_its_first_item(kit: Any) -> None:
+def test_what_an_action_has_invoked_is_undone_before_what_came_earlier(kit: Any) -> None:
+    def work(app: Application) -> None:
+        app.invoke("car")
+        cancel_and_listen(app)
+
+    run_id = kit.start(
+        {"name": "hotel", "script": kit.note("hotel"), "compensate": "no_hotel"},
+        {"name": "work", "script": kit.script(work), "next": False},
+        {"name": "no_hotel", "script": kit.note("no hotel"), "next": False},
+        *called(kit),
+    )
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("compensated", ["hotel", "car", "no car 7 north", "no hotel"])
+
+
+def test_what_a_transactional_action_has_invoked_goes_with_its_transaction(kit: Any) -> None:
+    def work(app: Application) -> None:
+        app.invoke("car")
+        # As `check_cancelled` does: whoever cancels it from elsewhere would wait for this transaction on SQLite.
+        raise RunCancelled("enough")
+
+    run_id = kit.start({"name": "work", "script": kit.script(work, effect="transactional")}, *called(kit))
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes, kit.data(run_id)) == ("cancelled", ["car"], {})
+
+
+def test_what_undoes_has_no_number_that_an_invoked_action_has_told_others(kit: Any) -> None:
+    keys: list[str] = []
+
+    def tell(app: Application) -> None:
+        keys.append(app.idempotency_key)
+
+    def work(app: Application) -> None:
+        tell(app)
+        app.invoke("car")
+        app.invoke("car")
+        cancel_and_listen(app)
+
+    run_id = kit.start(
+        {"name": "hotel", "script": kit.script(tell), "compensate": "no_hotel"},
+        {"name": "work", "script": kit.script(work), "next": False},
+        {"name": "car", "script": kit.script(tell), "next": False},
+        {"name": "no_hotel", "script": kit.script(tell), "next": False},
+    )
+    kit.work()
+    assert kit.run(run_id).status == "compensated"
+    assert len(set(keys)) == 5
+
+
+def test_a_part_undoes_what_the_action_of_its_first_item_has_invoked(kit: Any) -> None:
     def work(app: Application) -> None:
         app.invoke("car")
         cancel_and_listen(app)
@@ -156,11 +223,22 @@ def test_a_part_is_cancelled_where_nothing_is_stored_of_its_first_item(kit: Any)
         {"name": "each", "script": "for_each", "config": {"items": [1, 2], "action": "work", "batch": 2},
          "next": False},
         {"name": "work", "script": kit.script(work), "next": False},
-        {"name": "car", "script": kit.note("car"), "compensate": "no_car", "next": False},
-        {"name": "no_car", "script": kit.note("no car"), "next": False},
+        *called(kit),
     )  # fmt: skip
     kit.work()
-    assert (Run.objects.get(fan_out__isnull=False).status, kit.notes) == ("cancelled", ["car"])
+    assert kit.notes == ["car", "no car 7 north"]
+    assert Run.objects.get(fan_out__isnull=False).status == "compensated"
+
+
+def test_what_an_action_has_invoked_is_undone_with_what_is_stored_where_it_leaves_what_can_not_be(kit: Any) -> None:
+    def work(app: Application) -> None:
+        app.invoke("car")
+        app.data["socket"] = object()
+        cancel_and_listen(app)
+
+    run_id = kit.start({"name": "work", "script": kit.script(work)}, *called(kit))
+    kit.work()
+    assert (kit.run(run_id).status, kit.notes) == ("compensated", ["car", "no car None None"])
 
 
 def test_a_part_undoes_what_its_item_has_done_without_an_effect(kit: Any) -> None:
