@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from tasks.domain.annotations import evaluated, holds_secret, known_parts, namespace_of
 from tasks.domain.jsonvalue import JSON, dumps, storable_dumps
@@ -61,15 +62,18 @@ class Signature:
         return self._dumped(self._checked(values))
 
     def from_json(self, arguments: Mapping[str, JSON]) -> dict[str, Any]:
-        """Return stored arguments as the function takes them; raises InvalidArguments."""
+        """Return arguments that are JSON, stored or sent, as the function takes them; raises InvalidArguments."""
         if self.input is None:
             return {}
-        checked = self._read(arguments)
+        # As they are: what no database stores is for the function's own rules to refuse.
+        checked = self._read(dumps(arguments))
         return {name: getattr(checked, name) for name in self.input.model_fields}
 
     def as_stored(self, arguments: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return what somebody gives as JSON as it is stored; raises InvalidArguments."""
-        return self.to_json((), arguments) if self.input is None else self._dumped(self._read(arguments))
+        if self.input is None:
+            return self.to_json((), arguments)
+        return self._dumped(self._read(dumps(arguments)))
 
     def result_to_json(self, value: object) -> JSON:
         """Return what the function returned as JSON; raises InvalidResult where it isn't what was declared."""
@@ -102,13 +106,15 @@ class Signature:
         except ValidationError as error:
             raise _refusal(error) from error
 
-    def _read(self, arguments: Mapping[str, JSON]) -> BaseModel:
-        """Return JSON as what it stands for: where a class is strict, a text may still stand for a date."""
+    def _read(self, arguments: str) -> BaseModel:
+        """Return a JSON text as what it stands for: where a class is strict, a text may still stand for a date."""
         assert self.input is not None
         try:
-            return self.input.model_validate_json(storable_dumps(arguments), by_alias=True, by_name=True)
+            return self.input.model_validate_json(arguments, by_alias=True, by_name=True)
         except ValidationError as error:
             raise _refusal(error) from error
+        except UnicodeEncodeError as error:
+            raise InvalidArguments("It holds half a surrogate pair, which is no text.") from error
 
     def _dumped(self, checked: BaseModel) -> dict[str, JSON]:
         assert self.input is not None
@@ -123,7 +129,7 @@ class Signature:
                 raise InvalidArguments(f"{name}: It can't be stored as JSON: {error}", arguments=[name]) from error
         try:
             # What the worker couldn't read is refused here, where somebody can do something about it.
-            self._read(dumped)
+            self._read(storable_dumps(dumped))
         except InvalidArguments as error:
             raise InvalidArguments(f"Stored as JSON, it couldn't be read again: {error}", **error.fields) from error
         return dumped
@@ -213,7 +219,10 @@ def _output(hint: Any, namespace: Mapping[str, Any], *, where: str) -> TypeAdapt
 
 def _adapter(hint: Any, *, where: str) -> TypeAdapter[Any]:
     try:
-        return TypeAdapter(hint)
+        with warnings.catch_warnings():
+            # What a field's annotation says beside its type is for the field alone: here it has no effect.
+            warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+            return TypeAdapter(hint)
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         told = getattr(hint, "__name__", None) or str(hint)
         raise TypeError(

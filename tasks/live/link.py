@@ -110,13 +110,15 @@ class Link:
                 if isinstance(error, RuntimeError):
                     # The layer was flushed and knows the channel no more.
                     await self._drop_channel()
-                if self._closing:
+                if self._closing or _was_cancelled():
                     return
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if self._failing:
                 logger.warning("The channel layer answers again.")
             self._failing = False
+            if _was_cancelled():
+                return
             if not self._closing:
                 await self._changed.wait()
 
@@ -149,7 +151,7 @@ class Link:
 
     async def _listen(self, layer: ChannelLayer, channel: str) -> None:
         # One lasting wait, never cut short by a timeout: the pub/sub layer gives a channel up when a wait is cancelled.
-        while True:
+        while not _was_cancelled():
             try:
                 message = await layer.receive(channel)
             except Exception:
@@ -160,6 +162,15 @@ class Link:
                 self._handle(message)
             except Exception:
                 logger.exception("A message on the channel layer was not understood.")
+
+
+def _was_cancelled() -> bool:
+    """Tell whether the running task is to end: whoever closes its event loop asks once, and waits.
+
+    The layer's driver may swallow that in the middle of a command.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _stopped(task: asyncio.Task[None] | None) -> None:

@@ -60,3 +60,4 @@ async def test_sockets_are_for_the_hosts_of_the_site_and_the_origins_it_trusts(
     assert (await socket.connect(timeout=10))[0] is accepted
 
     await socket.disconnect()
+    await current_hub().close()
