@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.processes.services.random_runs import Death, Effects, Process, World, Writer, clear, register
+from tests.processes.services.random_processes import Process, Writer
+from tests.processes.services.random_runs import Death, Effects, World, clear, register
 
 
 class Errors(logging.Handler):
